@@ -1,0 +1,3 @@
+"""Registers pytester for this project's own tests."""
+
+pytest_plugins = ["pytester"]

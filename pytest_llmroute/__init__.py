@@ -1,0 +1,1 @@
+"""Routing and evaluation for pytest."""

@@ -1,0 +1,136 @@
+"""One record a case: the line that journal, report, store and gate all read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+PROPERTY = "llmroute"
+"""The key of a record among a report's user properties."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One call to a model, without its texts (those lie in the journal and the store)."""
+
+    model: str
+    backend: str = ""
+    link: str = "primary"
+    attempt: int = 1
+    task: str | None = None
+    task_declared: bool = True
+    reason: str = ""
+    decided_by: str = "strategy"
+    rejected: tuple[tuple[str, str], ...] = ()
+    failures: tuple[tuple[str, str, str], ...] = ()
+    temperature: float | None = None
+    max_tokens: int | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    clamped_from: int | None = None
+    settings_hash: str = ""
+    prompt_hash: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    tokens_exact: bool = True
+    queue_s: float = 0.0
+    load_s: float = 0.0
+    prefill_s: float = 0.0
+    decode_s: float = 0.0
+    total_s: float = 0.0
+    cold: bool | None = None
+    """Whether the model had to be loaded for this call; None = not known."""
+    digest: str | None = None
+    usd: float | None = None
+    scripted: bool = False
+    error_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One case on one column: identity, outcome, cost, and how it was routed."""
+
+    run_id: str
+    nodeid: str
+    case_id: str
+    column: str
+    column_kind: str = "strategy"
+    strategy: str = ""
+    profile: str = ""
+    task: str | None = None
+    phase: str | None = None
+    agent: str | None = None
+    user: str | None = None
+    repeat: int = 1
+    repeats: int = 1
+    group: str = ""
+    """The same for all repeats of one case on one column."""
+    min_pass: int | None = None
+    must_pass: bool = False
+    gated: bool = True
+    tags: tuple[str, ...] = ()
+    weight: float = 1.0
+    check_hash: str | None = None
+    outcome: str = "passed"
+    success: bool = False
+    score: float | None = None
+    first_attempt: bool = False
+    """Solved by the first call, without fallback or a second attempt."""
+    error_class: str | None = None
+    message: str = ""
+    started_at: str = ""
+    seconds: float = 0.0
+    calls: tuple[CallRecord, ...] = ()
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    tokens_exact: bool = True
+    usd: float | None = None
+    rss_peak: int | None = None
+    """Bytes: this process and its children, the highest sample during the case."""
+    rss_average: int | None = None
+    cpu_seconds: float | None = None
+    cpu_percent: float | None = None
+    shared: bool = False
+    """True where other workers ran at the same time, so RAM and times include their effect."""
+    forced: bool = False
+    scripted: bool = False
+    canned: bool = False
+    worker: str = "main"
+
+    @property
+    def model(self) -> str:
+        """The model of the last call that answered."""
+        return self.calls[-1].model if self.calls else ""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(call.model for call in self.calls))
+
+    def to_json(self) -> str:
+        """ASCII and plain JSON whatever the values are: xdist's pipe and JUnit both take it."""
+        return json.dumps(asdict(self), ensure_ascii=True, default=repr, separators=(",", ":"))
+
+    @staticmethod
+    def from_json(text: str) -> Record:
+        return Record.from_dict(json.loads(text))
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Record:
+        """A record from its JSON form; unknown keys of a newer version are left out."""
+        values = {key: value for key, value in data.items() if key in _RECORD_FIELDS}
+        values["tags"] = tuple(values.get("tags") or ())
+        values["calls"] = tuple(_call(item) for item in values.get("calls") or ())
+        return Record(**values)
+
+
+def _call(data: Mapping[str, Any]) -> CallRecord:
+    values = {key: value for key, value in data.items() if key in _CALL_FIELDS}
+    for key in ("rejected", "failures"):
+        values[key] = tuple(tuple(item) for item in values.get(key) or ())
+    return CallRecord(**values)
+
+
+_RECORD_FIELDS = frozenset(item.name for item in fields(Record))
+_CALL_FIELDS = frozenset(item.name for item in fields(CallRecord))

@@ -1,0 +1,99 @@
+"""What came back from a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from pytest_llmroute.core.decisions import Decision
+from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.requests import Message, Sampling
+
+Link = Literal["primary", "fallback", "canned"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens in and out; `exact` is False where they were estimated."""
+
+    prompt: int = 0
+    completion: int = 0
+    exact: bool = True
+
+    @property
+    def total(self) -> int:
+        return self.prompt + self.completion
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds of one call by part; a part that is not known is 0 and lies within total."""
+
+    queue: float = 0.0
+    load: float = 0.0
+    prefill: float = 0.0
+    decode: float = 0.0
+    total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFailure:
+    """Why an earlier link of the chain did not answer."""
+
+    model: str
+    cause: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One question to one model: what a backend gets."""
+
+    card: ModelCard
+    messages: tuple[Message, ...]
+    settings: Sampling
+    role: str | None = None
+    """The role that the model plays in the profile, if it plays one."""
+    case_id: str = ""
+    column: str = ""
+    repeat: int = 1
+    task: str | None = None
+    tools: tuple[Mapping[str, Any], ...] = ()
+    schema: Mapping[str, Any] | None = None
+    timeout: float | None = None
+    script: Any = None
+    """Scripted answers that the case itself brings; only the scripted backend looks at them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A model's answer with what it cost and how it came about."""
+
+    text: str
+    model: str
+    tokens: Tokens = Tokens()
+    timings: Timings = Timings()
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
+    parsed: Any = None
+    link: Link = "primary"
+    failures: tuple[LinkFailure, ...] = ()
+    scripted: bool = False
+    """True where no model was asked: the text was written beforehand."""
+    decision: Decision | None = None
+    usd: float | None = None
+    """Cost by the card's price; None where no price is known."""
+
+    @property
+    def content(self) -> str:
+        return self.text
+
+    @property
+    def processing_time(self) -> float:
+        """Milliseconds from sending to the last byte."""
+        return self.timings.total * 1000
+
+    def with_(self, **changes: Any) -> Reply:
+        return replace(self, **changes)
+
+

@@ -1,0 +1,98 @@
+"""What is asked of a model, before anybody decides which one answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_llmroute.errors import UserError
+
+ROLES = ("system", "user", "assistant", "tool")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Sampling settings; None leaves the choice to the next lower level."""
+
+    temperature: float | None = None
+    max_tokens: int | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+    def over(self, lower: Sampling) -> Sampling:
+        """These settings where they are set, else those of `lower`."""
+        return Sampling(
+            temperature=lower.temperature if self.temperature is None else self.temperature,
+            max_tokens=lower.max_tokens if self.max_tokens is None else self.max_tokens,
+            top_p=lower.top_p if self.top_p is None else self.top_p,
+            seed=lower.seed if self.seed is None else self.seed,
+            stop=self.stop or lower.stop,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question with everything that routing may look at."""
+
+    messages: tuple[Message, ...]
+    task: str | None = None
+    phase: str | None = None
+    agent: str | None = None
+    user: str | None = None
+    model: str | None = None
+    """The model that the test itself names; it wins over any strategy."""
+    tools: tuple[Mapping[str, Any], ...] = ()
+    schema: Mapping[str, Any] | None = None
+    sampling: Sampling = Sampling()
+    timeout: float | None = None
+
+    @property
+    def text(self) -> str:
+        """The last user message: what classification reads."""
+        for message in reversed(self.messages):
+            if message.role == "user":
+                return message.content
+        return ""
+
+    @property
+    def characters(self) -> int:
+        return sum(len(message.content) for message in self.messages)
+
+
+def as_messages(prompt: str | Iterable[Any], system: str | None = None) -> tuple[Message, ...]:
+    """A prompt or a list of messages (dicts, pairs or Message) as values."""
+    head = (Message("system", system),) if system is not None else ()
+    if isinstance(prompt, str):
+        return (*head, Message("user", prompt))
+    return (*head, *(_as_message(item) for item in prompt))
+
+
+def _as_message(item: Any) -> Message:
+    if isinstance(item, Message):
+        return item
+    if isinstance(item, Mapping):
+        role, content = item.get("role"), item.get("content")
+    elif isinstance(item, tuple) and len(item) == 2:
+        role, content = item
+    else:
+        raise UserError(
+            f"a message must be a mapping with role and content, not {type(item).__name__}",
+            fix='llm.generate([{"role": "user", "content": "…"}])',
+        )
+    if role not in ROLES or not isinstance(content, str):
+        raise UserError(
+            f"a message needs a role of {', '.join(ROLES)} and a text as content; got role {role!r}"
+            f" and content of type {type(content).__name__}",
+            fix='{"role": "user", "content": "…"}',
+        )
+    return Message(role, content)

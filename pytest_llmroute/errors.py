@@ -1,0 +1,117 @@
+"""Every error this package raises on purpose.
+
+LLMRouteError
+├── UserError            a mistake of the user's: shown as one clean block, never as a traceback
+│   ├── UnknownName      a name that is not known, with the nearest one that is
+│   └── ErrorList        several mistakes found together
+└── ModelCallError       a model could not answer: infrastructure, never the model's failure
+    └── AllModelsFailed  every link of the chain failed
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from enum import Enum
+
+
+class LLMRouteError(Exception):
+    """The base of everything raised on purpose."""
+
+
+class UserError(LLMRouteError):
+    """What happened, what it means, the command that fixes it, and how to go on without."""
+
+    def __init__(self, what: str, *, means: str = "", fix: str = "", instead: str = "") -> None:
+        self.what, self.means, self.fix, self.instead = what, means, fix, instead
+        super().__init__(self.text())
+
+    def text(self) -> str:
+        lines = [self.what]
+        if self.means:
+            lines.append(f"  {self.means}")
+        if self.fix:
+            lines.append(f"  to fix it:        {self.fix}")
+        if self.instead:
+            lines.append(f"  go on without:    {self.instead}")
+        return "\n".join(lines)
+
+
+class UnknownName(UserError):
+    """A name that nothing answers to; the nearest known one is offered."""
+
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], *, where: str = "", fix: str = "", instead: str = ""
+    ) -> None:
+        self.kind, self.name = kind, name
+        self.known = tuple(sorted(set(known)))
+        near = nearest(name, self.known)
+        prefix = f"{where}: " if where else ""
+        hint = f' (did you mean "{near}"?)' if near else ""
+        super().__init__(
+            f'{prefix}no {kind} "{printable(name)}"{hint}',
+            means=f"known: {', '.join(self.known)}" if self.known else f"no {kind} is known",
+            fix=fix,
+            instead=instead,
+        )
+
+
+class ErrorList(UserError):
+    """Several mistakes, all shown at once."""
+
+    def __init__(self, errors: Sequence[UserError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(error.text() for error in self.errors))
+
+
+class Cause(Enum):
+    """Why a model did not answer; the class decides whether a retry makes sense."""
+
+    TIMEOUT = "timeout"
+    REFUSED = "refused"
+    SERVER = "server"
+    CAPABILITY = "capability"
+    CONTEXT = "context"
+    SCHEMA = "schema"
+    OUT_OF_MEMORY = "out-of-memory"
+    RATE = "rate"
+    BUDGET = "budget"
+    AUTH = "auth"
+    MISSING_MODEL = "missing-model"
+    MISSING_SCRIPT = "missing-script"
+    BACKEND = "backend"
+
+
+class ModelCallError(LLMRouteError):
+    """A call that brought no reply: counted as lost, never as the model's failure."""
+
+    def __init__(self, cause: Cause, text: str, *, model: str = "") -> None:
+        self.cause, self.text, self.model = cause, text, model
+        super().__init__(f"{model}: {text} [{cause.value}]" if model else f"{text} [{cause.value}]")
+
+
+class AllModelsFailed(ModelCallError):
+    """Every link of the chain failed; `failures` tells each one's cause."""
+
+    def __init__(self, failures: Sequence[ModelCallError]) -> None:
+        self.failures = tuple(failures)
+        last = self.failures[-1]
+        tried = "; ".join(f"{f.model}: {f.text} [{f.cause.value}]" for f in self.failures)
+        super().__init__(last.cause, f"no model answered: {tried}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like `name`, or None when nothing is near."""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    return by_folded[close[0]] if close else None
+
+
+def printable(text: str, limit: int = 200) -> str:
+    """Text safe for a terminal: control and bidirectional characters escaped, cut at `limit`."""
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    return "".join(char if char.isprintable() else _escape(char) for char in cut)
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
