@@ -1,1 +1,84 @@
-"""Routing and evaluation for pytest."""
+"""pytest-llmroute: routing and evaluation of language models in pytest.
+
+Names are looked up when they are first used; importing this module imports the standard library only.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_llmroute.api.agents import ask_agent, generate_code_with_llm
+    from pytest_llmroute.api.providers import (
+        LLMRouter,
+        get_claude_provider,
+        get_local_provider,
+        get_router,
+        to_llm_messages,
+    )
+    from pytest_llmroute.api.selectors import (
+        ModelSelector,
+        create_default_selector,
+        create_fast_selector,
+        create_low_ram_selector,
+        create_quality_selector,
+    )
+    from pytest_llmroute.backends.contract import BackendType
+    from pytest_llmroute.backends.scripted import ScriptedAnswer
+    from pytest_llmroute.core.decisions import Decision, Rejected
+    from pytest_llmroute.core.models import ModelCard
+    from pytest_llmroute.core.outcomes import CheckResult
+    from pytest_llmroute.core.replies import Call, Reply
+    from pytest_llmroute.core.requests import Message, Request
+    from pytest_llmroute.engine.llm import LLM
+    from pytest_llmroute.errors import Cause, LLMRouteError, ModelCallError, UserError
+    from pytest_llmroute.routing.classify import Classification, Classifier, Rule
+    from pytest_llmroute.routing.contract import Choice, Query, Strategy
+    from pytest_llmroute.tasks.checks import CheckType
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "api.agents": ("ask_agent", "generate_code_with_llm"),
+    "api.providers": ("LLMRouter", "get_claude_provider", "get_local_provider", "get_router", "to_llm_messages"),
+    "api.selectors": (
+        "ModelSelector",
+        "create_default_selector",
+        "create_fast_selector",
+        "create_low_ram_selector",
+        "create_quality_selector",
+    ),
+    "backends.contract": ("BackendType",),
+    "backends.scripted": ("ScriptedAnswer",),
+    "core.decisions": ("Decision", "Rejected"),
+    "core.models": ("ModelCard",),
+    "core.outcomes": ("CheckResult",),
+    "core.replies": ("Call", "Reply"),
+    "core.requests": ("Message", "Request"),
+    "engine.llm": ("LLM",),
+    "errors": ("Cause", "LLMRouteError", "ModelCallError", "UserError"),
+    "routing.classify": ("Classification", "Classifier", "Rule"),
+    "routing.contract": ("Choice", "Query", "Strategy"),
+    "tasks.checks": ("CheckType",),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "LLM", "BackendType", "Call", "Cause", "CheckResult", "CheckType", "Choice", "Classification", "Classifier",
+    "Decision", "LLMRouteError", "LLMRouter", "Message", "ModelCallError", "ModelCard", "ModelSelector", "Query",
+    "Rejected", "Reply", "Request", "Rule", "ScriptedAnswer", "Strategy", "UserError", "ask_agent",
+    "create_default_selector", "create_fast_selector", "create_low_ram_selector", "create_quality_selector",
+    "generate_code_with_llm", "get_claude_provider", "get_local_provider", "get_router", "to_llm_messages",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module 'pytest_llmroute' has no attribute {name!r}")
+    return getattr(import_module(f"pytest_llmroute.{module}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,1 +1,166 @@
+"""The pytest entry point: options, fixtures and activation.
+
+Imported in every pytest run, so it imports the standard library, pytest and the table of options only. The rest is
+imported when a test, a task file, an option or an ini key brings it into play.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import pytest
+
+from pytest_llmroute.config.options import OPTIONS
+
+if TYPE_CHECKING:
+    from pytest_llmroute.core.replies import Reply
+    from pytest_llmroute.engine.llm import LLM
+    from pytest_llmroute.pytest_side.session import LLMSession
+
+MARKER = (
+    "llm(task, phase, agent, user, model, models, prompt, system, repeat, min_pass, must_pass, timeout,"
+    " temperature, max_tokens): how a test that uses the fixture llm or llm_reply is routed, repeated and judged"
+)
+TASK_SUFFIXES = (".llm.yaml", ".llm.yml", ".llm.json", ".llm.jsonl")
+NAMED_SUFFIXES = (".yaml", ".yml", ".json", ".jsonl")
+SESSION = "llmroute-session"
+RUN_ID = pytest.StashKey[str]()
+WORKER_ERROR = pytest.StashKey[str]()
+_INI_TYPES: dict[str, Any] = {"flag": "bool", "paths": "linelist"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("llmroute", "language models (pytest-llmroute)")
+    for option in OPTIONS:
+        about = f"{option.help} (ini {option.ini}, environment {', '.join(option.env)})"
+        if option.command_line:
+            how: dict[str, Any] = (
+                {"action": "store_true"} if option.kind == "flag" else {"metavar": option.metavar}
+            )
+            group.addoption(option.flag, dest=option.dest, default=None, help=about.replace("%", "%%"), **how)
+        parser.addini(option.ini, about, type=_INI_TYPES.get(option.kind, "string"), default=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARKER)
+    if not hasattr(config, "workerinput") and config.getoption("dist", "no") != "no":
+        config.pluginmanager.register(_ControllerWatch(config), "llmroute-controller-watch")
+    given = any(config.getoption(o.dest) is not None for o in OPTIONS if o.command_line)
+    if given or any(config.getini(option.ini) for option in OPTIONS):
+        activate(config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """A plan is made in this process: workers would each make their own."""
+    if config.getoption("llmroute_plan") and hasattr(config.option, "dist"):
+        config.option.numprocesses, config.option.dist, config.option.tx = None, "no", []
+
+
+def activate(config: pytest.Config) -> LLMSession:
+    """The session object of this run; made on first need."""
+    session: LLMSession | None = config.pluginmanager.get_plugin(SESSION)
+    if session is None:
+        from pytest_llmroute.pytest_side.session import LLMSession
+
+        session = LLMSession.of(config, run_id(config))
+        config.pluginmanager.register(session, SESSION)
+    return session
+
+
+def active(config: pytest.Config) -> LLMSession | None:
+    session: LLMSession | None = config.pluginmanager.get_plugin(SESSION)
+    return session
+
+
+def run_id(config: pytest.Config) -> str:
+    """One id for the run, shared with xdist's workers."""
+    if RUN_ID not in config.stash:
+        given = getattr(config, "workerinput", {}).get("llmroute_run")
+        made = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.urandom(3).hex()}"
+        config.stash[RUN_ID] = given or made
+    return config.stash[RUN_ID]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["llmroute_run"] = run_id(node.config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker that refused its collection says why; the run ends with that text."""
+    text = (getattr(node, "workeroutput", None) or {}).get("llmroute_error")
+    if text:
+        node.config.stash[WORKER_ERROR] = text
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Registered from the start: on xdist's controller the session object comes only with the first report."""
+    result = yield
+    if WORKER_ERROR in session.config.stash:
+        raise pytest.UsageError(session.config.stash[WORKER_ERROR])
+    if (ours := active(session.config)) is not None:
+        ours.loop_ended(session)
+    return result
+
+
+class _ControllerWatch:
+    """On xdist's controller nothing is collected: the first report that carries a record activates us."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if active(self._config) is None and any(key == "llmroute" for key, _ in report.user_properties):
+            activate(self._config).pytest_runtest_logreport(report)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    if file_path.name.endswith(TASK_SUFFIXES):
+        return activate(parent.config).collect_tasks(file_path, parent)
+    if file_path.suffix in NAMED_SUFFIXES and (
+        parent.session.isinitpath(file_path) or parent.config.getini("llm_tasks")
+    ):
+        return activate(parent.config).collect_named(file_path, parent)
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """First, so that the column stands first in the id."""
+    if "_llm_case" in metafunc.fixturenames:
+        activate(metafunc.config).parametrize(metafunc)
+
+
+@pytest.fixture(scope="session")
+def _llm_column(request: pytest.FixtureRequest) -> Any:
+    return getattr(request, "param", None)
+
+
+@pytest.fixture
+def _llm_run(request: pytest.FixtureRequest) -> Any:
+    return getattr(request, "param", None)
+
+
+@pytest.fixture
+def _llm_case(request: pytest.FixtureRequest, _llm_column: Any, _llm_run: Any) -> LLM:
+    return activate(request.config).llm_of(request.node)
+
+
+@pytest.fixture
+def llm(_llm_case: LLM) -> LLM:
+    """The model that strategy, profile, task and phase lead to."""
+    return _llm_case
+
+
+@pytest.fixture
+def llm_reply(request: pytest.FixtureRequest, _llm_case: LLM) -> Reply:
+    """The reply to the prompt that the test's marker `llm` declares."""
+    return activate(request.config).declared_reply(request.node, _llm_case)

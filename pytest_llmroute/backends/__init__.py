@@ -1,0 +1,13 @@
+"""Ways to reach models: one contract, one file per way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_llmroute.backends.contract import BackendType
+from pytest_llmroute.backends.scripted import ScriptedBackend
+
+
+def llmroute_backends() -> Sequence[BackendType]:
+    """The hook's implementation."""
+    return [BackendType("scripted", ScriptedBackend)]

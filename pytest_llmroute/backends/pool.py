@@ -1,0 +1,72 @@
+"""Opened models: each one once per session, whoever asks first."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+
+from pytest_llmroute.backends.contract import Backend, BackendType
+from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.errors import UserError
+
+log = logging.getLogger("pytest_llmroute.backends")
+
+
+class BackendMissing(UserError):
+    """A card names a backend that is not there."""
+
+
+class BackendPool:
+    """Opens models on first need and closes them together."""
+
+    def __init__(self, types: Mapping[str, BackendType], *, stand_in: str | None = None) -> None:
+        self._types = types
+        self._stand_in = stand_in
+        """The backend that answers for cards whose own is missing; its replies say so."""
+        self._opened: dict[str, Backend] = {}
+        self._lock = threading.Lock()
+
+    def has(self, card: ModelCard) -> bool:
+        """Whether the card's own backend is there."""
+        return card.backend in self._types
+
+    def missing(self, card: ModelCard) -> BackendMissing | None:
+        """The error for a card whose backend is not there; None when it is."""
+        if self.has(card) or self._stand_in is not None:
+            return None
+        return BackendMissing(
+            f'model "{card.name}" needs the backend "{card.backend}", which this version does not have',
+            means=f"backends here: {', '.join(sorted(self._types))}",
+            fix="choose another profile, or bring the backend by the hook llmroute_backends",
+            instead="--llm-profile=scripted (answers written beforehand), or --llm-plan (asks nobody)",
+        )
+
+    def get(self, card: ModelCard) -> Backend:
+        """The opened model; the first one who asks waits for it to open."""
+        with self._lock:
+            backend = self._opened.get(card.name)
+            if backend is None:
+                backend = self._opened[card.name] = self._open(card)
+            return backend
+
+    def opened(self) -> tuple[str, ...]:
+        return tuple(self._opened)
+
+    def close(self) -> None:
+        with self._lock:
+            for backend in self._opened.values():
+                backend.close()
+            self._opened.clear()
+
+    def _open(self, card: ModelCard) -> Backend:
+        if missing := self.missing(card):
+            raise missing
+        kind = self._types.get(card.backend) or self._types[self._stand_in or ""]
+        started = time.perf_counter()
+        backend = kind.open(card)
+        if not card.remote:
+            took = (time.perf_counter() - started) * 1000
+            log.info("[LocalLLM] Model initialized successfully model=%s initTime=%.0fms", card.name, took)
+        return backend

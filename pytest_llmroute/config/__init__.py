@@ -1,0 +1,1 @@
+"""Options, built-in tables and schemas: where every value comes from."""

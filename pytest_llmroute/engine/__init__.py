@@ -1,0 +1,1 @@
+"""Runs cases: from a request through router and backend to a record."""

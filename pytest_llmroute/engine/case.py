@@ -1,0 +1,182 @@
+"""One case on one column: what it is, and what happened to it so far."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pytest_llmroute.core.columns import Column
+from pytest_llmroute.core.decisions import Decision
+from pytest_llmroute.core.replies import Reply
+from pytest_llmroute.core.records import CallRecord, Record
+from pytest_llmroute.core.requests import Message, Request, Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Identity and defaults of one item: test or task, column, phase, repeat."""
+
+    nodeid: str
+    case_id: str
+    column: Column
+    repeat: int = 1
+    repeats: int = 1
+    min_pass: int | None = None
+    must_pass: bool = False
+    tags: tuple[str, ...] = ()
+    weight: float = 1.0
+    check_hash: str | None = None
+    task: str | None = None
+    phase: str | None = None
+    agent: str | None = None
+    user: str | None = None
+    model: str | None = None
+    timeout: float | None = None
+    sampling: Sampling = Sampling()
+    script: Any = None
+
+    @property
+    def group(self) -> str:
+        """The same for all repeats of this case on this column."""
+        return f"{self.case_id} @{self.phase or '-'} {self.column.kind}:{self.column.name}"
+
+    @property
+    def gated(self) -> bool:
+        return not self.must_pass
+
+    def request(self, messages: tuple[Message, ...]) -> Request:
+        """What this case asks when the call itself says nothing else."""
+        return Request(
+            messages=messages,
+            task=self.task,
+            phase=self.phase,
+            agent=self.agent,
+            user=self.user,
+            model=self.model,
+            sampling=self.sampling,
+            timeout=self.timeout,
+        )
+
+    def draft(self, run_id: str, profile: str, worker: str, *, shared: bool) -> Record:
+        """The record as it stands before anything has happened."""
+        return Record(
+            run_id=run_id,
+            nodeid=self.nodeid,
+            case_id=self.case_id,
+            column=self.column.name,
+            column_kind=self.column.kind,
+            strategy=self.column.name if self.column.kind == "strategy" else "",
+            profile=profile,
+            task=self.task,
+            phase=self.phase,
+            agent=self.agent,
+            user=self.user,
+            repeat=self.repeat,
+            repeats=self.repeats,
+            group=self.group,
+            min_pass=self.min_pass,
+            must_pass=self.must_pass,
+            gated=self.gated,
+            tags=self.tags,
+            weight=self.weight,
+            check_hash=self.check_hash,
+            outcome="interrupted",
+            started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            shared=shared,
+            worker=worker,
+        )
+
+
+@dataclass(slots=True)
+class CaseRun:
+    """The running state of one case; its calls may come from several threads."""
+
+    case: Case
+    draft: Record
+    calls: list[CallRecord] = field(default_factory=list)
+    setup_seconds: float = 0.0
+    """Model time of calls that were made while the test was set up."""
+
+    @property
+    def replied(self) -> bool:
+        return any(call.error_class is None for call in self.calls)
+
+    @property
+    def canned(self) -> bool:
+        return any(call.link == "canned" for call in self.calls)
+
+    def finish(self, outcome: str, *, message: str = "", error_class: str | None = None,
+               score: float | None = None, usage: Mapping[str, Any] | None = None,
+               seconds: float = 0.0) -> Record:  # fmt: skip
+        """The final record."""
+        calls = tuple(self.calls)
+        priced = [call.usd for call in calls if call.usd is not None]
+        return replace(
+            self.draft,
+            outcome=outcome,
+            success=outcome == "passed",
+            score=score,
+            first_attempt=len(calls) == 1 and calls[0].link == "primary",
+            error_class=error_class,
+            message=message,
+            seconds=seconds,
+            calls=calls,
+            prompt_tokens=sum(call.prompt_tokens for call in calls),
+            completion_tokens=sum(call.completion_tokens for call in calls),
+            tokens_exact=all(call.tokens_exact for call in calls),
+            usd=sum(priced) if priced else None,
+            forced=any(call.decided_by == "forced" for call in calls),
+            scripted=any(call.scripted for call in calls),
+            canned=self.canned,
+            **(usage or {}),
+        )
+
+
+def call_record(
+    request: Request, decision: Decision, *, attempt: int, backend: str, reply: Reply | None,
+    error_class: str | None = None, seconds: float = 0.0,
+) -> CallRecord:  # fmt: skip
+    """What is kept of one call."""
+    settings = decision.settings
+    tokens = reply.tokens if reply else None
+    timings = reply.timings if reply else None
+    return CallRecord(
+        model=reply.model if reply else decision.model,
+        backend=backend,
+        link=reply.link if reply else "primary",
+        attempt=attempt,
+        task=decision.task,
+        task_declared=decision.task_declared,
+        reason=decision.reason,
+        decided_by=decision.decided_by,
+        rejected=tuple((item.model, item.reason) for item in decision.rejected),
+        failures=tuple((item.model, item.cause, item.text) for item in reply.failures) if reply else (),
+        temperature=settings.temperature,
+        max_tokens=settings.max_tokens,
+        top_p=settings.top_p,
+        seed=settings.seed,
+        clamped_from=decision.clamped_from,
+        settings_hash=digest({**asdict(settings), "seed": None}),
+        prompt_hash=digest([(message.role, message.content) for message in request.messages]),
+        prompt_tokens=tokens.prompt if tokens else 0,
+        completion_tokens=tokens.completion if tokens else 0,
+        tokens_exact=tokens.exact if tokens else True,
+        queue_s=timings.queue if timings else 0.0,
+        load_s=timings.load if timings else 0.0,
+        prefill_s=timings.prefill if timings else 0.0,
+        decode_s=timings.decode if timings else 0.0,
+        total_s=timings.total if timings else seconds,
+        usd=reply.usd if reply else None,
+        scripted=reply.scripted if reply else False,
+        error_class=error_class,
+    )
+
+
+def digest(value: Any) -> str:
+    """A short hash of plain data, the same on every machine."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, default=repr, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]

@@ -1,0 +1,125 @@
+"""The engine of a session: asks the router, makes the call, keeps the record of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from pytest_llmroute.backends.chain import answer
+from pytest_llmroute.backends.pool import BackendPool
+from pytest_llmroute.core.columns import Column
+from pytest_llmroute.core.decisions import Decision
+from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.records import CallRecord
+from pytest_llmroute.core.replies import Call, Reply
+from pytest_llmroute.core.requests import Request
+from pytest_llmroute.engine.case import CaseRun, call_record
+from pytest_llmroute.errors import ModelCallError
+from pytest_llmroute.routing.router import Router, log
+
+
+class CallLog(Protocol):
+    """Where calls are kept with their texts: the journal."""
+
+    def call(
+        self, nodeid: str, call: CallRecord, *, messages: list[dict[str, str]], reply: str | None
+    ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Router and opened models of one session."""
+
+    router: Router
+    pool: BackendPool
+    scripted: Callable[[Call], Any]
+    """Asks the hook `llmroute_scripted`."""
+
+    def decide(self, request: Request, column: Column, repeat: int = 0) -> Decision:
+        return self.router.decide(request, column, repeat=repeat)
+
+    def ask(
+        self, request: Request, column: Column, *, run: CaseRun | None = None, calls: CallLog | None = None
+    ) -> Reply:
+        """One request to its reply; a failure is recorded before it is raised."""
+        decision = self.decide(request, column, run.case.repeat if run else 0)
+        log.info("%s", decision.log_line)
+        catalog = self.router.catalog
+        cards = [catalog.model(name) for name in (decision.model, *decision.chain)]
+        for card in cards[:1]:
+            if missing := self.pool.missing(card):
+                raise missing
+        started = time.perf_counter()
+        try:
+            reply = answer(
+                cards, lambda card: self._call(card, request, decision, run), self.pool.get, canned=decision.canned
+            )
+        except ModelCallError as error:
+            self._keep(request, decision, None, run, calls, error.cause.value, time.perf_counter() - started)
+            raise
+        reply = reply.with_(decision=decision, usd=_cost(reply, catalog.models), parsed=_parsed(reply, request))
+        self._keep(request, decision, reply, run, calls)
+        return reply
+
+    def _call(self, card: ModelCard, request: Request, decision: Decision, run: CaseRun | None) -> Call:
+        case = run.case if run else None
+        call = Call(
+            card=card,
+            messages=request.messages,
+            settings=decision.settings,
+            role=self.router.role_of(card.name),
+            case_id=case.case_id if case else "",
+            column=decision.column,
+            repeat=case.repeat if case else 1,
+            task=decision.task,
+            tools=request.tools,
+            schema=request.schema,
+            timeout=request.timeout,
+            script=case.script if case else None,
+        )
+        return replace(call, script=self.scripted(call)) if call.script is None else call
+
+    def _keep(
+        self, request: Request, decision: Decision, reply: Reply | None, run: CaseRun | None,
+        calls: CallLog | None, error_class: str | None = None, seconds: float = 0.0,
+    ) -> None:  # fmt: skip
+        if run is None:
+            return
+        name = reply.model if reply and reply.link != "canned" else decision.model
+        kept = call_record(
+            request,
+            decision,
+            attempt=len(run.calls) + 1,
+            backend=self.router.catalog.model(name).backend,
+            reply=reply,
+            error_class=error_class,
+            seconds=seconds,
+        )
+        run.calls.append(kept)
+        if calls is not None:
+            texts = [{"role": message.role, "content": message.content} for message in request.messages]
+            calls.call(run.case.nodeid, kept, messages=texts, reply=reply.text if reply else None)
+
+
+def _cost(reply: Reply, models: Mapping[str, ModelCard]) -> float | None:
+    card = models.get(reply.model)
+    if card is None or card.price is None or reply.scripted:
+        return None
+    return card.price.cost(reply.tokens.prompt, reply.tokens.completion)
+
+
+def _parsed(reply: Reply, request: Request) -> Any:
+    """The reply as JSON where a schema was asked for; None where it does not fit the schema."""
+    if request.schema is None:
+        return reply.parsed
+    import jsonschema
+
+    try:
+        value = json.loads(reply.text)
+        jsonschema.validate(value, dict(request.schema))
+    except (ValueError, RecursionError, jsonschema.ValidationError):
+        return None
+    return value

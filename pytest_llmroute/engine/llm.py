@@ -1,0 +1,97 @@
+"""The object behind the fixture `llm`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pytest_llmroute.core.decisions import Decision
+from pytest_llmroute.core.replies import Reply
+from pytest_llmroute.core.requests import Request, Sampling, as_messages
+from pytest_llmroute.engine.case import CaseRun
+from pytest_llmroute.engine.engine import CallLog, Engine
+from pytest_llmroute.errors import UserError
+
+Prompt = str | Iterable[Any]
+
+
+class LLM:
+    """Asks the model that the column's strategy chooses; what the test declared is the default."""
+
+    def __init__(self, engine: Engine, run: CaseRun, calls: CallLog | None) -> None:
+        self._engine, self._run, self._calls = engine, run, calls
+
+    @property
+    def column(self) -> str:
+        """The strategy or model that this item runs on."""
+        return self._run.case.column.name
+
+    @property
+    def repeat(self) -> int:
+        """Which repeat this is, counted from 1."""
+        return self._run.case.repeat
+
+    def generate(
+        self, prompt: Prompt, *, system: str | None = None, tools: Iterable[Mapping[str, Any]] | None = None,
+        schema: Mapping[str, Any] | None = None, task: str | None = None, phase: str | None = None,
+        agent: str | None = None, user: str | None = None, max_tokens: int | None = None,
+        temperature: float | None = None, top_p: float | None = None, seed: int | None = None,
+        stop: Iterable[str] = (), timeout: float | None = None,
+    ) -> Reply:  # fmt: skip
+        """Route the prompt (a text, or messages) and return the reply."""
+        sampling = Sampling(temperature, max_tokens, top_p, seed, tuple(stop))
+        request = self._request(
+            prompt, system, task=task, phase=phase, agent=agent, user=user, timeout=timeout, sampling=sampling
+        )
+        request = replace(request, tools=tuple(tools or ()), schema=schema)
+        return self._engine.ask(request, self._run.case.column, run=self._run, calls=self._calls)
+
+    async def agenerate(self, prompt: Prompt, **options: Any) -> Reply:
+        """`generate` for async tests: the call runs in a thread, the event loop stays free."""
+        return await asyncio.to_thread(self.generate, prompt, **options)
+
+    def explain(
+        self, prompt: Prompt = "", *, system: str | None = None, tools: Iterable[Mapping[str, Any]] | None = None,
+        task: str | None = None, phase: str | None = None, agent: str | None = None, user: str | None = None,
+        max_tokens: int | None = None, temperature: float | None = None,
+    ) -> Decision:  # fmt: skip
+        """What would be decided, with reason and rejected candidates; nobody is called."""
+        sampling = Sampling(temperature, max_tokens)
+        request = self._request(
+            prompt, system, task=task, phase=phase, agent=agent, user=user, timeout=None, sampling=sampling
+        )
+        request = replace(request, tools=tuple(tools or ()))
+        return self._engine.decide(request, self._run.case.column, self._run.case.repeat)
+
+    def _request(
+        self, prompt: Prompt, system: str | None, *, task: str | None, phase: str | None, agent: str | None,
+        user: str | None, timeout: float | None, sampling: Sampling,
+    ) -> Request:  # fmt: skip
+        _check(sampling, timeout)
+        declared = self._run.case.request(as_messages(prompt, system))
+        return replace(
+            declared,
+            task=task or declared.task,
+            phase=phase or declared.phase,
+            agent=agent or declared.agent,
+            user=user or declared.user,
+            timeout=declared.timeout if timeout is None else timeout,
+            sampling=sampling.over(declared.sampling),
+        )
+
+
+def _check(sampling: Sampling, timeout: float | None) -> None:
+    for name, value, low, high in (
+        ("temperature", sampling.temperature, 0, 2),
+        ("max_tokens", sampling.max_tokens, 1, None),
+        ("top_p", sampling.top_p, 0, 1),
+        ("timeout", timeout, 0, None),
+    ):
+        if value is None:
+            continue
+        bad = isinstance(value, bool) or not isinstance(value, int | float)
+        if bad or not value >= low or (high is not None and value > high):
+            allowed = f"from {low} to {high}" if high is not None else f"of at least {low}"
+            raise UserError(f"{name}={value!r}: must be a number {allowed}")

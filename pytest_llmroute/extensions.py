@@ -1,0 +1,109 @@
+"""The plugin manager of our own hooks: built-in parts, installed packages, and whatever pytest has loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import Any, TypeVar
+
+import pluggy
+
+from pytest_llmroute import hookspecs
+from pytest_llmroute.backends.contract import BackendType
+from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.errors import UserError, nearest
+from pytest_llmroute.routing.contract import Strategy
+
+ENTRY_POINTS = "llmroute"
+BUILTIN = ("pytest_llmroute.routing.strategies", "pytest_llmroute.backends", "pytest_llmroute.tasks.checks")
+T = TypeVar("T")
+
+
+class _Manager(pluggy.PluginManager):
+    """Takes any function named `llmroute_…` as a hook, so that a conftest.py needs no decorator."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
+        if not name.startswith("llmroute_") or not callable(getattr(plugin, name, None)):
+            return None
+        return super().parse_hookimpl_opts(plugin, name) or {
+            "wrapper": False,
+            "hookwrapper": False,
+            "optionalhook": False,
+            "tryfirst": False,
+            "trylast": False,
+            "specname": None,
+        }
+
+
+class Extensions:
+    """All parts that have a name, wherever they come from."""
+
+    def __init__(self) -> None:
+        self._manager = _Manager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        self._cache: dict[str, dict[str, Any]] = {}
+        for name in BUILTIN:
+            self.register(import_module(name), name)
+        self._manager.load_setuptools_entrypoints(ENTRY_POINTS)
+
+    @property
+    def hook(self) -> Any:
+        return self._manager.hook
+
+    def register(self, plugin: object, name: str | None = None) -> None:
+        """Add a plugin; one without any hook of ours costs nothing and is left out."""
+        hooks = [key for key in dir(plugin) if key.startswith("llmroute_")]
+        if not hooks or self._manager.is_registered(plugin):
+            return
+        where = name or getattr(plugin, "__file__", None) or repr(plugin)
+        known = [key for key in vars(hookspecs) if key.startswith("llmroute_")]
+        for key in hooks:
+            if key not in known and callable(getattr(plugin, key)):
+                near = nearest(key, known)
+                raise UserError(
+                    f'{where}: no hook "{key}"' + (f' (did you mean "{near}"?)' if near else ""),
+                    means=f"known: {', '.join(known)}",
+                )
+        try:
+            self._manager.register(plugin, name)
+        except pluggy.PluginValidationError as error:
+            raise UserError(f"{where}: {error}", fix="see pytest_llmroute/hookspecs.py for the arguments") from None
+        self._cache.clear()
+
+    def strategies(self) -> dict[str, Strategy]:
+        return self._named("llmroute_strategies", lambda item: str(item.name))
+
+    def backends(self) -> dict[str, BackendType]:
+        return self._named("llmroute_backends", lambda item: str(item.name))
+
+    def models(self) -> dict[str, ModelCard]:
+        return self._named("llmroute_models", lambda item: str(item.name))
+
+    def checks(self) -> dict[str, Any]:
+        return self._named("llmroute_checks", lambda item: str(item.name))
+
+    def _named(self, hook: str, name_of: Callable[[Any], str]) -> dict[str, Any]:
+        if hook not in self._cache:
+            self._cache[hook] = self._collect(hook, name_of)
+        return self._cache[hook]
+
+    def _collect(self, hook: str, name_of: Callable[[Any], str]) -> dict[str, Any]:
+        """Parts by name; the same name twice is a mistake that names both sides."""
+        found: dict[str, tuple[Any, str]] = {}
+        for implementation in getattr(self.hook, hook).get_hookimpls():
+            for item in _list(implementation.function(), implementation.plugin_name):
+                name = name_of(item)
+                if name in found:
+                    raise UserError(
+                        f'"{name}" is registered twice by {hook}: in {found[name][1]}'
+                        f" and in {implementation.plugin_name}",
+                        fix="give one of them another name",
+                    )
+                found[name] = (item, implementation.plugin_name)
+        return {name: item for name, (item, _) in found.items()}
+
+
+def _list(items: Any, where: str) -> Iterable[Any]:
+    if not isinstance(items, Iterable) or isinstance(items, str):
+        raise UserError(f"{where}: a hook of ours must return a list, not {type(items).__name__}")
+    return items

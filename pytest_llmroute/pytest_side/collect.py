@@ -1,0 +1,127 @@
+"""Task files as pytest collectors, and tasks as items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_llmroute.core.columns import Column
+from pytest_llmroute.core.outcomes import CheckResult
+from pytest_llmroute.engine.case import Case
+from pytest_llmroute.errors import ModelCallError, UserError, printable
+from pytest_llmroute.pytest_side.columns import Cell
+from pytest_llmroute.pytest_side.items import CASE
+from pytest_llmroute.tasks.files import TaskFile, read_task_file
+from pytest_llmroute.tasks.values import TaskCase
+
+if TYPE_CHECKING:
+    from pytest_llmroute.pytest_side.session import LLMSession
+
+
+class CheckMissed(AssertionError):
+    """A reply that a task's check did not accept."""
+
+    def __init__(self, result: CheckResult, reply: str) -> None:
+        self.result, self.reply = result, reply
+        super().__init__(result.message)
+
+
+class TaskCollector(pytest.File):
+    """One task file; the tasks that are broken are one collection error, the others are items."""
+
+    ours: LLMSession
+
+    def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
+        contents = read_task_file(self.path, checks=self.ours.extensions.checks(), known=self.ours.known)
+        self._register_tags(contents.tasks)
+        for column in self.ours.columns:
+            for task in contents.tasks:
+                for cell in self.ours.cells(task.phase, task.repeat):
+                    yield TaskItem.of(self, task, column, cell)
+        if contents.errors:
+            yield BrokenTasks.of(self, contents)
+
+    def _register_tags(self, tasks: Iterable[TaskCase]) -> None:
+        """Tags are marks to `-m`; registered, so that --strict-markers accepts them."""
+        for tag in {tag for task in tasks for tag in task.tags} - self.ours.tags:
+            self.ours.tags.add(tag)
+            self.config.addinivalue_line("markers", f"{tag}: a tag of task files")
+
+
+class BrokenTasks(pytest.Collector):
+    """Stands for the broken tasks of a file: collecting it is the error that lists them all."""
+
+    contents: TaskFile
+
+    @staticmethod
+    def of(parent: TaskCollector, contents: TaskFile) -> BrokenTasks:
+        node = BrokenTasks.from_parent(parent, name="broken tasks")
+        node.contents = contents
+        return node
+
+    def collect(self) -> Iterable[pytest.Item]:
+        raise self.CollectError("\n".join(error.text() for error in self.contents.errors))
+
+
+class TaskItem(pytest.Item):
+    """One task on one column, phase and repeat."""
+
+    task: TaskCase
+    ours: LLMSession
+    excluded: bool
+
+    @staticmethod
+    def of(parent: TaskCollector, task: TaskCase, column: Column, cell: Cell) -> TaskItem:
+        label = f"{column.label}-{cell.label}" if cell.label else column.label
+        item = TaskItem.from_parent(parent, name=f"{task.id}[{label}]")
+        item.task, item.ours, item.excluded = task, parent.ours, cell.excluded
+        for tag in task.tags:
+            item.add_marker(tag)
+        item.stash[CASE] = Case(
+            nodeid=item.nodeid,
+            case_id=f"{parent.nodeid}::{task.id}",
+            column=column,
+            repeat=cell.repeat,
+            repeats=cell.repeats,
+            min_pass=task.min_pass,
+            must_pass=task.must_pass,
+            tags=task.tags,
+            weight=task.weight,
+            check_hash=task.check_hash,
+            task=task.task,
+            phase=task.phase or cell.phase,
+            agent=task.agent,
+            user=task.user,
+            timeout=task.timeout,
+            sampling=task.sampling,
+            script=task.scripted,
+        )
+        return item
+
+    def runtest(self) -> None:
+        reply = self.ours.llm_of(self).generate(self.task.messages)
+        result = self.task.check.run(reply.text, self.task)
+        self.ours.scored(self, result)
+        if not result.passed:
+            raise CheckMissed(result, reply.text)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        error = excinfo.value
+        if isinstance(error, CheckMissed):
+            reply = printable(error.reply, 400)
+            return f"{self.task.path}:{self.task.line}: {error.result.message}\n  reply: {reply}"
+        if isinstance(error, ModelCallError | UserError):
+            return f"{self.task.path}:{self.task.line}: {_escaped(str(error))}"
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, self.task.line - 1, self.name
+
+
+def _escaped(text: str) -> str:
+    return "\n".join(printable(line, 2000) for line in text.splitlines())
+
+

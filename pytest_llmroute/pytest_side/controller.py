@@ -1,0 +1,170 @@
+"""The process that sees every report: counts, misses, the store, the files and the summary."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_llmroute import __version__
+from pytest_llmroute.config.resolve import Settings
+from pytest_llmroute.core.columns import Column
+from pytest_llmroute.core.records import PROPERTY, Record
+from pytest_llmroute.errors import LLMRouteError, UserError
+from pytest_llmroute.measure.machine import machine_facts
+from pytest_llmroute.pytest_side.repeats import Groups
+from pytest_llmroute.report.jsonfile import write_json
+from pytest_llmroute.report.summary import RunHead, Tally
+from pytest_llmroute.report.terminal import misses, render
+from pytest_llmroute.store.contract import RunInfo
+from pytest_llmroute.store.merge import merge_run, recover
+from pytest_llmroute.store.sqlite import SqliteStore
+
+FOLDER = ".llmroute"
+SYNTHETIC = "llmroute::"
+
+
+class Controller:
+    """Takes records off the reports as they come; O(1) a report."""
+
+    def __init__(
+        self, config: pytest.Config, settings: Settings, columns: tuple[Column, ...], run_id: str
+    ) -> None:
+        self.config, self.settings, self.run_id = config, settings, run_id
+        self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        self.head = RunHead(
+            run_id=run_id,
+            version=__version__,
+            profile=settings["profile"],
+            columns=tuple(column.name for column in columns),
+            started_at=self.started_at,
+            facts={},
+            options={name: resolved.value for name, resolved in settings.values.items()},
+        )
+        self.tally = Tally(self.head)
+        self.groups = Groups()
+        self.missed: list[tuple[str, str]] = []
+        self.forgiven = 0
+        """Misses that show as `m`; they are taken out of the session's count of failures."""
+        self.notes: list[str] = []
+
+    def take(self, report: pytest.TestReport) -> None:
+        if report.outcome == "rerun" or report.when == "teardown":
+            return
+        for key, value in report.user_properties:
+            if key == PROPERTY and isinstance(value, str):
+                self._add(Record.from_json(value), report)
+
+    def _add(self, record: Record, report: pytest.TestReport) -> None:
+        self.tally.add(record)
+        self.groups.add(record)
+        if getattr(report, "llmroute_shown", None) == "miss":
+            self.forgiven += 1
+            self.missed.append((report.nodeid, record.message))
+
+    def loop_ended(self, session: pytest.Session) -> None:
+        """Only when every test has run: a run that was stopped keeps pytest's own exit status."""
+        session.testsfailed -= self.forgiven
+        for group in self.groups.failed():
+            self._fail(group.title, group.text())
+        for group in self.groups.undecided():
+            self.notes.append(f"{group.text()}: not judged")
+
+    def _fail(self, nodeid: str, text: str) -> None:
+        """One failed report that every reader of reports sees: terminal, JUnit, exit status."""
+        self.config.hook.pytest_runtest_logreport(
+            report=pytest.TestReport(
+                nodeid=f"{SYNTHETIC}{nodeid}",
+                location=("llmroute", None, nodeid),
+                keywords={},
+                outcome="failed",
+                longrepr=text,
+                when="call",
+            )
+        )
+
+    def finish(self, stopped: bool) -> None:
+        """Journals into the store, the JSON file, and what `--lf` runs next."""
+        self._last_failed()
+        if not self.tally.count:
+            return
+        try:
+            records = self._store(stopped)
+        except LLMRouteError as error:
+            self.notes.append(str(error))
+            return
+        if target := self.settings["json"]:
+            self._json(Path(self.config.invocation_params.dir) / target, records)
+
+    def _store(self, stopped: bool) -> list[Record]:
+        root = self.config.rootpath
+        store = SqliteStore(root / FOLDER / "results.db")
+        try:
+            info = RunInfo(
+                run_id=self.run_id,
+                started_at=self.started_at,
+                finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                status="interrupted" if stopped else "finished",
+                version=__version__,
+                profile=self.settings["profile"],
+                columns=self.head.columns,
+                facts=machine_facts(),
+            )
+            merge_run(root, info, store)
+            for run in recover(root, store, current=self.run_id):
+                self.notes.append(f"run {run} had been interrupted; its records are in the store now")
+            return list(store.records(self.run_id))
+        finally:
+            store.close()
+
+    def _json(self, path: Path, records: list[Record]) -> None:
+        try:
+            write_json(path, self.tally.summary(), records)
+        except UserError as error:
+            self.notes.append(str(error))
+
+    def _last_failed(self) -> None:
+        """`--lf` reruns all repeats of a group together, and never a report that no test made."""
+        cache = getattr(self.config, "cache", None)
+        if cache is None or not (self.tally.count or self.groups.failed()):
+            return
+        found: dict[str, bool] = cache.get("cache/lastfailed", {})
+        wanted = {nodeid: True for nodeid in found if not nodeid.startswith(SYNTHETIC)}
+        wanted.update(dict.fromkeys(self.groups.rerun(set(wanted)), True))
+        if wanted != found:
+            cache.set("cache/lastfailed", wanted)
+
+    def write_summary(self, terminal: Any) -> None:
+        if self.tally.count:
+            verbose = self.config.get_verbosity()
+            if self.missed:
+                terminal.write_sep("-", f"{len(self.missed)} missed")
+                for line in misses(self.missed, limit=None if verbose > 0 else 10):
+                    terminal.write_line(line)
+            terminal.write_sep("-", "llmroute")
+            for line in render(self.tally.summary(), width=100, unicode=_unicode(terminal)):
+                terminal.write_line(line)
+            if verbose >= 0:
+                terminal.write_line(f"run {self.run_id} is kept in {FOLDER}/results.db{self._ignore_hint()}")
+        for note in self.notes:
+            terminal.write_line(f"llmroute: {note}")
+
+    def _ignore_hint(self) -> str:
+        """Suggested, never written unasked."""
+        root = self.config.rootpath
+        if not (root / ".git").exists():
+            return ""
+        ignore = root / ".gitignore"
+        lines = ignore.read_text(encoding="utf-8", errors="replace").split() if ignore.is_file() else []
+        known = any(line.strip("/") == FOLDER for line in lines)
+        return "" if known else f"  (add a line {FOLDER}/ to .gitignore)"
+
+
+def _unicode(terminal: Any) -> bool:
+    try:
+        "×–→…".encode(getattr(terminal._tw._file, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError, AttributeError):
+        return False
+    return True

@@ -1,0 +1,108 @@
+"""From a pytest item to the case that it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import pytest
+
+from pytest_llmroute.core.columns import Column
+from pytest_llmroute.core.requests import Sampling
+from pytest_llmroute.engine.case import Case, CaseRun, digest
+from pytest_llmroute.pytest_side.columns import Cell
+from pytest_llmroute.pytest_side.marker import Declared, declared
+
+OURS = ("_llm_column", "_llm_run")
+CASE = pytest.StashKey[Case]()
+RUN = pytest.StashKey[CaseRun]()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an item stands: its column and its cell."""
+
+    column: Column
+    cell: Cell
+
+
+def is_ours(item: pytest.Item) -> bool:
+    """Whether the test uses our fixture, directly or through others."""
+    return "_llm_case" in getattr(item, "fixturenames", ())
+
+
+def params_of(item: pytest.Item) -> dict[str, Any]:
+    """The test's own parameters."""
+    callspec = getattr(item, "callspec", None)
+    return {k: v for k, v in callspec.params.items() if k not in OURS} if callspec else {}
+
+
+def declared_of(item: pytest.Item) -> Declared:
+    return declared(item.iter_markers("llm"), where_of(item))
+
+
+def where_of(item: pytest.Item) -> str:
+    return f"{item.parent.nodeid if item.parent else ''}::{getattr(item, 'originalname', item.name)}"
+
+
+def place_of(item: pytest.Item, first: Column) -> Place:
+    """The item's column and cell; one that asks for `llm` while it runs has the first column."""
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    return Place(params.get("_llm_column") or first, params.get("_llm_run") or Cell(None, 1, 1))
+
+
+def case_of(item: pytest.Item, first: Column) -> Case:
+    """The case behind a test function; kept with the item."""
+    if CASE not in item.stash:
+        place, spec = place_of(item, first), declared_of(item)
+        column, cell = place.column, place.cell
+        item.stash[CASE] = Case(
+            nodeid=f"{item.parent.nodeid if item.parent else ''}::{item.name}",
+            case_id=where_of(item) + _params_id(item),
+            column=column,
+            repeat=cell.repeat,
+            repeats=cell.repeats,
+            min_pass=spec.min_pass,
+            must_pass=spec.must_pass,
+            task=spec.task,
+            phase=spec.phase or cell.phase,
+            agent=spec.agent,
+            user=spec.user,
+            model=column.name if spec.models else None,
+            timeout=spec.timeout,
+            sampling=Sampling(temperature=spec.temperature, max_tokens=spec.max_tokens),
+        )
+    return item.stash[CASE]
+
+
+def _params_id(item: pytest.Item) -> str:
+    """The test's own parameters by name and value: the same whatever order or id style pytest uses."""
+    params = params_of(item)
+    if not params:
+        return ""
+    parts = ",".join(f"{name}={_value_id(params[name], item)}" for name in sorted(params))
+    return f"[{parts}]" if len(parts) <= 300 else f"[sha256:{digest(parts)}]"
+
+
+def _value_id(value: Any, item: pytest.Item) -> str:
+    if value is None or isinstance(value, str | bytes | bool | int | float):
+        return repr(value)
+    if isinstance(value, Enum):
+        return str(value)
+    if isinstance(value, Mapping | list | tuple | set | frozenset) and _plain(value):
+        return f"sha256:{digest(sorted(value) if isinstance(value, set | frozenset) else value)}"
+    name = getattr(value, "__qualname__", None)
+    if name is not None:
+        return f"{getattr(value, '__module__', '')}.{name}"
+    # Objects have no stable text of their own; pytest's id for them is the best name there is.
+    return str(getattr(item, "callspec").id)  # noqa: B009
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _plain(item) for key, item in value.items())
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        return all(_plain(item) for item in value)
+    return value is None or isinstance(value, str | bool | int | float)

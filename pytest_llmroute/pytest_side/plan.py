@@ -1,0 +1,101 @@
+"""What would run and why, without a call or a test."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_llmroute.core.decisions import Decision, describe
+from pytest_llmroute.core.requests import Message
+from pytest_llmroute.errors import UserError, printable
+from pytest_llmroute.pytest_side import items as item_side
+from pytest_llmroute.pytest_side.collect import TaskItem
+from pytest_llmroute.pytest_side.marker import messages_of
+
+if TYPE_CHECKING:
+    from pytest_llmroute.pytest_side.session import LLMSession
+
+UNKNOWN = "decided when the test makes its call: the strategy reads the message"
+
+
+def lines(session: LLMSession, items: Sequence[pytest.Item]) -> list[str]:
+    """The plan: one block a column, one line for each way through it, with what was rejected."""
+    ours = [item for item in items if item_side.CASE in item.stash or item_side.is_ours(item)]
+    if not ours:
+        return ["llmroute plan: no test here uses llm, and no task file was collected"]
+    decisions = [(item, _decision(session, item)) for item in ours]
+    models = Counter(decision.model for _, decision in decisions if decision is not None)
+    columns = list(dict.fromkeys(item_side.case_of(item, session.columns[0]).column for item in ours))
+    out = [
+        "",
+        f"llmroute plan: {len(ours)} items in {len(columns)} column(s), profile {session.settings['profile']};"
+        " nothing was called, no test was run",
+    ]
+    for column in columns:
+        here = [
+            (item, d) for item, d in decisions
+            if item_side.case_of(item, session.columns[0]).column == column
+        ]  # fmt: skip
+        out += ["", f"{printable(column.name)} ({column.kind}, {len(here)} items)", *_routes(session, here)]
+    out += ["", "models: " + ", ".join(f"{printable(name)} ×{count}" for name, count in models.most_common())]
+    undecided = sum(decision is None for _, decision in decisions)
+    if undecided:
+        out.append(f"{undecided} items without a decision yet ({UNKNOWN})")
+    return out
+
+
+def _routes(session: LLMSession, here: Iterable[tuple[pytest.Item, Decision | None]]) -> list[str]:
+    groups: dict[object, tuple[Decision | None, list[pytest.Item]]] = {}
+    for item, decision in here:
+        key = None if decision is None else (decision.model, decision.reason, decision.task, decision.phase)
+        groups.setdefault(key, (decision, []))[1].append(item)
+    out: list[str] = []
+    for decision, group in groups.values():
+        if decision is None:
+            out.append(f"  {len(group):>5} × {UNKNOWN}")
+        else:
+            out += _route(decision, len(group))
+        out.append(f"          items: {_names(group)}")
+    return out
+
+
+def _route(decision: Decision, count: int) -> list[str]:
+    phase = f", phase {decision.phase}" if decision.phase else ""
+    out = [
+        f"  {count:>5} × {decision.model}  ({decision.reason}{phase})",
+        f"          settings: {describe(decision.settings)}",
+    ]
+    links = [*decision.chain, *(["canned text"] if decision.canned else [])]
+    if links:
+        out.append(f"          then: {' → '.join(links)}")
+    return [*out, *(f"          not {item.model}: {item.reason}" for item in decision.rejected)]
+
+
+def _names(items: Sequence[pytest.Item], shown: int = 3) -> str:
+    names = [printable(item.nodeid, 70) for item in items[:shown]]
+    return ", ".join(names) + (f" and {len(items) - shown} more" if len(items) > shown else "")
+
+
+def _decision(session: LLMSession, item: pytest.Item) -> Decision | None:
+    """The decision as far as it is known now; None where it hangs on a message nobody has written yet."""
+    case = item_side.case_of(item, session.columns[0])
+    messages = _messages(item)
+    if messages is not None:
+        return session.engine.decide(case.request(messages), case.column, case.repeat)
+    decision = session.decide(case)
+    return None if decision.task is not None and not decision.task_declared else decision
+
+
+def _messages(item: pytest.Item) -> tuple[Message, ...] | None:
+    if isinstance(item, TaskItem):
+        return item.task.messages
+    try:
+        spec = item_side.declared_of(item)
+        if spec.prompt is None:
+            return None
+        return messages_of(spec, item_side.params_of(item), item_side.where_of(item))
+    except UserError:
+        return None

@@ -1,0 +1,81 @@
+"""From pytest's report of a phase to the outcome of a case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from pytest_llmroute.backends.pool import BackendMissing
+from pytest_llmroute.engine.case import CaseRun
+from pytest_llmroute.errors import ModelCallError, printable
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a phase ended for the record."""
+
+    outcome: str
+    message: str = ""
+    error_class: str | None = None
+
+
+class PassedOnCanned(Exception):
+    """A test that passed although no model had answered."""
+
+
+def verdict(report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException] | None, run: CaseRun) -> Verdict:
+    """A miss needs a reply and an assertion; whatever else goes wrong is no statement about a model."""
+    if report.skipped:
+        return Verdict("skipped", _first_line(report))
+    if report.passed:
+        return Verdict("passed")
+    error = excinfo.value if excinfo else None
+    message = _message(report, error)
+    if isinstance(error, ModelCallError):
+        return Verdict("error", message, error.cause.value)
+    if isinstance(error, BackendMissing):
+        return Verdict("error", message, "backend")
+    if run.canned:
+        return Verdict("error", message, "canned")
+    if report.when != "call":
+        return Verdict("error", message, type(error).__name__)
+    if isinstance(error, AssertionError | pytest.fail.Exception) and run.replied and run.case.gated:
+        return Verdict("missed", message)
+    return Verdict("failed", message, type(error).__name__)
+
+
+def as_canned_error(report: pytest.TestReport, run: CaseRun) -> None:
+    """A canned text never counts as success: the passed report becomes an error that says so."""
+    causes = next(call.failures for call in run.calls if call.link == "canned")
+    tried = "\n".join(f"  {model}: {printable(text)} [{cause}]" for model, cause, text in causes)
+    report.outcome = "failed"
+    report.longrepr = f"passed on a canned text: no model answered\n{tried}"
+
+
+def make_inert(report: pytest.TestReport) -> None:
+    """A failure text that holds terminal control characters (a reply can) is replaced by its escaped form."""
+    if report.longrepr is None or isinstance(report.longrepr, tuple):
+        return
+    text = str(report.longrepr)
+    if all(char.isprintable() or char in "\n\t" for char in text):
+        return
+    report.longrepr = escaped(text)
+
+
+def escaped(text: str) -> str:
+    lines = text.replace("\t", "    ").split("\n")
+    return "\n".join(printable(line, 10_000) for line in lines)
+
+
+def _message(report: pytest.TestReport, error: BaseException | None) -> str:
+    crash = getattr(getattr(report, "longrepr", None), "reprcrash", None)
+    text = getattr(crash, "message", None) or (str(error) if error else report.longreprtext)
+    return printable(" ".join(str(text).split()), 500)
+
+
+def _first_line(report: pytest.TestReport) -> str:
+    longrepr: Any = report.longrepr
+    text = longrepr[2] if isinstance(longrepr, tuple) else str(longrepr or getattr(report, "wasxfail", ""))
+    return printable(" ".join(text.split()), 200)

@@ -1,0 +1,390 @@
+"""The one object of an active session: pytest's hooks come in here and are handed on."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_llmroute.backends.pool import BackendPool
+from pytest_llmroute.config.catalog import Catalog, builtin_catalog
+from pytest_llmroute.config.resolve import Settings, resolve
+from pytest_llmroute.core.columns import Column
+from pytest_llmroute.core.decisions import Decision
+from pytest_llmroute.core.outcomes import CheckResult
+from pytest_llmroute.core.records import PROPERTY, Record
+from pytest_llmroute.core.redact import Redactor
+from pytest_llmroute.core.replies import Reply
+from pytest_llmroute.core.requests import as_messages
+from pytest_llmroute.engine.case import Case, CaseRun
+from pytest_llmroute.engine.engine import Engine
+from pytest_llmroute.engine.llm import LLM
+from pytest_llmroute.errors import ErrorList, UserError
+from pytest_llmroute.extensions import Extensions
+from pytest_llmroute.measure.process import Mark, ProcessMeter
+from pytest_llmroute.pytest_side import items as item_side
+from pytest_llmroute.pytest_side import plan, preflight, reports
+from pytest_llmroute.pytest_side.collect import TaskCollector
+from pytest_llmroute.pytest_side.columns import Cell, cells_of, columns_of, distinct
+from pytest_llmroute.pytest_side.controller import Controller
+from pytest_llmroute.pytest_side.journaling import Keeper
+from pytest_llmroute.pytest_side.marker import Declared, messages_of, names_in
+from pytest_llmroute.routing.classify import Classifier
+from pytest_llmroute.routing.router import Router
+from pytest_llmroute.tasks.files import recognises
+from pytest_llmroute.tasks.values import Known
+
+SCORE = pytest.StashKey[CheckResult]()
+MARK = pytest.StashKey[Mark]()
+
+
+class LLMRouteWarning(UserWarning):
+    """Something in the run that will not do what it looks like."""
+
+
+class LLMSession:
+    """Settings, engine, records of one pytest process; the controller adds the aggregate."""
+
+    def __init__(
+        self, config: pytest.Config, settings: Settings, columns: tuple[Column, ...], run_id: str
+    ) -> None:
+        self.config, self.settings, self.columns, self.run_id = config, settings, columns, run_id
+        self.errors: list[UserError] = []
+        """Mistakes found while collecting; raised together, since pytest_generate_tests must not raise."""
+        self.tags: set[str] = set()
+        self.worker = os.environ.get("PYTEST_XDIST_WORKER", "main") if hasattr(config, "workerinput") else "main"
+        self.keeper = Keeper(config.rootpath, run_id, self.worker, Redactor(os.environ))
+        self.controller = None if hasattr(config, "workerinput") else Controller(config, settings, columns, run_id)
+        self._warned = False
+
+    @staticmethod
+    def of(config: pytest.Config, run_id: str) -> LLMSession:
+        """Options are read here: a bad one ends the run before anything is collected."""
+        try:
+            settings = resolve(
+                lambda option: config.getoption(option.dest), lambda option: config.getini(option.ini), os.environ
+            )
+            return LLMSession(config, settings, columns_of(settings), run_id)
+        except UserError as error:
+            raise pytest.UsageError(error.text()) from None
+
+    # What is there: made on first need, after every conftest.py that plays a part has been loaded.
+
+    @cached_property
+    def extensions(self) -> Extensions:
+        extensions = Extensions()
+        for plugin in self.config.pluginmanager.get_plugins():
+            extensions.register(plugin)
+        return extensions
+
+    @pytest.hookimpl
+    def pytest_plugin_registered(self, plugin: object) -> None:
+        if "extensions" in self.__dict__:
+            try:
+                self.extensions.register(plugin)
+            except UserError as error:
+                self.errors.append(error)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        catalog = builtin_catalog()
+        return replace(catalog, models={**catalog.models, **self.extensions.models()})
+
+    @cached_property
+    def known(self) -> Known:
+        catalog = builtin_catalog()
+        return Known(frozenset(catalog.tasks), frozenset(catalog.phases), frozenset(catalog.agents))
+
+    @cached_property
+    def engine(self) -> Engine:
+        hook = self.extensions.hook
+        router = Router(
+            catalog=self.catalog,
+            strategies=self.extensions.strategies(),
+            profile=self.catalog.profile(self.settings["profile"], self.settings.origin("profile")),
+            env=os.environ,
+            classifier=Classifier(override=lambda text, user: hook.llmroute_classify(text=text, user=user)),
+        )
+        pool = BackendPool(self.extensions.backends())
+        return Engine(router, pool, lambda call: hook.llmroute_scripted(call=call))
+
+    @cached_property
+    def meter(self) -> ProcessMeter:
+        return ProcessMeter()
+
+    # Collecting
+
+    def collect_tasks(self, path: Path, parent: pytest.Collector) -> TaskCollector:
+        collector = TaskCollector.from_parent(parent, path=path)
+        collector.ours = self
+        return collector
+
+    def collect_named(self, path: Path, parent: pytest.Collector) -> TaskCollector | None:
+        """A file without our suffix: named on the command line or by `llm_tasks`, and of a format that we know."""
+        patterns = self.settings["tasks"]
+        root = self.config.rootpath
+        listed = path.is_relative_to(root) and any(
+            path.relative_to(root).match(pattern) for pattern in patterns
+        )
+        if not (listed or parent.session.isinitpath(path)) or not recognises(path):
+            return None
+        return self.collect_tasks(path, parent)
+
+    def cells(self, phase: str | None, repeat: int | None) -> tuple[Cell, ...]:
+        return cells_of(phase, self.settings["phase"] or (), repeat or self.settings["repeat"])
+
+    def parametrize(self, metafunc: pytest.Metafunc) -> None:
+        try:
+            spec = item_side.declared_of(metafunc.definition)
+            columns = distinct(Column("model", name) for name in spec.models) or self.columns
+            cells = self.cells(spec.phase, spec.repeat)
+        except UserError as error:
+            self.errors.append(error)
+            spec, columns, cells = Declared(), self.columns, (Cell(None, 1, 1),)
+        _let_prompt_use_parameters(metafunc, spec)
+        metafunc.parametrize(
+            "_llm_column", columns, ids=[column.label for column in columns], indirect=True, scope="session"
+        )
+        if len(cells) > 1 or cells[0].label or cells[0].excluded:
+            labels = [cell.label or "rep1" for cell in cells]
+            metafunc.parametrize("_llm_run", cells, ids=labels, indirect=True)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        excluded = [item for item in items if _excluded(item)]
+        if excluded:
+            left = set(map(id, excluded))
+            items[:] = [item for item in items if id(item) not in left]
+            self.config.hook.pytest_deselected(items=excluded)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """After every selection: what is left must be able to run."""
+        errors = preflight.check(self, session.items)
+        if not errors:
+            return
+        text = (errors[0] if len(errors) == 1 else ErrorList(errors)).text()
+        output = getattr(self.config, "workeroutput", None)
+        if output is None:
+            raise pytest.UsageError(text)
+        # On a worker: empty the list, so that nothing runs; the controller ends the run with this text.
+        output["llmroute_error"] = text
+        session.items.clear()
+
+    # Running
+
+    def llm_of(self, item: pytest.Item) -> LLM:
+        return LLM(self.engine, self._run_of(item), self.keeper)
+
+    def declared_reply(self, item: pytest.Item, llm: LLM) -> Reply:
+        spec = item_side.declared_of(item)
+        messages = messages_of(spec, item_side.params_of(item), item_side.where_of(item))
+        return llm.generate(messages)
+
+    def scored(self, item: pytest.Item, result: CheckResult) -> None:
+        item.stash[SCORE] = result
+
+    def _run_of(self, item: pytest.Item) -> CaseRun:
+        """The running case of an item, begun on first need."""
+        if item_side.RUN not in item.stash:
+            case = item_side.case_of(item, self.columns[0])
+            draft = case.draft(self.run_id, self.settings["profile"], self.worker, shared=self.shared)
+            self.keeper.start(draft)
+            item.stash[item_side.RUN] = CaseRun(case, draft)
+            item.stash[MARK] = self.meter.begin()
+            self._warn_of_equal_repeats(case)
+        return item.stash[item_side.RUN]
+
+    @property
+    def shared(self) -> bool:
+        count = os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")
+        return self.worker != "main" and count != "1"
+
+    def decide(self, case: Case, text: str = "") -> Decision:
+        return self.engine.decide(case.request(as_messages(text)), case.column, case.repeat)
+
+    def _warn_of_equal_repeats(self, case: Case) -> None:
+        if case.repeats < 2 or self._warned:
+            return
+        if self.decide(case).settings.temperature == 0:
+            self._warned = True
+            warnings.warn(
+                LLMRouteWarning(
+                    f"{case.nodeid}: {case.repeats} repeats at temperature 0 get identical replies; set a"
+                    " temperature, or a phase that has one"
+                ),
+                stacklevel=2,
+            )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if item_side.is_ours(item) or item_side.CASE in item.stash:
+            _forget(item)
+            self._run_of(item)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        run = item.stash.get(item_side.RUN, None)
+        if run is None:
+            return report
+        if report.when == "call" and report.passed and run.canned:
+            reports.as_canned_error(report, run)
+        reports.make_inert(report)
+        found = reports.verdict(report, call.excinfo, run)
+        if report.when == "teardown":
+            if report.failed:
+                self.keeper.amend(run.draft.nodeid, "error", self.keeper.redact(found.message))
+            return report
+        if report.when == "setup" and report.passed:
+            run.setup_seconds = sum(made.total_s for made in run.calls)
+            return report
+        self._shape(report, run.case, found)
+        record = self._record(item, run, found, report)
+        report.user_properties.append((PROPERTY, record.to_json()))
+        item.user_properties[:] = [*_others(item.user_properties), *_flat(record)]
+        return report
+
+    def _shape(self, report: pytest.TestReport, case: Case, found: reports.Verdict) -> None:
+        """How the report shows: a miss that fails nothing, or an error where infrastructure failed."""
+        if found.outcome == "missed" and (self.settings["gate"] != "off" or case.min_pass is not None):
+            report.llmroute_shown = "miss"
+        elif found.outcome == "error" and report.when == "call":
+            report.llmroute_shown = "error"
+
+    def _record(
+        self, item: pytest.Item, run: CaseRun, found: reports.Verdict, report: pytest.TestReport
+    ) -> Record:
+        usage = self.meter.end(item.stash[MARK])
+        score = item.stash.get(SCORE, None)
+        record = run.finish(
+            found.outcome,
+            message=self.keeper.redact(found.message),
+            error_class=found.error_class,
+            score=score.score if score else None,
+            seconds=run.setup_seconds + (report.duration if report.when == "call" else 0.0),
+            usage={
+                "rss_peak": usage.rss_peak,
+                "rss_average": usage.rss_average,
+                "cpu_seconds": usage.cpu_seconds,
+                "cpu_percent": usage.cpu_percent,
+            },
+        )
+        self.keeper.record(record)
+        return record
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, Any] | None:
+        shown = getattr(report, "llmroute_shown", None)
+        if shown == "miss":
+            return "missed", "m", ("MISS", {"yellow": True})
+        if shown == "error":
+            return "error", "E", ("ERROR", {"red": True})
+        return None
+
+    # Ending
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if self.controller is not None:
+            self.controller.take(report)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        if not self.settings["plan"] or session.config.option.collectonly:
+            return None
+        self._write(plan.lines(self, session.items))
+        return True
+
+    def loop_ended(self, session: pytest.Session) -> None:
+        if self.controller is not None and not session.config.option.collectonly:
+            self.controller.loop_ended(session)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if "engine" in self.__dict__:
+            self.engine.pool.close()
+        if "meter" in self.__dict__:
+            self.meter.close()
+        stopped = bool(session.shouldfail or session.shouldstop) or int(exitstatus) in (2, 3)
+        self.keeper.end("interrupted" if stopped else "finished")
+        if self.controller is not None:
+            self.controller.finish(stopped)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.controller is not None:
+            self.controller.write_summary(terminalreporter)
+
+    def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> str | None:
+        """The header comes when it is known that something of ours will run."""
+        ours = any(item_side.CASE in item.stash or item_side.is_ours(item) for item in items)
+        if not ours or self.config.get_verbosity() < 0:
+            return None
+        return self._header()
+
+    def pytest_report_header(self) -> str | None:
+        """Under xdist nothing is collected here; the header comes first, if an option asked for us."""
+        return self._header() if self.config.getoption("dist", "no") != "no" else None
+
+    def _header(self) -> str:
+        names = ", ".join(column.name for column in self.columns)
+        about = " (answers written beforehand; no model is called)" if self.settings["profile"] == "scripted" else ""
+        return f"llmroute: profile {self.settings['profile']}{about} · {names}"
+
+    def _write(self, lines: Sequence[str]) -> None:
+        terminal = self.config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None:
+            terminal.ensure_newline()
+            for line in lines:
+                terminal.write_line(line)
+
+
+def _let_prompt_use_parameters(metafunc: pytest.Metafunc, spec: Declared) -> None:
+    """A parameter that only the declared prompt uses need not be an argument of the test function too."""
+    if spec.prompt is None:
+        return
+    for mark in metafunc.definition.iter_markers("parametrize"):
+        given = mark.args[0] if mark.args else mark.kwargs.get("argnames", ())
+        names = given.split(",") if isinstance(given, str) else given
+        for name in {str(name).strip() for name in names} & names_in(spec.prompt):
+            if name not in metafunc.fixturenames:
+                metafunc.fixturenames.append(name)
+
+
+def _forget(item: pytest.Item) -> None:
+    """A plugin that reruns a test runs its set-up again: a fresh start, not a longer one."""
+    for key in (item_side.RUN, SCORE):
+        if key in item.stash:
+            del item.stash[key]  # type: ignore[arg-type]
+
+
+def _others(properties: list[tuple[str, object]]) -> list[tuple[str, object]]:
+    return [(key, value) for key, value in properties if not key.startswith("llm.")]
+
+
+def _excluded(item: pytest.Item) -> bool:
+    if getattr(item, "excluded", False):
+        return True
+    callspec = getattr(item, "callspec", None)
+    cell = callspec.params.get("_llm_run") if callspec else None
+    return bool(cell and cell.excluded)
+
+
+def _flat(record: Record) -> list[tuple[str, object]]:
+    """Plain properties for readers of JUnit files."""
+    values: Mapping[str, object] = {
+        "llm.column": record.column,
+        "llm.model": record.model,
+        "llm.outcome": record.outcome,
+        "llm.tokens_in": record.prompt_tokens,
+        "llm.tokens_out": record.completion_tokens,
+        "llm.seconds": round(record.seconds, 6),
+        "llm.scripted": record.scripted,
+    }
+    return list(values.items())

@@ -1,0 +1,1 @@
+"""One summary value of a run, and its forms: terminal and JSON."""

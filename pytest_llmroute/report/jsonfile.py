@@ -1,0 +1,45 @@
+"""The run as a JSON file: head, columns, records (schema `llmroute.run/1`, `config/schemas/run.schema.json`)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pytest_llmroute.core.records import Record
+from pytest_llmroute.errors import UserError
+from pytest_llmroute.report.summary import Summary
+
+SCHEMA = "llmroute.run/1"
+
+
+class ReportError(UserError):
+    """A report that can't be written."""
+
+
+def write_json(path: Path, summary: Summary, records: Iterable[Record]) -> None:
+    """Whole or not at all; record by record, so that a long run needs no second copy in memory."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="ascii") as file:
+            head = {"schema": SCHEMA, "run": asdict(summary.run), "columns": [asdict(c) for c in summary.columns]}
+            file.write(_text(head)[:-1] + ',"records":[')
+            for number, record in enumerate(records):
+                file.write(",\n" if number else "\n")
+                file.write(_text(asdict(record)))
+            file.write("\n]}\n")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ReportError(
+            f"--llm-json: {path.name} can't be written: {error.strerror}",
+            means="the run itself is complete and stored",
+            fix="mkdir -p its folder, or name another place",
+        ) from error
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=True, default=str, allow_nan=False, separators=(",", ":"))

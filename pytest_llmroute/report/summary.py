@@ -1,0 +1,155 @@
+"""The figures of a run by column, gathered record by record."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_llmroute.core.outcomes import SCORED
+from pytest_llmroute.core.records import Record
+from pytest_llmroute.report.stats import quantile, wilson
+
+
+@dataclass(frozen=True, slots=True)
+class RunHead:
+    """What identifies a run."""
+
+    run_id: str
+    version: str
+    profile: str
+    columns: tuple[str, ...]
+    started_at: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSummary:
+    """One strategy or model over all its cases."""
+
+    column: str
+    kind: str
+    total: int
+    """Scored cases: passed, missed or failed; errors and skips say nothing of a model."""
+    passed: int
+    missed: int
+    failed: int
+    errors: int
+    skipped: int
+    interrupted: int
+    rate: float | None
+    interval: tuple[float, float] | None
+    first_attempt: int
+    median_s: float | None
+    p95_s: float | None
+    prompt_tokens: int
+    completion_tokens: int
+    tokens_exact: bool
+    rss_peak: int | None
+    usd: float | None
+    unpriced: int
+    """Calls to models whose price is not known."""
+    calls: int
+    models: Mapping[str, int]
+    forced: int
+    scripted: int
+    canned: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A run's head and its columns, in the order of the command line."""
+
+    run: RunHead
+    columns: tuple[ColumnSummary, ...]
+
+
+@dataclass(slots=True)
+class _Column:
+    kind: str
+    outcomes: Counter[str] = field(default_factory=Counter)
+    first: int = 0
+    seconds: array[float] = field(default_factory=lambda: array("d"))
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    exact: bool = True
+    rss_peak: int | None = None
+    usd: float | None = None
+    unpriced: int = 0
+    models: Counter[str] = field(default_factory=Counter)
+    marks: Counter[str] = field(default_factory=Counter)
+
+
+class Tally:
+    """Takes records one by one; keeps a few numbers a column and eight bytes a case."""
+
+    def __init__(self, run: RunHead) -> None:
+        self.run = run
+        self.count = 0
+        self._columns: dict[tuple[str, str], _Column] = {}
+
+    def add(self, record: Record) -> None:
+        self.count += 1
+        column = self._columns.setdefault((record.column_kind, record.column), _Column(record.column_kind))
+        column.outcomes[record.outcome] += 1
+        if record.outcome in SCORED:
+            column.seconds.append(record.seconds)
+            column.first += record.success and record.first_attempt
+        column.prompt_tokens += record.prompt_tokens
+        column.completion_tokens += record.completion_tokens
+        column.exact = column.exact and record.tokens_exact
+        if record.rss_peak is not None:
+            column.rss_peak = max(column.rss_peak or 0, record.rss_peak)
+        if record.usd is not None:
+            column.usd = (column.usd or 0.0) + record.usd
+        column.unpriced += sum(call.usd is None for call in record.calls)
+        column.models.update(call.model for call in record.calls)
+        for mark in ("forced", "scripted", "canned"):
+            column.marks[mark] += getattr(record, mark)
+
+    def summary(self) -> Summary:
+        order = {name: place for place, name in enumerate(self.run.columns)}
+        named = sorted(self._columns.items(), key=lambda item: order.get(item[0][1], len(order)))
+        return Summary(self.run, tuple(_summary(name, column) for (_, name), column in named))
+
+
+def summarize(records: Iterable[Record], run: RunHead) -> Summary:
+    tally = Tally(run)
+    for record in records:
+        tally.add(record)
+    return tally.summary()
+
+
+def _summary(name: str, column: _Column) -> ColumnSummary:
+    outcomes = column.outcomes
+    total = sum(outcomes[kind] for kind in SCORED)
+    return ColumnSummary(
+        column=name,
+        kind=column.kind,
+        total=total,
+        passed=outcomes["passed"],
+        missed=outcomes["missed"],
+        failed=outcomes["failed"],
+        errors=outcomes["error"],
+        skipped=outcomes["skipped"],
+        interrupted=outcomes["interrupted"],
+        rate=outcomes["passed"] / total if total else None,
+        interval=wilson(outcomes["passed"], total),
+        first_attempt=column.first,
+        median_s=quantile(column.seconds, 0.5),
+        p95_s=quantile(column.seconds, 0.95),
+        prompt_tokens=column.prompt_tokens,
+        completion_tokens=column.completion_tokens,
+        tokens_exact=column.exact,
+        rss_peak=column.rss_peak,
+        usd=column.usd,
+        unpriced=column.unpriced,
+        calls=sum(column.models.values()),
+        models=dict(column.models.most_common()),
+        forced=column.marks["forced"],
+        scripted=column.marks["scripted"],
+        canned=column.marks["canned"],
+    )

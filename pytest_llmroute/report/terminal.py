@@ -1,0 +1,204 @@
+"""The summary as a table for a terminal: at most 100 columns wide, inert whatever the names hold."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_llmroute.errors import printable
+from pytest_llmroute.report.summary import ColumnSummary, Summary
+
+ASCII = str.maketrans({"–": "-", "×": "x", "→": ">", "…": "~", "·": ".", "²": "2"})
+NOTES = {
+    "forced": "forced: LLM_MODEL_OVERRIDE decided the model, not the strategy",
+    "scripted": "scripted: replies were written beforehand, no model was called",
+    "canned": "canned: every model failed and a fixed text stood in (never a success)",
+}
+"""What the marks of a row mean; a mark stands in the row by its whole word."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """A column of the table; `give` is the order in which columns give way when it gets too wide (0 = never)."""
+
+    title: str
+    cells: tuple[str, ...]
+    right: bool = True
+    give: int = 0
+
+    @property
+    def width(self) -> int:
+        return max(map(display_width, (self.title, *self.cells)))
+
+
+def render(summary: Summary, *, width: int = 100, unicode: bool = True) -> list[str]:
+    """The table, the legend of the marks that occur, and what was not counted."""
+    if not summary.columns:
+        return []
+    fields, dropped = _fit(_fields(summary.columns), width)
+    lines = [_line(fields, None), *(_line(fields, row) for row in range(len(summary.columns)))]
+    lines += _models(summary.columns)
+    for column in summary.columns:
+        lines += _aside(column)
+    lines += _notes(summary.columns)
+    if dropped:
+        lines.append(f"left out for want of width: {', '.join(dropped)} (--llm-json has them)")
+    lines = [cut(line.rstrip(), width) for line in lines]
+    return lines if unicode else [_ascii(line) for line in lines]
+
+
+def misses(missed: Sequence[tuple[str, str]], *, limit: int | None = 10, width: int = 100) -> list[str]:
+    """Which cases missed, and why."""
+    shown = missed if limit is None else missed[:limit]
+    lines = [
+        cut(line, width)
+        for nodeid, message in shown
+        for line in (printable(nodeid, 300), f"  {printable(message, 300)}")
+    ]
+    if len(missed) > len(shown):
+        lines.append(f"… and {len(missed) - len(shown)} more (-v shows all)")
+    return lines
+
+
+def display_width(text: str) -> int:
+    """Columns on a terminal: wide characters take two, combining ones none."""
+    return sum(_char_width(char) for char in text)
+
+
+def _char_width(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def cut(text: str, width: int) -> str:
+    """`text` in at most `width` columns, with an ellipsis where something is missing."""
+    if display_width(text) <= width:
+        return text
+    kept, used = [], 1
+    for char in text:
+        used += _char_width(char)
+        if used > width:
+            break
+        kept.append(char)
+    return "".join(kept) + "…"
+
+
+def _fields(columns: Sequence[ColumnSummary]) -> list[_Field]:
+    def field(title: str, cells: list[str], *, right: bool = True, give: int = 0) -> _Field:
+        return _Field(title, tuple(cells), right, give)
+
+    return [
+        field("column", [cut(printable(c.column), 22) for c in columns], right=False),
+        field("pass", [f"{c.passed}/{c.total}" for c in columns]),
+        field("rate", [_percent(c.rate) for c in columns]),
+        field("95%", [_interval(c) for c in columns]),
+        field("first", [_percent(c.first_attempt / c.total if c.total else None) for c in columns], give=3),
+        field("median", [_seconds(c.median_s) for c in columns]),
+        field("p95", [_seconds(c.p95_s) for c in columns], give=2),
+        field("tokens in/out", [_tokens(c) for c in columns]),
+        field("peak RAM", [_bytes(c.rss_peak) for c in columns]),
+        field("cost", [_usd(c) for c in columns], give=1),
+        field("", [_marks(c) for c in columns], right=False),
+    ]
+
+
+def _fit(fields: list[_Field], width: int) -> tuple[list[_Field], list[str]]:
+    """Columns give way one by one until the table fits."""
+    dropped: list[str] = []
+    while sum(field.width + 2 for field in fields) - 2 > width:
+        able = [field for field in fields if field.give]
+        if not able:
+            break
+        first = min(able, key=lambda field: field.give)
+        fields = [field for field in fields if field is not first]
+        dropped.append(first.title)
+    return fields, dropped
+
+
+def _line(fields: Sequence[_Field], row: int | None) -> str:
+    parts = []
+    for field in fields:
+        text = field.title if row is None else field.cells[row]
+        pad = " " * (field.width - display_width(text))
+        parts.append(pad + text if field.right else text + pad)
+    return "  ".join(parts)
+
+
+def _aside(column: ColumnSummary) -> list[str]:
+    counts = [
+        (column.errors, "error(s), not counted"),
+        (column.interrupted, "interrupted"),
+        (column.skipped, "skipped"),
+    ]
+    parts = [f"{count} {what}" for count, what in counts if count]
+    if column.usd is not None and column.unpriced:
+        parts.append(f"{column.unpriced} call(s) without a known price")
+    return [f"{cut(printable(column.column), 40)}: {', '.join(parts)}"] if parts else []
+
+
+def _notes(columns: Sequence[ColumnSummary]) -> list[str]:
+    lines = [text for mark, text in NOTES.items() if any(getattr(column, mark) for column in columns)]
+    if any("~" in _tokens(column) for column in columns):
+        lines.append("~ estimated tokens")
+    return lines
+
+
+def _marks(column: ColumnSummary) -> str:
+    return ", ".join(mark for mark in NOTES if getattr(column, mark))
+
+
+def _models(columns: Sequence[ColumnSummary]) -> list[str]:
+    """Which models answered how many calls, a line a column."""
+    named = [(cut(printable(column.column), 22), column.models) for column in columns if column.models]
+    width = max((display_width(name) for name, _ in named), default=0)
+    return [
+        f"{name}{' ' * (width - display_width(name))}  used "
+        + ", ".join(f"{printable(model, 40)} ×{count}" for model, count in models.items())
+        for name, models in named
+    ]
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f}%"
+
+
+def _interval(column: ColumnSummary) -> str:
+    return "-" if column.interval is None else f"{100 * column.interval[0]:.0f}–{100 * column.interval[1]:.0f}"
+
+
+def _seconds(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    if seconds < 0.9995:
+        return f"{1000 * seconds:.0f} ms" if seconds >= 0.00995 else f"{1000 * seconds:.1f} ms"
+    return f"{seconds:.1f} s" if seconds < 99.95 else f"{seconds:.0f} s"
+
+
+def _tokens(column: ColumnSummary) -> str:
+    prefix = "" if column.tokens_exact or not column.calls else "~"
+    return f"{prefix}{_count(column.prompt_tokens)}/{_count(column.completion_tokens)}"
+
+
+def _count(number: int) -> str:
+    for limit, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
+        if number >= limit:
+            return f"{number / limit:.1f}{unit}"
+    return str(number)
+
+
+def _bytes(number: int | None) -> str:
+    if number is None:
+        return "-"
+    return f"{number / 1e9:.2f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"
+
+
+def _usd(column: ColumnSummary) -> str:
+    if column.usd is None:
+        return "-"
+    return f"${column.usd:.4f}" if column.usd < 1 else f"${column.usd:.2f}"
+
+
+def _ascii(line: str) -> str:
+    return line.translate(ASCII).encode("ascii", "replace").decode("ascii")

@@ -1,0 +1,108 @@
+"""Which kind of work a message asks for: deterministic rules, for the strategies that route by it.
+
+A declared task wins; offered tools mean tool use; then a user's own rules, then the general ones (`classify_rules`).
+Every rule that matches adds its weight to its type; the heaviest type wins. What no rule knows, and what stands at a
+tie between simple and complex, is doubtful, and the doubtful counts as complex.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from pytest_llmroute.routing.classify_rules import ROWS
+
+SIMPLE = ("simple_chat", "simple_qa", "summarization", "classification")
+COMPLEX = ("code_generation", "tool_use", "complex_reasoning", "multi_step")
+DOUBTFUL = "doubtful"
+DECLARED_SIMPLE = (*SIMPLE, "analyze", "validate", "document")
+"""Declared tasks that count as simple; any other declared task is complex."""
+HEAD, TAIL = 4000, 1000
+"""Characters that are read of a long message: its beginning and its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The task type, which side it is on, and the rule that decided."""
+
+    task_type: str
+    complex: bool
+    rule: str
+    confident: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A pattern that speaks for a type, with a weight."""
+
+    task_type: str
+    name: str
+    pattern: re.Pattern[str]
+    weight: float = 1.0
+
+    def matches(self, text: str) -> bool:
+        return self.pattern.search(text) is not None
+
+
+@cache
+def builtin_rules() -> tuple[Rule, ...]:
+    """The rules of `classify_rules`, compiled on first use."""
+    return tuple(
+        Rule(kind, name, re.compile(pattern, re.IGNORECASE | re.DOTALL), weight)
+        for kind, name, weight, pattern in ROWS
+    )
+
+
+class Classifier:
+    """Rules with an optional override (the hook `llmroute_classify`) and rules of single users."""
+
+    def __init__(
+        self,
+        rules: Sequence[Rule] | None = None,
+        *,
+        user_rules: Mapping[str, Sequence[Rule]] | None = None,
+        override: Callable[[str, str | None], str | None] | None = None,
+    ) -> None:
+        self._rules = rules
+        self._user_rules = dict(user_rules or {})
+        self._override = override
+
+    def classify(
+        self, text: str, *, declared: str | None = None, user: str | None = None, has_tools: bool = False
+    ) -> Classification:
+        if declared is not None:
+            return Classification(declared, declared not in DECLARED_SIMPLE, "declared", True)
+        if has_tools:
+            return Classification("tool_use", True, "tools offered", True)
+        if self._override is not None and (named := self._override(text, user)) is not None:
+            return Classification(named, named not in DECLARED_SIMPLE, "llmroute_classify", True)
+        text = _bounded(text)
+        if user in self._user_rules and (own := _heaviest(self._user_rules[user], text)) is not None:
+            return own
+        rules = builtin_rules() if self._rules is None else self._rules
+        return _heaviest(rules, text) or Classification("complex_reasoning", True, DOUBTFUL, False)
+
+
+def _heaviest(rules: Sequence[Rule], text: str) -> Classification | None:
+    """The type with the most weight; None when no rule matches."""
+    weights: dict[str, float] = {}
+    best: dict[str, Rule] = {}
+    for rule in rules:
+        if rule.matches(text):
+            weights[rule.task_type] = weights.get(rule.task_type, 0.0) + rule.weight
+            if rule.task_type not in best or rule.weight > best[rule.task_type].weight:
+                best[rule.task_type] = rule
+    if not weights or max(weights.values()) <= 0:
+        return None
+    top = max(weights.values())
+    winners = [kind for kind, weight in weights.items() if weight == top]
+    if len({kind in SIMPLE for kind in winners}) > 1:
+        return Classification("complex_reasoning", True, DOUBTFUL, False)
+    winner = min(winners, key=[*COMPLEX, *SIMPLE].index) if set(winners) <= {*COMPLEX, *SIMPLE} else winners[0]
+    return Classification(winner, winner not in DECLARED_SIMPLE, best[winner].name, True)
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}"

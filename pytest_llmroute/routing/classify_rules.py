@@ -1,0 +1,215 @@
+r"""The rules of the task classification, English and German. One row a rule: type, name, weight, pattern.
+
+simple_chat       a greeting, thanks, farewell or mood that makes up the whole message
+simple_qa         a short question beginning with a question word, and nothing that asks for weighing up
+summarization     verbs and nouns of shortening: sum up, TL;DR, gist, zusammenfassen, Kurzfassung, Kernaussagen
+classification    is this X or Y, which category / sentiment / language / topic, label, einordnen, Stimmung
+code_generation   make/fix/port verbs near nouns of code (function, regex, query, script, …), or pasted code
+tool_use          acting verbs on things of the world (mail, file, calendar, server), or live facts (now, current)
+complex_reasoning why, compare, trade-offs, prove, should I, diagnose, word problems
+multi_step        sequence markers (first … then … finally), or plans and migrations in stages
+
+Weights: 1 hints, 2 speaks clearly, 3 and more settles it. Words are matched with their endings (\w*).
+"""
+
+from __future__ import annotations
+
+_CODE_NOUN = (
+    r"(?:functions?|funktion\w*|methods?|methoden?|class(?:es)?|klassen?|scripts?|skripte?\w*|shell-?skript\w*|"
+    r"regex\w*|regular expressions?|regul\w+ ausdr\w+|sql\w*|quer(?:y|ies)|abfragen?|dockerfiles?|makefiles?|"
+    r"unit[- ]?tests?|testf\w+lle?|pytest\w*|modul\w*|snippets?|one-?liners?|einzeiler|programm?e?s?|code|macros?|"
+    r"makros?|decorators?|dekorator\w*|components?|komponenten?|endpoints?|parsers?|structs?|loops?|schleifen?|"
+    r"algorithm\w*|algorithmus|yaml|json-?schema|css\w*|html\w*|playbook\w*|terraform\w*|workflow-?(?:file|datei)|"
+    r"crontab\w*|cron ?job\w*|awk\w*|sed\w*|bash\w*|python\w*|javascript|typescript|java|rust|golang|kotlin|swift|"
+    r"haskell|c\+\+|c#|php|ruby|perl|lua|matlab|vba|powershell\w*|react\w*|latex|interrupt\w*|isr|driver|treiber|"
+    r"bug|type ?hints?|docstrings?|compiler\w*|segfault\w*|makefile|nginx\w*|config\w*|konfig\w*|webhook\w*|"
+    r"excel-?formel\w*|formulas?|formeln?|stored procedures?|triggers?|trigger|migration script|iterator\w*|"
+    r"generator\w*|enum\w*|interfaces?|schnittstellen?|hooks?|fixtures?|mocks?|linked list|binary search)"
+)
+_MAKE = (
+    r"(?:write|create|code|implement\w*|build|generate|draft|make|give me|show me|add|need|want|convert|port|rewrite|"
+    r"refactor\w*|translate|fix|debug|correct|repair|optimi[sz]e|simplify|clean up|extend|complete|finish|turn|"
+    r"schreib\w*|erstell\w*|programmier\w*|implementier\w*|bau\w*|generier\w*|mach\w*|gib mir|zeig mir|brauch\w*|"
+    r"h(?:ä|ae)tte gern\w*|konvertier\w*|portier\w*|umschreiben|schreib\w* .{0,40} um|refaktor\w*|"
+    r"(?:ü|ue)bersetz\w*|korrigier\w*|reparier\w*|optimier\w*|vereinfach\w*|erg(?:ä|ae)nz\w*|wandle|formulier\w*)"
+)
+_WORLD = (
+    r"(?:e-?mails?|mails?|inbox|postfach|posteingang|calendar|kalender\w*|appointments?|termine?|meetings?|"
+    r"reminders?|erinnerung\w*|alarm|wecker|timer|files?|dateien?|folder\w*|director(?:y|ies)|ordner\w*|"
+    r"verzeichnis\w*|logs?|logdatei\w*|server\w*|database|datenbank\w*|tables?|tickets?|issues?|jira|slack|"
+    r"channels?|kanal|pull requests?|prs?|branch\w*|repos?\w*|containers?|pods?|services?|dienst\w*|processe?s?|"
+    r"prozesse?|ports?|flights?|fl(?:ü|ue)ge?|hotels?|zimmer|table for|tisch|taxi|tickets|trains?|z(?:ü|ue)ge?|"
+    r"playlist|lights?|licht|heizung|thermostat|web|internet|google|wikipedia|online|api|spreadsheet|sheet|"
+    r"invoice|rechnung\w*|contacts?|kontakt\w*|printer|drucker|screenshot|backup\w*|tests?|disk|festplatte\w*|"
+    r"package|paket\w*|crm|customer record|kundendatensatz)"
+)
+_ACT = (
+    r"(?:run|execute|start|restart|stop|kill|deploy|send|forward|reply to|delete|remove|move|copy|rename|upload|"
+    r"download|open|close|read|fetch|get me|pull|push|search|look up|google|find|check|ping|query|list|count|book|"
+    r"reserve|order|schedule|cancel|set|remind|post|call|create a ticket|turn (?:on|off|up|down)|switch|install|"
+    r"update|restore|archive|print|play|add|save|merge|"
+    r"f(?:ü|ue)hr\w*|starte\w*|stopp\w*|beende\w*|schick\w*|send\w*|leite|l(?:ö|oe)sch\w*|entfern\w*|verschieb\w*|"
+    r"kopier\w*|benenn\w*|lade?|(?:ö|oe)ffne\w*|schlie(?:ß|ss)\w*|lies|lese?|hol\w*|such\w*|finde|pr(?:ü|ue)f\w*|"
+    r"schau\w*|guck\w*|frag\w*|liste|z(?:ä|ae)hl\w*|buch\w*|reservier\w*|bestell\w*|plane|sag\w* .{0,30} ab|"
+    r"stell\w*|erinner\w*|ruf\w*|schalt\w*|mach\w* .{0,30} (?:an|aus)|installier\w*|aktualisier\w*|druck\w*|"
+    r"spiel\w*|trag\w*|speicher\w*|leg\w*)"
+)
+_SEQUENCE_THEN = (
+    r"(?:then|after (?:that|which)|afterwards?|next|finally|lastly|followed by|once (?:that|this|it)|when (?:that|done)|"
+    r"dann|danach|anschlie(?:ß|ss)end|zum schluss|schlie(?:ß|ss)lich|zuletzt|abschlie(?:ß|ss)end|im anschluss|"
+    r"sobald|am ende|hinterher|daraufhin)"
+)
+_QUESTION = (
+    r"(?:what|who|when|where|which|how (?:many|much|old|tall|far|long|big|high|deep|often|do you (?:say|spell|call)|"
+    r"is .{1,20} (?:called|spelled))|what's|who's|whats|is|are|does|do|did|was|were|can|has|"
+    r"was|wer|wann|wo|wie (?:viele?|hoch|alt|weit|lange|gro(?:ß|ss)|hei(?:ß|ss)t|tief|oft|schnell|schwer|nennt)|"
+    r"welche[rsnm]?|wof(?:ü|ue)r|woher|wohin|wozu|womit|ist|sind|hat|gibt es|kann)"
+)
+_CHAT = (
+    r"(?:h(?:i|ey|ello|iya)+|heya?|yo|howdy|good (?:morning|evening|afternoon|night)|morning|evening|greetings|"
+    r"thanks?(?: a lot| so much| you)?|thank you|thx|ty|cheers|bye|goodbye|see (?:you|ya)|cya|take care|"
+    r"have a (?:nice|good|great)|sup|what'?s up|how are you|how'?s it going|how (?:was|is|are) your?|"
+    r"nice to meet|you(?:'re| are) (?:the best|great|awesome|funny|so)|lol|haha\w*|"
+    r"hallo|hallöchen|moin\w*|servus|gr(?:ü|ue)(?:ß|ss) (?:dich|gott)|gr(?:ü|ue)ezi|guten (?:morgen|tag|abend)|"
+    r"gute nacht|na\b.{0,30}\?|wie geht'?s?|alles (?:klar|gut)|danke\w*|vielen dank|merci|tsch(?:ü|ue)s+\w*|ciao|"
+    r"bis (?:bald|morgen|dann|sp(?:ä|ae)ter)|sch(?:ö|oe)n(?:en|es) (?:tag|abend|wochenende|feierabend)|mach'?s gut|"
+    r"freut mich)"
+)
+
+ROWS: tuple[tuple[str, str, float, str], ...] = (
+    # simple_chat
+    ("simple_chat", "nothing but a greeting", 4, rf"\A\W*{_CHAT}\b[\w ,'!.☀-🫶-]{{0,40}}[\s!.?☀-🫶]*\Z"),
+    ("simple_chat", "opens with a greeting", 1.2, rf"\A\W*{_CHAT}\b.{{0,140}}\Z"),
+    ("simple_chat", "a mood", 2.5,
+     r"\b(?:i'?m|i am|i feel|feeling|bin|ich f(?:ü|ue)hl\w*)\b.{0,25}\b(?:so|really|pretty|a bit|just|total|heute|today|"
+     r"echt|ganz|ein bisschen|v(?:ö|oe)llig)?\s*(?:tired|bored|happy|sad|excited|exhausted|lonely|hungry|nervous|stressed|"
+     r"glad|back|m(?:ü|ue)de|gelangweilt|gl(?:ü|ue)cklich|traurig|aufgeregt|kaputt|hungrig|nerv(?:ö|oe)s|gestresst|froh|"
+     r"wieder da|langweilig)\b.{0,60}\Z"),
+    ("simple_chat", "about the assistant", 2.5,
+     r"\b(?:do you (?:like|have|ever|dream|sleep|get|enjoy|feel)|are you (?:a robot|human|real|there|ok|okay|happy|alive|"
+     r"tired|busy)|who are you|tell me a joke|your (?:favou?rite|name|day|weekend)|magst du|hast du (?:auch|eigentlich|"
+     r"heute|lust|gut)|bist du (?:da|ein|noch|echt|m(?:ü|ue)de)|wer bist du|dein\w* (?:lieblings\w*|tag|wochenende|name)|"
+     r"erz(?:ä|ae)hl\w* .{0,12}witz)"),
+    ("simple_chat", "small talk", 2,
+     r"\b(?:what a (?:day|week|lovely|beautiful)|(?:lovely|nice|terrible|awful|great) (?:weather|day)|long day|monday|"
+     r"friday at last|finally (?:friday|weekend)|you made my day|that'?s (?:funny|great|awesome|nice|sweet|kind)|"
+     r"good (?:job|talk|chat)|well done|happy (?:birthday|new year|easter)|merry christmas|feierabend|"
+     r"was f(?:ü|ue)r ein (?:tag|wetter)|endlich (?:freitag|wochenende)|sch(?:ö|oe)nes wetter|sauwetter|super gemacht|"
+     r"gut gemacht|das ist (?:nett|lieb|lustig)|frohe weihnachten|alles gute|gl(?:ü|ue)ckwunsch)\b"),
+    # simple_qa
+    ("simple_qa", "a short question", 1.6, rf"\A\W*(?:(?:hi|hey|hallo|quick question|kurze frage|please|bitte|so|and|und|"
+     rf"sag mal|tell me|wei(?:ß|ss)t du)\W+){{0,2}}{_QUESTION}\b[^\n]{{2,110}}\Z"),
+    ("simple_qa", "asks for a fact", 1.5,
+     r"\b(?:capital of|population of|meaning of|definition of|define|stands? for|abbreviation|year did|invented|"
+     r"discovered|wrote the|author of|boiling point|freezing point|currency of|president of|chemical symbol|synonym|"
+     r"plural of|opposite of|difference in time|hauptstadt|einwohner|bedeutet|bedeutung|definition|steht die abk|"
+     r"abk(?:ü|ue)rzung|erfunden|entdeckt|geschrieben hat|siedepunkt|gefrierpunkt|w(?:ä|ae)hrung|pr(?:ä|ae)sident\w*|"
+     r"gegenteil|mehrzahl|synonym|wof(?:ü|ue)r steht|wie nennt man|what do you call|default port|how do you say|"
+     r"wie sagt man|hei(?:ß|ss)t .{1,30} auf)\b"),
+    ("simple_qa", "a question and no more", 0.6, r"\A[^\n]{3,110}\?\s*\Z"),
+    # summarization
+    ("summarization", "says so", 4,
+     r"\b(?:summar\w+|tl;?dr|sum (?:it |this |that |up|everything|the)|recap\w*|gist|abstract of|synopsis|digest|"
+     r"in a nutshell|zusammen(?:fass|gefasst|zufassen)\w*|fass\w*\b.{0,80}\bzusammen|kurzfassung|kernaussage\w*|"
+     r"quintessenz|inhaltsangabe|kurzzusammenfassung|zusammenfassung|auf den punkt gebracht|essenz)\b"),
+    ("summarization", "makes it shorter", 3,
+     r"\b(?:condense|shorten|boil\w* (?:it |this |that |down)|distil\w*|trim (?:this|it|that) (?:down|to)|key (?:points|"
+     r"takeaways|facts|messages)|main (?:points?|ideas?|takeaways?|arguments?)|takeaways?|bullet points? (?:of|from|for)|"
+     r"short(?:er)? version|bottom line|what'?s (?:it|this|the .{1,30}) (?:saying|basically)|highlights of|essentials|"
+     r"(?:in|to|into) (?:one|two|three|four|five|\d+) (?:short )?(?:sentences?|lines?|bullets?|words?|paragraphs?|points?)|"
+     r"k(?:ü|ue)rze\w*|eindampfen|dampf\w*|verdicht\w*|wichtigste\w*|hauptpunkte|kernpunkte|stichpunkte\w*|stichworte\w*|"
+     r"das wesentliche|kurz und knapp|in (?:einem|zwei|drei|vier|f(?:ü|ue)nf|\d+) (?:kurzen )?(?:s(?:ä|ae)tzen?|"
+     r"worten?|satz|stichpunkten|zeilen)|worum geht(?:'s| es)?|was steht (?:da|drin|in)|kurze version|(?:ü|ue)berblick "
+     r"(?:ü|ue)ber (?:den|diesen) (?:text|artikel))\b"),
+    ("summarization", "a text is given", 1,
+     r"\b(?:this|following|attached|the|diese[ns]?|folgende[ns]?|den|das|die) (?:\w+ ){0,2}(?:article|text|paper|report|"
+     r"transcript|minutes|thread|chapter|essay|post|document|paragraph|notes|e-?mail|conversation|artikel|bericht|"
+     r"protokoll|mitschrift|kapitel|aufsatz|beitrag|dokument|absatz|notizen|mailverlauf|vertrag|contract)\b"),
+    # classification
+    ("classification", "says so", 4,
+     r"\b(?:classif\w+|categori[sz]e\w*|sentiment\w*|label\w*|tag (?:this|these|the|it)|which (?:category|class|topic|label|"
+     r"department|genre|bucket|language|queue|intent|priority|severity)|what (?:category|class|topic|label|genre|tone|"
+     r"language|intent|mood|kind of (?:error|bug|ticket|mail|email|document|text|message))|assign .{0,40}(?:category|"
+     r"label|class|priority|severity|topic)|klassifizier\w*|kategorisier\w*|einordnen|ordne\b.{0,80}\b(?:zu|ein)|"
+     r"stimmung|tonalit(?:ä|ae)t|(?:in )?welche\w? (?:kategorie|klasse|thema|abteilung|sprache|genre|rubrik|sorte|priorit\w+|"
+     r"dringlichkeit|fehlerklasse|themengebiet|schublade|textsorte|absicht)|einstufen|stuf\w*\b.{0,60}\bein|etikettier\w*|"
+     r"labeln|zuordnen|einsortieren|sortier\w*\b.{0,60}\bein)\b"),
+    ("classification", "this or that", 3.5,
+     r"\b(?:is|are|was|does|would|ist|sind|war|w(?:ä|ae)re|klingt)\b[^.?]{2,160}\b(?:or|oder|vs\.?)\b.{1,60}"
+     r"(?:positive?|negative?|neutral|positiv|negativ|spam|ham|toxic|fake|scam|phishing|junk|urgent|dringend|bug|feature|"
+     r"complaint|beschwerde|question|frage|sarcas\w*|ironi\w*|ernst|serious|fact|opinion|meinung|tatsache|formal|informal|"
+     r"legit\w*|harmless|harmlos|lob|praise|request|noun|verb|fruit|vegetable|obst|gem(?:ü|ue)se|private?|business|"
+     r"english|german|deutsch|warning|error|critical|kritisch|low|high|mammal|fish|hardware|software|frontend|backend)"),
+    ("classification", "spam and the like", 2.5,
+     r"(?:\b(?:positive?|positiv)\b.{0,20}\b(?:negative?|negativ)\b|\bspam\b|\bphishing\b|\btoxic\b|\bham\b|\bscam\b|"
+     r"\bhate ?speech\b|\bclickbait\b|\bsarkas\w+|\bsarcas\w+|\bhassrede\b)"),
+    ("classification", "yes or no on a text", 1.5,
+     r"\b(?:yes or no|ja oder nein|true or false|pick one|choose one|one of(?: these| the following)?:|options?:|w(?:ä|ae)hle "
+     r"(?:aus|eine)|answer with one word|nur ein wort)\b"),
+    # code_generation
+    ("code_generation", "makes code", 3.2, rf"\b{_MAKE}\b.{{0,70}}\b{_CODE_NOUN}\b"),
+    ("code_generation", "code is made", 2.2, rf"\b{_CODE_NOUN}\b.{{0,60}}\b(?:that|which|to|for|der|die|das|zum|zur|f(?:ü|ue)r|"
+     r"schreiben|erstellen|bauen|programmieren|reparieren|umschreiben|implementieren)\b"),
+    ("code_generation", "pasted code", 2.5,
+     r"(?:```|\bdef \w+\(|\bfunction \w*\(|#include|\bSELECT\b.{1,80}\bFROM\b|=>|\bpublic (?:static|class)\b|\bint main|"
+     r"\bfor ?\(.{0,30};|\bimport \w+\n|\b(?:const|let|var) \w+ =|\w+\(\);|</\w+>|\breturn \w+;|\bprintf\(|\bconsole\.log)"),
+    ("code_generation", "compiler speaks", 1.6,
+     r"\b(?:TypeError|ValueError|KeyError|NameError|SyntaxError|IndexError|NullPointerException|undefined (?:reference|"
+     r"is not)|segmentation fault|does(?:n'?t| not) compile|won'?t compile|kompiliert nicht|stack ?trace|traceback)\b"),
+    # tool_use
+    ("tool_use", "acts on the world", 2.8, rf"\A\W*(?:(?:please|pls|can you|could you|would you|hey|hi|kannst du|k(?:ö|oe)nntest "
+     rf"du|bitte|mal|go|go and|und|ok|okay|würdest du|let'?s|i need you to)\W+){{0,3}}(?:bitte |mal )?{_ACT}\b.{{0,90}}\b{_WORLD}\b"),
+    ("tool_use", "acts somewhere", 1.2, rf"\b{_ACT}\b.{{0,50}}\b{_WORLD}\b"),
+    ("tool_use", "live facts", 3,
+     r"\b(?:right now|currently|at the moment|current (?:price|weather|time|temperature|version|status|exchange|stock|"
+     r"score|traffic)|latest (?:news|version|price|release|score)|today'?s (?:weather|news|headlines|date|stock|exchange)|"
+     r"weather (?:in|today|tomorrow|for|like)|stock price|exchange rate|what time is it|is .{1,40} (?:down|up|online|open|"
+     r"running)\b.{0,15}\?|aktuell\w* (?:kurs|preis|wetter|version|stand|temperatur|uhrzeit|nachrichten|spielstand)|gerade|"
+     r"im moment|wie (?:wird|ist) das wetter|wetter (?:in|morgen|heute)|wechselkurs|aktienkurs|wie sp(?:ä|ae)t|"
+     r"uhrzeit|neueste\w* (?:nachrichten|version)|wann f(?:ä|ae)hrt|wann geht (?:der|die) n(?:ä|ae)chste|next (?:train|bus|flight))\b"),
+    ("tool_use", "reminders, bookings, messages", 3,
+     r"\b(?:remind me|set (?:a|an) (?:reminder|alarm|timer)|wake me|book (?:me|a|an|the|us)|reserve|order (?:me|a|two|some)|"
+     r"schedule (?:a|an|the|my)|send (?:a|an|the|this|him|her|it)|e-?mail (?:my|the|him|her|to)|text (?:my|him|her)|"
+     r"search (?:the web|online|for)|look up|google|erinner\w* mich|stell\w* .{0,20}(?:wecker|timer)|buch\w* (?:mir|uns|ein\w*|den)|"
+     r"reservier\w*|bestell\w* (?:mir|uns|ein\w*|noch)|schick\w* (?:ihm|ihr|das|die|den|eine|meine\w*|an)|such\w* (?:im|mir|nach|"
+     r"online)|ruf\w* .{0,30}\ban\b|trag\w* .{0,60}\bein\b|play (?:some|the|my)|turn (?:on|off)|schalt\w* .{0,40}\b(?:ein|aus|an))\b"),
+    ("tool_use", "a path or a command", 1.8,
+     r"(?:(?:^|\s)[~.]?/[\w.-]+/[\w./-]+|\b\w+\.(?:log|csv|txt|pdf|xlsx|docx|zip|bak|tmp)\b|\b(?:git|docker|kubectl|npm|pip|apt|"
+     r"systemctl|make|pytest|cargo|ssh|curl|df|ls|ps) [\w-]+)"),
+    # complex_reasoning
+    ("complex_reasoning", "why", 2.6, r"\b(?:why|how come|explain|reason(?:s|ing)? (?:for|behind|why)|what causes?|weshalb|warum|wieso|"
+     r"erkl(?:ä|ae)r\w*|begr(?:ü|ue)nd\w*|woran liegt|ursachen?|was steckt dahinter)\b"),
+    ("complex_reasoning", "weighs up", 3,
+     r"\b(?:compare|comparison|trade-?offs?|pros and cons|advantages|disadvantages|versus|better (?:choice|option|fit|to|for)|"
+     r"which (?:one )?(?:is|would be|should)|should (?:i|we|our|they|the)|recommend\w*|weigh|evaluate|assess|critique|argue|"
+     r"implications?|consequences|what would happen|what if|design (?:a|an|the)|architect\w*|strateg\w+|vergleich\w*|"
+     r"vor-? und nachteile|abw(?:ä|ae)g\w*|w(?:ä|ae)g\w*|soll(?:en|te|ten)? (?:ich|wir|man)|lohnt|sinnvoller|besser geeignet|bewert\w*|"
+     r"beurteil\w*|auswirkungen?|konsequenzen|was w(?:ä|ae)re wenn|was passiert,? wenn|empfiehl\w*|empfehl\w*|entwirf|entwurf\w*|"
+     r"argumentier\w*|analysier\w*|analy[sz]e)\b"),
+    ("complex_reasoning", "proves and reckons", 3,
+     r"\b(?:prove|proof|show that|deduce|derive|infer|logic puzzle|riddle|how many .{3,80} (?:if|left|would|will|does|do) |"
+     r"probability|odds|beweis\w*|zeige,? dass|herleit\w*|leite .{1,40} her|wahrscheinlichkeit|r(?:ä|ae)tsel|solve|l(?:ö|oe)se)\b"),
+    ("complex_reasoning", "a word problem", 2.5,
+     r"\A(?=\D*\d+\D+\d).{0,800}\b(?:how (?:many|much|long|far|fast|old)|when (?:do|will)|wie (?:viele?|lange|weit|schnell|alt|"
+     r"hoch)|wann)\b"),
+    ("complex_reasoning", "diagnoses", 2.5,
+     r"\b(?:diagnos\w+|root cause|troubleshoot\w*|what (?:is|might be|could be|'s) (?:wrong|going on|causing)|figure out|narrow down|"
+     r"likely (?:cause|reason|culprit)|fehlersuche|was (?:ist|k(?:ö|oe)nnte|kann) .{0,30}(?:schuld|falsch|los|ursache|dahinter)|"
+     r"eingrenzen|only (?:happens|fails|when|on)|nur (?:wenn|bei|dann|montags)|sometimes|intermittent\w*|sporadisch\w*|obwohl|"
+     r"although|even though)\b"),
+    # multi_step
+    ("multi_step", "first and then", 4.5,
+     rf"\b(?:first(?:ly)?|start (?:by|with)|begin (?:by|with)|step 1|zuerst|zun(?:ä|ae)chst|erst(?:ens|mal)?|als erstes|schritt 1|"
+     rf"fang\w* .{{0,20}}an)\b.{{3,400}}\b{_SEQUENCE_THEN}\b"),
+    ("multi_step", "then", 3.4, rf"[\w,;.)\]] (?:and |und |, )?{_SEQUENCE_THEN}\b.{{4,}}"),
+    ("multi_step", "plans in stages", 3.6,
+     r"\b(?:step[- ]by[- ]step|roadmap|road map|milestones?|phases?|in stages|stage by stage|end[- ]to[- ]end|migrat(?:e|ion|ing)|"
+     r"roll-?out|project plan|(?:training|study|learning|launch|move|moving|business|action|test|work|onboarding|week|"
+     r"\d+[- ](?:day|week|month))[- ]plan|plan (?:a|an|the|my|our|out|for)|itinerary|curriculum|from start to finish|"
+     r"schritt f(?:ü|ue)r schritt|schrittweise|fahrplan|meilensteine?|phasen|etappen|projektplan|trainingsplan|lernplan|"
+     r"umzugsplan|umstell\w+|migrier\w*|migration|plane (?:einen|eine|mir|den|die)|plan f(?:ü|ue)r|arbeite .{1,30} aus|ablaufplan|"
+     r"von anfang bis ende|reiseplan|reiseroute)\b"),
+    ("multi_step", "a numbered list of orders", 4, r"(?:\b1[.)] .{3,300}\b2[.)] |\n\s*[-*] .{3,200}\n\s*[-*] .{3,200}\n\s*[-*] )"),
+    ("multi_step", "several orders joined", 1.5,
+     rf"\b(?:{_ACT}|{_MAKE})\b.{{5,120}}(?:,| and| und| sowie| plus)\b.{{0,12}}\b(?:{_ACT}|{_MAKE})\b.{{5,160}}(?:,| and| und| sowie)\b.{{0,12}}\b(?:{_ACT}|{_MAKE})\b"),
+)  # fmt: skip

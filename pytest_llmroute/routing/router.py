@@ -1,0 +1,160 @@
+"""The router: one function from a request and a column to a decision.
+
+Who decides: a forced model, the test's own, the column's, the agent's variable, then the strategy.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from pytest_llmroute.config.catalog import Catalog
+from pytest_llmroute.core.columns import Column
+from pytest_llmroute.core.decisions import Decision, Rejected
+from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.profiles import Profile
+from pytest_llmroute.core.requests import Request, Sampling
+from pytest_llmroute.core.tokens import estimate_tokens
+from pytest_llmroute.errors import UnknownName, UserError
+from pytest_llmroute.routing.classify import Classifier
+from pytest_llmroute.routing.contract import Choice, Query, Strategy
+
+OVERRIDE = "LLM_MODEL_OVERRIDE"
+log = logging.getLogger("pytest_llmroute.router")
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """Holds the tables; keeps no state of its own."""
+
+    catalog: Catalog
+    strategies: Mapping[str, Strategy]
+    profile: Profile
+    env: Mapping[str, str]
+    """Read at each call, so that a change of the environment takes effect at once."""
+    classifier: Classifier
+
+    def strategy(self, name: str, where: str = "") -> Strategy:
+        if name not in self.strategies:
+            raise UnknownName("strategy", name, self.strategies, where=where)
+        return self.strategies[name]
+
+    def decide(self, request: Request, column: Column, *, repeat: int = 0) -> Decision:
+        """Which model answers `request` on `column`; nothing is called."""
+        request = self._checked(request)
+        choice, decided_by = self._choose(request, column)
+        card = self.catalog.model(choice.model, choice.reason)
+        settings, clamped_from = self._settings(request, card, choice, repeat)
+        task = choice.task or request.task
+        return Decision(
+            model=card.name,
+            settings=settings,
+            reason=choice.reason,
+            column=column.name,
+            strategy=column.name if column.kind == "strategy" else "",
+            profile=self.profile.name,
+            decided_by=decided_by,
+            task=task,
+            task_declared=request.task is not None,
+            phase=request.phase,
+            agent=request.agent,
+            chain=tuple(self.catalog.model(name).name for name in choice.chain),
+            canned=choice.canned,
+            rejected=choice.rejected,
+            clamped_from=clamped_from,
+            log_line=_log_line(choice, card.name, task),
+        )
+
+    def role_of(self, model: str) -> str | None:
+        """The first role that `model` plays in the profile."""
+        return next((role for role, name in self.profile.roles.items() if name == model), None)
+
+    def _checked(self, request: Request) -> Request:
+        if request.task is not None:
+            self.catalog.task(request.task)
+        if request.phase is not None:
+            self.catalog.phase(request.phase)
+        if request.agent is None:
+            return request
+        return replace(request, agent=self.catalog.agent(request.agent))
+
+    def _choose(self, request: Request, column: Column) -> tuple[Choice, str]:
+        named = self._named_model(request, column)
+        if named is None:
+            return self.route(request, column), "strategy"
+        model, reason, decided_by = named
+        model = self.catalog.model(model, reason.partition(":")[0]).name
+        return Choice(model, reason, rejected=self._passed_over(request, column, model)), decided_by
+
+    def _named_model(self, request: Request, column: Column) -> tuple[str, str, str] | None:
+        if forced := self.env.get(OVERRIDE):
+            return forced, f"{OVERRIDE}: forced to {forced}", "forced"
+        if request.model:
+            return request.model, f"marker: the test names {request.model}", "marker"
+        if column.kind == "model":
+            return column.name, f"--llm-model: {column.name} answers everything, without routing", "column"
+        if request.agent and (name := self.env.get(variable := agent_variable(request.agent))):
+            return name, f"{variable}: {request.agent} uses {name}", "agent-env"
+        return None
+
+    def route(self, request: Request, column: Column) -> Choice:
+        """What the column's strategy says, before anything above it has its word."""
+        query = Query(request, self.profile, self.catalog, self.env, self.classifier)
+        return self.strategy(column.name).route(query)
+
+    def _passed_over(self, request: Request, column: Column, model: str) -> tuple[Rejected, ...]:
+        """What the strategy would have chosen, where something above it decided."""
+        if column.kind == "model":
+            return () if model == column.name else (Rejected(column.name, "the column's model was overruled"),)
+        try:
+            choice = self.route(request, column)
+        except UserError as error:
+            return (Rejected(f"strategy {column.name}", error.what),)
+        if choice.model == model:
+            return ()
+        return (Rejected(choice.model, f"the strategy's choice was overruled ({choice.reason})"),)
+
+    def _settings(
+        self, request: Request, card: ModelCard, choice: Choice, repeat: int
+    ) -> tuple[Sampling, int | None]:
+        levels = [request.sampling, choice.sampling]
+        if request.agent and (agent := self.profile.agents.get(request.agent)):
+            levels.append(Sampling(temperature=agent.temperature, max_tokens=agent.max_tokens))
+        if request.phase:
+            phase = self.catalog.phase(request.phase)
+            levels.append(
+                Sampling(temperature=phase.temperature, max_tokens=phase.max_tokens, top_p=phase.top_p)
+            )
+        levels.append(Sampling(card.temperature, card.max_tokens, card.top_p))
+        settings = Sampling(seed=None)
+        for level in levels:
+            settings = settings.over(level)
+        return _seeded_and_fitted(settings, card, request, repeat)
+
+
+def agent_variable(agent: str) -> str:
+    """`DETECTION_AGENT_MODEL` for `detection_agent`."""
+    return f"{agent.upper()}_MODEL"
+
+
+def _seeded_and_fitted(
+    settings: Sampling, card: ModelCard, request: Request, repeat: int
+) -> tuple[Sampling, int | None]:
+    wanted = settings.max_tokens
+    fitted = wanted
+    if card.context is not None and wanted is not None:
+        fitted = max(1, min(wanted, card.context - estimate_tokens(request.characters)))
+    result = Sampling(
+        temperature=settings.temperature,
+        max_tokens=fitted,
+        top_p=settings.top_p,
+        seed=(settings.seed or 0) + repeat,
+        stop=settings.stop,
+    )
+    return result, wanted if fitted != wanted else None
+
+
+def _log_line(choice: Choice, model: str, task: str | None) -> str:
+    kind = f" taskType={task}" if task else ""
+    return f"[Router] Using {choice.log_as or model} ({choice.reason}){kind}"

@@ -1,0 +1,20 @@
+"""The built-in strategies, registered through the same hook as anybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_llmroute.config.catalog import builtin_catalog
+from pytest_llmroute.routing.contract import Strategy
+from pytest_llmroute.routing.strategies.agents import Agents
+from pytest_llmroute.routing.strategies.claude_only import ClaudeOnly
+from pytest_llmroute.routing.strategies.hybrid import Hybrid
+from pytest_llmroute.routing.strategies.local_fallback import LocalFallback
+from pytest_llmroute.routing.strategies.local_only import LocalOnly
+from pytest_llmroute.routing.strategies.table import TableStrategy
+
+
+def llmroute_strategies() -> Sequence[Strategy]:
+    """The hook's implementation."""
+    tables = [TableStrategy(table) for table in builtin_catalog().tables.values()]
+    return [*tables, Hybrid(), LocalFallback(), LocalOnly(), ClaudeOnly(), Agents()]

@@ -1,0 +1,1 @@
+"""Where records are kept: an append-only journal while the run goes on, a database afterwards."""

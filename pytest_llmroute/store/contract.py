@@ -1,0 +1,39 @@
+"""What a store is: runs, their records, and the texts of their calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pytest_llmroute.core.records import Record
+from pytest_llmroute.store.journal import KeptCall
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """One run of pytest."""
+
+    run_id: str
+    started_at: str
+    finished_at: str | None = None
+    status: str = "finished"
+    """finished or interrupted."""
+    version: str = ""
+    profile: str = ""
+    columns: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Store(Protocol):
+    """Saving a run again replaces what was there: no double rows, however often a merge is tried."""
+
+    def save(self, run: RunInfo, records: Iterable[Record], calls: Iterable[KeptCall]) -> None: ...
+
+    def runs(self, limit: int = 50) -> Sequence[RunInfo]: ...
+
+    def records(self, run_id: str) -> Iterable[Record]: ...
+
+    def calls(self, run_id: str, nodeid: str) -> Sequence[KeptCall]: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,240 @@
+"""The append-only journal: one file a process, one line an event, on disk before anything else hears of it.
+
+Kinds of lines: run (first), start, call, record, amend, end. A process that is killed loses nothing that it wrote.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pytest_llmroute.core.records import CallRecord, Record
+from pytest_llmroute.errors import UserError
+
+SCHEMA = 1
+FOLDER = ".llmroute/journal"
+
+
+class JournalError(UserError):
+    """The journal can't be written."""
+
+
+def journal_folder(root: Path, run_id: str) -> Path:
+    return root / FOLDER / run_id
+
+
+def journal_path(root: Path, run_id: str, worker: str) -> Path:
+    return journal_folder(root, run_id) / f"{worker}.jsonl"
+
+
+def run_header(run_id: str, worker: str) -> dict[str, Any]:
+    """The first line: enough to know later whether the process that wrote it still lives."""
+    return {
+        "kind": "run",
+        "schema": SCHEMA,
+        "run_id": run_id,
+        "worker": worker,
+        "pid": os.getpid(),
+        "pid_started": psutil.Process().create_time(),
+        "started_at": _now(),
+    }
+
+
+class Journal:
+    """Appends lines; each is one write, so a line is there whole or not at all."""
+
+    def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
+        self.path = path
+        self._header = dict(header)
+        self._descriptor: int | None = None
+        self._lock = threading.Lock()
+
+    def start(self, draft: Record) -> None:
+        self._write({"kind": "start", "record": asdict(draft)})
+
+    def call(
+        self, nodeid: str, call: CallRecord, *, messages: list[dict[str, str]], reply: str | None
+    ) -> None:
+        self._write(
+            {"kind": "call", "nodeid": nodeid, "call": asdict(call), "messages": messages, "reply": reply}
+        )
+
+    def record(self, record: Record) -> None:
+        self._write({"kind": "record", "record": asdict(record)})
+
+    def amend(self, nodeid: str, outcome: str, message: str) -> None:
+        self._write({"kind": "amend", "nodeid": nodeid, "outcome": outcome, "message": message})
+
+    def end(self, status: str) -> None:
+        self._write({"kind": "end", "status": status, "at": _now()})
+
+    def close(self) -> None:
+        with self._lock:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        data = _encode(line)
+        with self._lock:
+            try:
+                if self._descriptor is None:
+                    data = self._open() + data
+                # A line cut short by a full disk has no newline, or is joined by the next: the reader drops it.
+                written = os.write(self._descriptor or 0, data)
+                if written != len(data):
+                    raise OSError(28, "no space left on the device")
+            except OSError as error:
+                raise JournalError(
+                    f"the journal {self.path.name} can't be written: {error.strerror}",
+                    means="records of this run would be lost, so it goes no further",
+                    fix="make room, or make .llmroute/ below the root directory writable",
+                ) from error
+
+    def _open(self) -> bytes:
+        """Opens the file and gives the lines that belong in front."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = not self.path.exists()
+        self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        # A worker started anew under an old name goes on in the same file, after whatever half a line is there.
+        return _encode(self._header) if new else b"\n" + _encode(self._header)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCall:
+    """A call with its texts."""
+
+    nodeid: str
+    call: CallRecord
+    messages: tuple[Mapping[str, str], ...]
+    reply: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JournalContents:
+    """What a journal holds: finished records, and drafts of cases that never finished."""
+
+    headers: tuple[Mapping[str, Any], ...]
+    records: tuple[Record, ...]
+    unfinished: tuple[Record, ...]
+    calls: tuple[KeptCall, ...]
+    status: str
+    """finished, interrupted, running (its process lives) or broken off."""
+    broken_lines: int
+
+
+def read_journal(path: Path) -> JournalContents:
+    """All that can be believed of a journal; broken lines are counted and left out."""
+    reader = _Reader()
+    for line in _lines(path, reader):
+        reader.take(line)
+    return reader.contents()
+
+
+class _Reader:
+    """Gathers a journal's lines."""
+
+    def __init__(self) -> None:
+        self.headers: list[Mapping[str, Any]] = []
+        self.records: dict[str, Record] = {}
+        self.open: dict[str, Record] = {}
+        self.calls: dict[str, list[KeptCall]] = {}
+        self.status: str | None = None
+        self.broken = 0
+
+    def take(self, line: Mapping[str, Any]) -> None:
+        kind = line.get("kind")
+        if kind == "run":
+            self.headers.append(line)
+        elif kind == "start":
+            draft = Record.from_dict(line["record"])
+            self.open[draft.nodeid] = draft
+            self.calls[draft.nodeid] = []  # a rerun starts afresh
+        elif kind == "call":
+            self._call(line)
+        elif kind == "record":
+            record = Record.from_dict(line["record"])
+            self.records[record.nodeid] = record
+            self.open.pop(record.nodeid, None)
+        elif kind == "amend" and line["nodeid"] in self.records:
+            changed = replace(
+                self.records[line["nodeid"]], outcome=line["outcome"], success=False, message=line["message"]
+            )
+            self.records[line["nodeid"]] = changed
+        elif kind == "end":
+            self.status = line["status"]
+
+    def _call(self, line: Mapping[str, Any]) -> None:
+        data = {"calls": [line["call"]], "run_id": "", "nodeid": "", "case_id": "", "column": ""}
+        call = Record.from_dict(data).calls[0]
+        kept = KeptCall(line["nodeid"], call, tuple(line["messages"]), line["reply"])
+        self.calls.setdefault(kept.nodeid, []).append(kept)
+
+    def contents(self) -> JournalContents:
+        unfinished = tuple(
+            replace(draft, calls=tuple(kept.call for kept in self.calls.get(draft.nodeid, ())))
+            for draft in self.open.values()
+        )
+        return JournalContents(
+            headers=tuple(self.headers),
+            records=tuple(self.records.values()),
+            unfinished=unfinished,
+            calls=tuple(kept for group in self.calls.values() for kept in group),
+            status=self.status or ("running" if any(map(alive, self.headers)) else "broken off"),
+            broken_lines=self.broken,
+        )
+
+
+def alive(header: Mapping[str, Any]) -> bool:
+    """Whether the process that wrote this header still runs; its start time tells it from a later owner of the id."""
+    try:
+        return abs(psutil.Process(int(header["pid"])).create_time() - float(header["pid_started"])) < 1
+    except (psutil.Error, KeyError, ValueError):
+        return False
+
+
+def _lines(path: Path, reader: _Reader) -> Iterator[Mapping[str, Any]]:
+    with path.open("rb") as file:
+        for raw in file:
+            if not raw.strip():
+                continue
+            try:
+                value = json.loads(raw) if raw.endswith(b"\n") else None
+            except ValueError:
+                value = None
+            if isinstance(value, dict):
+                yield value
+            else:
+                reader.broken += 1
+
+
+def _encode(line: Mapping[str, Any]) -> bytes:
+    """ASCII JSON in one line; a number that JSON has no word for becomes null."""
+    try:
+        text = json.dumps(line, ensure_ascii=True, default=repr, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        text = json.dumps(_finite(line), ensure_ascii=True, default=repr, separators=(",", ":"))
+    return text.encode("ascii") + b"\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

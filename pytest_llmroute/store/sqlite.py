@@ -1,0 +1,161 @@
+"""The default store: one SQLite file, written by one process at a time, readable by anybody at any time."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pytest_llmroute.core.records import Record
+from pytest_llmroute.errors import UserError
+from pytest_llmroute.store.contract import RunInfo
+from pytest_llmroute.store.journal import KeptCall
+from pytest_llmroute.store.migrations import STEPS, VERSION
+
+BUSY_SECONDS = 15.0
+
+
+class StoreError(UserError):
+    """The store can't be used."""
+
+
+class SqliteStore:
+    """Opens (and where needed makes or migrates) the file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            existed = path.exists()
+            self._db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+            self._db.execute("PRAGMA foreign_keys = ON")
+            self._migrate(existed)
+            self._db.execute("PRAGMA journal_mode = WAL")
+        except (sqlite3.Error, OSError) as error:
+            raise self._error("can't be opened", error) from error
+
+    def save(self, run: RunInfo, records: Iterable[Record], calls: Iterable[KeptCall]) -> None:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.execute("DELETE FROM runs WHERE run_id = ?", (run.run_id,))
+                self._db.execute("INSERT INTO runs VALUES (?,?,?,?,?,?,?,?)", _run_row(run))
+                self._db.executemany(
+                    f"INSERT OR REPLACE INTO records VALUES ({','.join('?' * 18)})",
+                    (_record_row(run.run_id, record) for record in records),
+                )
+                self._db.executemany(
+                    "INSERT OR REPLACE INTO calls VALUES (?,?,?,?,?)",
+                    (_call_row(run.run_id, kept) for kept in calls),
+                )
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise self._error("can't be written", error) from error
+
+    def runs(self, limit: int = 50) -> Sequence[RunInfo]:
+        rows = self._db.execute(
+            "SELECT * FROM runs ORDER BY started_at DESC, run_id DESC LIMIT ?", (limit,)
+        ).fetchall()
+        return [
+            RunInfo(*row[:6], columns=tuple(json.loads(row[6])), facts=json.loads(row[7])) for row in rows
+        ]
+
+    def records(self, run_id: str) -> Iterator[Record]:
+        """In the order in which they finished."""
+        rows = self._db.execute("SELECT data FROM records WHERE run_id = ? ORDER BY rowid", (run_id,))
+        return (Record.from_json(data) for (data,) in rows)
+
+    def calls(self, run_id: str, nodeid: str) -> Sequence[KeptCall]:
+        rows = self._db.execute(
+            "SELECT data FROM calls WHERE run_id = ? AND nodeid = ? ORDER BY attempt", (run_id, _safe(nodeid))
+        )
+        return [_kept_call(json.loads(data)) for (data,) in rows]
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _migrate(self, existed: bool) -> None:
+        """Each step in a transaction of its own; whoever comes second finds the work done."""
+        found = self._version()
+        if found > VERSION:
+            raise StoreError(
+                f"the store {self.path.name} was written by a newer version (schema {found}, this one knows {VERSION})",
+                means="the run is not stored; its journal is kept",
+                fix="pip install --upgrade pytest-llmroute",
+                instead=f"move {self.path.name} away: a new one is made",
+            )
+        if existed and 0 < found < VERSION:
+            shutil.copy2(self.path, self.path.with_name(f"{self.path.name}.bak-v{found}"))
+        for number in range(found, VERSION):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                if self._version() == number:
+                    for statement in STEPS[number]:
+                        self._db.execute(statement)
+                    self._db.execute(f"PRAGMA user_version = {number + 1}")
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+
+    def _version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+
+    def _error(self, what: str, error: Exception) -> StoreError:
+        return StoreError(
+            f"the store {self.path.name} {what}: {error}",
+            means="the records of this run are kept in its journal and go into the store with the next run",
+            fix="make .llmroute/ writable, or wait for the other process that holds the file",
+            instead="delete the file if it is no database of ours: a new one is made",
+        )
+
+
+def _run_row(run: RunInfo) -> tuple[Any, ...]:
+    return (
+        run.run_id, run.started_at, run.finished_at, run.status, run.version, run.profile,
+        json.dumps(list(run.columns)), json.dumps(dict(run.facts), default=repr),
+    )  # fmt: skip
+
+
+def _record_row(run_id: str, record: Record) -> tuple[Any, ...]:
+    return (
+        run_id, _safe(record.nodeid), _safe(record.case_id), _safe(record.column), _safe(record.task),
+        _safe(record.phase), record.repeat, _safe(record.model), record.outcome, int(record.success),
+        record.seconds, record.prompt_tokens, record.completion_tokens, record.rss_peak, record.usd,
+        int(record.scripted), int(record.forced), record.to_json(),
+    )  # fmt: skip
+
+
+def _call_row(run_id: str, kept: KeptCall) -> tuple[Any, ...]:
+    data = {
+        "nodeid": kept.nodeid,
+        "call": asdict(kept.call),
+        "messages": [dict(message) for message in kept.messages],
+        "reply": kept.reply,
+    }
+    return (
+        run_id,
+        _safe(kept.nodeid),
+        kept.call.attempt,
+        _safe(kept.call.model),
+        json.dumps(data, ensure_ascii=True, default=repr),
+    )
+
+
+def _kept_call(data: dict[str, Any]) -> KeptCall:
+    blank = {"run_id": "", "nodeid": "", "case_id": "", "column": "", "calls": [data["call"]]}
+    return KeptCall(data["nodeid"], Record.from_dict(blank).calls[0], tuple(data["messages"]), data["reply"])
+
+
+def _safe(text: Any) -> Any:
+    """A text that SQLite can hold: lone surrogates and NULs escaped; `data` has them as they were."""
+    if not isinstance(text, str):
+        return text
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,1 @@
+"""Task files: cases written as data, and the checks that judge their replies."""

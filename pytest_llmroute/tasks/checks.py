@@ -1,0 +1,240 @@
+"""Checks on a reply: each a small value with `run(text, task)`, loaded from one key of a task file.
+
+exact, contains, regex, json_schema, numeric, python, and all / any / not of these. Another one is a CheckType,
+registered by the hook `llmroute_checks`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pytest_llmroute.core.outcomes import CheckResult
+from pytest_llmroute.errors import printable
+from pytest_llmroute.tasks.structured import load_json_schema, load_numeric, load_python
+from pytest_llmroute.tasks.values import Mistake, Path, Refused
+
+if TYPE_CHECKING:
+    from pytest_llmroute.tasks.values import TaskCase
+
+LONGEST = 100_000
+"""Longer replies are judged by their first characters, so that a pattern can't take for ever on them."""
+REGEX_FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
+
+
+class Check(Protocol):
+    """Judges one reply."""
+
+    def run(self, text: str, task: TaskCase) -> CheckResult: ...
+
+
+Loader = Callable[[Any, Path], Check]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckType:
+    """A kind of check: its key in task files, and how its value becomes a Check.
+
+    `load(value, at)` raises ValueError with a sentence when the value can't be; `schema` describes the value to
+    editors and to the messages about broken files.
+    """
+
+    name: str
+    load: Loader
+    schema: Mapping[str, Any]
+
+
+def llmroute_checks() -> Sequence[CheckType]:
+    """The hook's implementation; the schemas of these are part of the published file."""
+    return [CheckType(name, load, {"$ref": f"#/$defs/{name}"}) for name, load in _LOADERS.items()]
+
+
+def builtin_checks() -> dict[str, CheckType]:
+    return {kind.name: kind for kind in llmroute_checks()}
+
+
+def load_check(value: Any, at: Path, types: Mapping[str, CheckType]) -> Check:
+    """A mapping with one key: the check's name."""
+    if not isinstance(value, dict) or len(value) != 1:
+        raise Refused
+    ((name, content),) = value.items()
+    if name in ("all", "any"):
+        if not isinstance(content, list) or not content:
+            raise Refused
+        parts = tuple(load_check(item, (*at, name, place), types) for place, item in enumerate(content))
+        return All(parts) if name == "all" else Any_(parts)
+    if name == "not":
+        return Not(load_check(content, (*at, "not"), types))
+    if name not in types:
+        raise Refused
+    try:
+        return types[name].load(content, (*at, name))
+    except ValueError as error:
+        raise Mistake((*at, name), str(error)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every part must hold; the score is the share that does."""
+
+    parts: tuple[Check, ...]
+
+    def run(self, text: str, task: TaskCase) -> CheckResult:
+        results = [part.run(text, task) for part in self.parts]
+        held = sum(result.passed for result in results)
+        message = "; ".join(result.message for result in results if not result.passed)
+        return CheckResult(held == len(results), message, held / len(results))
+
+
+@dataclass(frozen=True, slots=True)
+class Any_:
+    """One part must hold."""
+
+    parts: tuple[Check, ...]
+
+    def run(self, text: str, task: TaskCase) -> CheckResult:
+        results = [part.run(text, task) for part in self.parts]
+        if any(result.passed for result in results):
+            return CheckResult(True)
+        return CheckResult(False, "none of these held: " + "; ".join(result.message for result in results))
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The part must not hold."""
+
+    part: Check
+
+    def run(self, text: str, task: TaskCase) -> CheckResult:
+        passed = not self.part.run(text, task).passed
+        return CheckResult(passed, "" if passed else f"held, and must not: {describe(self.part)}; got {_got(text)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """The whole reply is one of these texts."""
+
+    texts: tuple[str, ...]
+    strip: bool = True
+    ignore_case: bool = False
+
+    def run(self, text: str, task: TaskCase) -> CheckResult:
+        passed = self._form(text) in {self._form(wanted) for wanted in self.texts}
+        return _result(passed, f"wanted exactly {_any_of(self.texts)}", text)
+
+    def _form(self, text: str) -> str:
+        text = text.strip() if self.strip else text
+        return text.casefold() if self.ignore_case else text
+
+
+@dataclass(frozen=True, slots=True)
+class Contains:
+    """All of these texts occur."""
+
+    texts: tuple[str, ...]
+    ignore_case: bool = False
+
+    def run(self, text: str, task: TaskCase) -> CheckResult:
+        body = text.casefold() if self.ignore_case else text
+        missing = [t for t in self.texts if (t.casefold() if self.ignore_case else t) not in body]
+        score = 1 - len(missing) / len(self.texts)
+        wanted = " and ".join(_quoted(item) for item in missing)
+        return CheckResult(not missing, f"wanted {wanted} in it; got {_got(text)}" if missing else "", score)
+
+
+@dataclass(frozen=True, slots=True)
+class Regex:
+    """The pattern is found (or, with `full`, fits the whole reply)."""
+
+    pattern: re.Pattern[str]
+    full: bool = False
+
+    def run(self, text: str, task: TaskCase) -> CheckResult:
+        body = text[:LONGEST]
+        found = self.pattern.fullmatch(body.strip()) if self.full else self.pattern.search(body)
+        return _result(found is not None, f"wanted a match of /{self.pattern.pattern}/", text)
+
+
+def describe(check: Check) -> str:
+    """A check in a few words."""
+    if isinstance(check, Exact):
+        return f"exactly {_any_of(check.texts)}"
+    if isinstance(check, Contains):
+        return "contains " + " and ".join(map(_quoted, check.texts))
+    if isinstance(check, Regex):
+        return f"a match of /{printable(check.pattern.pattern, 60)}/"
+    return type(check).__name__.strip("_").lower()
+
+
+def _result(passed: bool, wanted: str, text: str) -> CheckResult:
+    return CheckResult(passed, "" if passed else f"{printable(wanted, 300)}; got {_got(text)}")
+
+
+def _got(text: str) -> str:
+    return _quoted(text.strip(), 120) if text.strip() else "an empty reply"
+
+
+def _quoted(text: str, limit: int = 80) -> str:
+    return f'"{printable(text, limit)}"'
+
+
+def _any_of(texts: Sequence[str]) -> str:
+    return " or ".join(_quoted(text) for text in texts[:4]) + (" or …" if len(texts) > 4 else "")
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    texts = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else ()
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise Refused
+    return texts
+
+
+def _options(value: Any, main: str, allowed: Mapping[str, type]) -> tuple[Any, dict[str, Any]]:
+    """The long form `{main: …, option: …}`, or the short one with the value alone."""
+    if not isinstance(value, dict):
+        return value, {}
+    options = dict(value)
+    if main not in options:
+        raise Refused
+    content = options.pop(main)
+    for key, item in options.items():
+        if key not in allowed or not isinstance(item, allowed[key]):
+            raise Refused
+    return content, options
+
+
+def _load_exact(value: Any, at: Path) -> Check:
+    content, options = _options(value, "text", {"strip": bool, "ignore_case": bool})
+    return Exact(_texts(content), **options)
+
+
+def _load_contains(value: Any, at: Path) -> Check:
+    content, options = _options(value, "text", {"ignore_case": bool})
+    return Contains(_texts(content), **options)
+
+
+def _load_regex(value: Any, at: Path) -> Check:
+    pattern, options = _options(value, "pattern", {"flags": str, "full": bool})
+    if not isinstance(pattern, str):
+        raise Refused
+    flags = 0
+    for letter in options.get("flags", ""):
+        if letter not in REGEX_FLAGS:
+            raise Refused
+        flags |= REGEX_FLAGS[letter]
+    try:
+        return Regex(re.compile(pattern, flags), options.get("full", False))
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"/{printable(pattern, 80)}/ is no regular expression: {error}") from None
+
+
+_LOADERS: dict[str, Loader] = {
+    "exact": _load_exact,
+    "contains": _load_contains,
+    "regex": _load_regex,
+    "json_schema": lambda value, at: load_json_schema(value),
+    "numeric": lambda value, at: load_numeric(value),
+    "python": lambda value, at: load_python(value),
+}

@@ -1,0 +1,91 @@
+"""A task as a frozen value, and the mistakes of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pytest_llmroute.core.requests import Message, Sampling
+from pytest_llmroute.errors import ErrorList, UserError, nearest
+
+if TYPE_CHECKING:
+    from pytest_llmroute.tasks.checks import Check
+
+Path = tuple[str | int, ...]
+"""A place inside a task: keys and positions."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCase:
+    """One task of a file."""
+
+    id: str
+    messages: tuple[Message, ...]
+    check: Check
+    check_hash: str
+    task: str | None = None
+    phase: str | None = None
+    agent: str | None = None
+    user: str | None = None
+    tags: tuple[str, ...] = ()
+    weight: float = 1.0
+    must_pass: bool = False
+    timeout: float | None = None
+    repeat: int | None = None
+    min_pass: int | None = None
+    sampling: Sampling = Sampling()
+    scripted: Any = None
+    path: str = ""
+    line: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The names that tasks may use."""
+
+    tasks: Collection[str] = ()
+    phases: Collection[str] = ()
+    agents: Mapping[str, str] = field(default_factory=dict)
+    """Accepted spellings of agents."""
+
+    def mistake(self, kind: str, name: str) -> str | None:
+        names = {"task": self.tasks, "phase": self.phases, "agent": self.agents}[kind]
+        if not names or name in names:
+            return None
+        near = nearest(name, names)
+        hint = f' (did you mean "{near}"?)' if near else ""
+        return f'no {kind} "{name}"{hint}; known: {", ".join(sorted(names))}'
+
+
+class TaskError(UserError):
+    """One mistake, at its place."""
+
+    def __init__(self, path: str, line: int, at: Path, what: str) -> None:
+        self.path, self.line, self.at = path, line, at
+        place = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in at).lstrip(".")
+        super().__init__(f"{path}:{line}: {place + ': ' if place else ''}{what}")
+
+
+class TaskFileErrors(ErrorList):
+    """All mistakes of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFile:
+    """What a file holds: the tasks that can run, and the mistakes of the others."""
+
+    tasks: tuple[TaskCase, ...]
+    errors: tuple[TaskError, ...]
+
+
+class Refused(Exception):
+    """A value that is not of the form; the schema says why."""
+
+
+class Mistake(Exception):
+    """A value of the right form that still can't be: says what and where."""
+
+    def __init__(self, at: Path, what: str) -> None:
+        self.at, self.what = at, what
+        super().__init__(what)

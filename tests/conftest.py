@@ -1,0 +1,30 @@
+"""The slow tier, and a clean environment for every test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import pytest
+
+PREFIXES = ("LLM_", "LLMROUTE_", "LOCAL_", "VIBEAGENT_", "PYTEST_ADDOPTS")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the slow tier too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    if config.getoption("--slow"):
+        return
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="slow tier: --slow runs it"))
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the developer has exported must not decide a test."""
+    for name in list(os.environ):
+        if name.startswith(PREFIXES) or name.endswith(("_AGENT_MODEL", "_API_KEY")) or name == "ORCHESTRATOR_MODEL":
+            monkeypatch.delenv(name)
