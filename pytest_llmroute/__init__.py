@@ -41,7 +41,13 @@ __version__ = "0.1.0"
 
 _HOME = {
     "api.agents": ("ask_agent", "generate_code_with_llm"),
-    "api.providers": ("LLMRouter", "get_claude_provider", "get_local_provider", "get_router", "to_llm_messages"),
+    "api.providers": (
+        "LLMRouter",
+        "get_claude_provider",
+        "get_local_provider",
+        "get_router",
+        "to_llm_messages",
+    ),
     "api.selectors": (
         "ModelSelector",
         "create_default_selector",

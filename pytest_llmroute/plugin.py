@@ -38,9 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for option in OPTIONS:
         about = f"{option.help} (ini {option.ini}, environment {', '.join(option.env)})"
         if option.command_line:
-            how: dict[str, Any] = (
-                {"action": "store_true"} if option.kind == "flag" else {"metavar": option.metavar}
-            )
+            how: dict[str, Any] = {"action": "store_true"} if option.kind == "flag" else {"metavar": option.metavar}
             group.addoption(option.flag, dest=option.dest, default=None, help=about.replace("%", "%%"), **how)
         parser.addini(option.ini, about, type=_INI_TYPES.get(option.kind, "string"), default=None)
 

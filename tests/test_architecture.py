@@ -149,7 +149,12 @@ def test_the_entry_point_imports_the_standard_library_and_pytest_only() -> None:
     foreign, ours = done.stdout.splitlines()
     assert foreign == "[]"
     assert ours == str(
-        ["pytest_llmroute", "pytest_llmroute.config", "pytest_llmroute.config.options", "pytest_llmroute.plugin"]
+        [
+            "pytest_llmroute",
+            "pytest_llmroute.config",
+            "pytest_llmroute.config.options",
+            "pytest_llmroute.plugin",
+        ]
     )
 
 

@@ -17,9 +17,7 @@ FALLBACK = "qwen2.5-coder:14b"
 class ModelSelector:
     """Answers which model a task gets; `TASK_MODEL_MAPPING` may be changed, for this selector only."""
 
-    def __init__(
-        self, strategy: str = "balanced", fallback_model: str = FALLBACK, *, profile: str = "ollama"
-    ) -> None:
+    def __init__(self, strategy: str = "balanced", fallback_model: str = FALLBACK, *, profile: str = "ollama") -> None:
         tables = builtin_catalog().tables
         if strategy not in tables:
             raise UnknownName("strategy", strategy, tables, where="ModelSelector")

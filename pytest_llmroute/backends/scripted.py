@@ -61,9 +61,7 @@ class ScriptedBackend:
     def _wait(self, answer: ScriptedAnswer, call: Call) -> None:
         if call.timeout is not None and answer.latency > call.timeout:
             time.sleep(call.timeout)
-            raise ModelCallError(
-                Cause.TIMEOUT, f"no answer within {call.timeout:g} s (scripted)", model=self.card.name
-            )
+            raise ModelCallError(Cause.TIMEOUT, f"no answer within {call.timeout:g} s (scripted)", model=self.card.name)
         if answer.latency:
             time.sleep(answer.latency)
 
@@ -108,8 +106,6 @@ def _tokens(answer: ScriptedAnswer, call: Call) -> Tokens:
     stated = answer.prompt_tokens is not None and answer.completion_tokens is not None
     return Tokens(
         prompt=estimate_tokens(characters) if answer.prompt_tokens is None else answer.prompt_tokens,
-        completion=estimate_tokens(len(answer.text))
-        if answer.completion_tokens is None
-        else answer.completion_tokens,
+        completion=estimate_tokens(len(answer.text)) if answer.completion_tokens is None else answer.completion_tokens,
         exact=stated,
     )

@@ -33,9 +33,7 @@ class Settings:
         return self.values[name].origin
 
 
-def resolve(
-    cli: Callable[[Option], Any], ini: Callable[[Option], Any], env: Mapping[str, str]
-) -> Settings:
+def resolve(cli: Callable[[Option], Any], ini: Callable[[Option], Any], env: Mapping[str, str]) -> Settings:
     """Every option's value; all mistakes are raised together."""
     values: dict[str, Resolved] = {}
     errors: list[UserError] = []
@@ -108,9 +106,7 @@ def _count(given: Any, where: str) -> int:
 def _names(given: Any, where: str) -> tuple[str, ...]:
     names = [name.strip() for name in str(given).split(",")]
     if not all(names):
-        raise UserError(
-            f'{where}: an empty name in "{printable(str(given))}"', fix="separate names by single commas"
-        )
+        raise UserError(f'{where}: an empty name in "{printable(str(given))}"', fix="separate names by single commas")
     return tuple(dict.fromkeys(names))
 
 

@@ -95,5 +95,3 @@ class Reply:
 
     def with_(self, **changes: Any) -> Reply:
         return replace(self, **changes)
-
-

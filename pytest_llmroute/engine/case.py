@@ -11,8 +11,8 @@ from typing import Any
 
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision
-from pytest_llmroute.core.replies import Reply
 from pytest_llmroute.core.records import CallRecord, Record
+from pytest_llmroute.core.replies import Reply
 from pytest_llmroute.core.requests import Message, Request, Sampling
 
 

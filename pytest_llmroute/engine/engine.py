@@ -24,9 +24,7 @@ from pytest_llmroute.routing.router import Router, log
 class CallLog(Protocol):
     """Where calls are kept with their texts: the journal."""
 
-    def call(
-        self, nodeid: str, call: CallRecord, *, messages: list[dict[str, str]], reply: str | None
-    ) -> None: ...
+    def call(self, nodeid: str, call: CallRecord, *, messages: list[dict[str, str]], reply: str | None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,10 @@ class Engine:
         started = time.perf_counter()
         try:
             reply = answer(
-                cards, lambda card: self._call(card, request, decision, run), self.pool.get, canned=decision.canned
+                cards,
+                lambda card: self._call(card, request, decision, run),
+                self.pool.get,
+                canned=decision.canned,
             )
         except ModelCallError as error:
             self._keep(request, decision, None, run, calls, error.cause.value, time.perf_counter() - started)

@@ -14,8 +14,8 @@ from pytest_llmroute.engine.case import Case
 from pytest_llmroute.errors import ModelCallError, UserError, printable
 from pytest_llmroute.pytest_side.columns import Cell
 from pytest_llmroute.pytest_side.items import CASE
-from pytest_llmroute.tasks.files import TaskFile, read_task_file
-from pytest_llmroute.tasks.values import TaskCase
+from pytest_llmroute.tasks.files import read_task_file
+from pytest_llmroute.tasks.values import TaskCase, TaskFile
 
 if TYPE_CHECKING:
     from pytest_llmroute.pytest_side.session import LLMSession
@@ -35,7 +35,9 @@ class TaskCollector(pytest.File):
     ours: LLMSession
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
-        contents = read_task_file(self.path, checks=self.ours.extensions.checks(), known=self.ours.known)
+        contents = read_task_file(
+            self.path, checks=self.ours.extensions.checks(), known=self.ours.known, shown=self.nodeid
+        )
         self._register_tags(contents.tasks)
         for column in self.ours.columns:
             for task in contents.tasks:
@@ -123,5 +125,3 @@ class TaskItem(pytest.Item):
 
 def _escaped(text: str) -> str:
     return "\n".join(printable(line, 2000) for line in text.splitlines())
-
-

@@ -23,15 +23,15 @@ from pytest_llmroute.store.merge import merge_run, recover
 from pytest_llmroute.store.sqlite import SqliteStore
 
 FOLDER = ".llmroute"
+SHOWN = "llmroute_shown"
+"""The attribute of a report that says how it shows; xdist carries it along."""
 SYNTHETIC = "llmroute::"
 
 
 class Controller:
     """Takes records off the reports as they come; O(1) a report."""
 
-    def __init__(
-        self, config: pytest.Config, settings: Settings, columns: tuple[Column, ...], run_id: str
-    ) -> None:
+    def __init__(self, config: pytest.Config, settings: Settings, columns: tuple[Column, ...], run_id: str) -> None:
         self.config, self.settings, self.run_id = config, settings, run_id
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self.head = RunHead(
@@ -51,7 +51,7 @@ class Controller:
         self.notes: list[str] = []
 
     def take(self, report: pytest.TestReport) -> None:
-        if report.outcome == "rerun" or report.when == "teardown":
+        if str(report.outcome) == "rerun" or report.when == "teardown":
             return
         for key, value in report.user_properties:
             if key == PROPERTY and isinstance(value, str):
@@ -60,7 +60,7 @@ class Controller:
     def _add(self, record: Record, report: pytest.TestReport) -> None:
         self.tally.add(record)
         self.groups.add(record)
-        if getattr(report, "llmroute_shown", None) == "miss":
+        if getattr(report, SHOWN, None) == "miss":
             self.forgiven += 1
             self.missed.append((report.nodeid, record.message))
 

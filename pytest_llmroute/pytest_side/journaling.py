@@ -21,9 +21,7 @@ class Keeper:
         self._begun = True
         self._journal.start(draft)
 
-    def call(
-        self, nodeid: str, call: CallRecord, *, messages: list[dict[str, str]], reply: str | None
-    ) -> None:
+    def call(self, nodeid: str, call: CallRecord, *, messages: list[dict[str, str]], reply: str | None) -> None:
         safe = [{**message, "content": self.redact(message["content"])} for message in messages]
         self._journal.call(nodeid, call, messages=safe, reply=None if reply is None else self.redact(reply))
 

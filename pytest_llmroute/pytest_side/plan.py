@@ -39,7 +39,7 @@ def lines(session: LLMSession, items: Sequence[pytest.Item]) -> list[str]:
             (item, d) for item, d in decisions
             if item_side.case_of(item, session.columns[0]).column == column
         ]  # fmt: skip
-        out += ["", f"{printable(column.name)} ({column.kind}, {len(here)} items)", *_routes(session, here)]
+        out += ["", f"{printable(column.name)} ({column.kind}, {len(here)} items)", *_routes(here)]
     out += ["", "models: " + ", ".join(f"{printable(name)} ×{count}" for name, count in models.most_common())]
     undecided = sum(decision is None for _, decision in decisions)
     if undecided:
@@ -47,7 +47,7 @@ def lines(session: LLMSession, items: Sequence[pytest.Item]) -> list[str]:
     return out
 
 
-def _routes(session: LLMSession, here: Iterable[tuple[pytest.Item, Decision | None]]) -> list[str]:
+def _routes(here: Iterable[tuple[pytest.Item, Decision | None]]) -> list[str]:
     groups: dict[object, tuple[Decision | None, list[pytest.Item]]] = {}
     for item, decision in here:
         key = None if decision is None else (decision.model, decision.reason, decision.task, decision.phase)

@@ -87,7 +87,11 @@ def _test(item: pytest.Item, case: Case) -> None:
 def _route(session: LLMSession, item: pytest.Item, case: Case) -> None:
     where = item_side.where_of(item)
     catalog = session.catalog
-    for name, look_up in ((case.task, catalog.task), (case.phase, catalog.phase), (case.agent, catalog.agent)):
+    for name, look_up in (
+        (case.task, catalog.task),
+        (case.phase, catalog.phase),
+        (case.agent, catalog.agent),
+    ):
         if name is not None:
             look_up(name, where)
     if case.model is not None:

@@ -57,9 +57,4 @@ class Groups:
 
     def rerun(self, failed: set[str]) -> set[str]:
         """All repeats of every group that has one among `failed`."""
-        return {
-            nodeid
-            for group in self._groups.values()
-            if failed & set(group.nodeids)
-            for nodeid in group.nodeids
-        }
+        return {nodeid for group in self._groups.values() if failed & set(group.nodeids) for nodeid in group.nodeids}

@@ -32,7 +32,7 @@ from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side import plan, preflight, reports
 from pytest_llmroute.pytest_side.collect import TaskCollector
 from pytest_llmroute.pytest_side.columns import Cell, cells_of, columns_of, distinct
-from pytest_llmroute.pytest_side.controller import Controller
+from pytest_llmroute.pytest_side.controller import SHOWN, Controller
 from pytest_llmroute.pytest_side.journaling import Keeper
 from pytest_llmroute.pytest_side.marker import Declared, messages_of, names_in
 from pytest_llmroute.routing.classify import Classifier
@@ -51,9 +51,7 @@ class LLMRouteWarning(UserWarning):
 class LLMSession:
     """Settings, engine, records of one pytest process; the controller adds the aggregate."""
 
-    def __init__(
-        self, config: pytest.Config, settings: Settings, columns: tuple[Column, ...], run_id: str
-    ) -> None:
+    def __init__(self, config: pytest.Config, settings: Settings, columns: tuple[Column, ...], run_id: str) -> None:
         self.config, self.settings, self.columns, self.run_id = config, settings, columns, run_id
         self.errors: list[UserError] = []
         """Mistakes found while collecting; raised together, since pytest_generate_tests must not raise."""
@@ -68,7 +66,9 @@ class LLMSession:
         """Options are read here: a bad one ends the run before anything is collected."""
         try:
             settings = resolve(
-                lambda option: config.getoption(option.dest), lambda option: config.getini(option.ini), os.environ
+                lambda option: config.getoption(option.dest),
+                lambda option: config.getini(option.ini),
+                os.environ,
             )
             return LLMSession(config, settings, columns_of(settings), run_id)
         except UserError as error:
@@ -99,7 +99,7 @@ class LLMSession:
     @cached_property
     def known(self) -> Known:
         catalog = builtin_catalog()
-        return Known(frozenset(catalog.tasks), frozenset(catalog.phases), frozenset(catalog.agents))
+        return Known(frozenset(catalog.tasks), frozenset(catalog.phases), _spellings(catalog.agents))
 
     @cached_property
     def engine(self) -> Engine:
@@ -129,9 +129,7 @@ class LLMSession:
         """A file without our suffix: named on the command line or by `llm_tasks`, and of a format that we know."""
         patterns = self.settings["tasks"]
         root = self.config.rootpath
-        listed = path.is_relative_to(root) and any(
-            path.relative_to(root).match(pattern) for pattern in patterns
-        )
+        listed = path.is_relative_to(root) and any(path.relative_to(root).match(pattern) for pattern in patterns)
         if not (listed or parent.session.isinitpath(path)) or not recognises(path):
             return None
         return self.collect_tasks(path, parent)
@@ -255,13 +253,11 @@ class LLMSession:
     def _shape(self, report: pytest.TestReport, case: Case, found: reports.Verdict) -> None:
         """How the report shows: a miss that fails nothing, or an error where infrastructure failed."""
         if found.outcome == "missed" and (self.settings["gate"] != "off" or case.min_pass is not None):
-            report.llmroute_shown = "miss"
+            report.__dict__[SHOWN] = "miss"
         elif found.outcome == "error" and report.when == "call":
-            report.llmroute_shown = "error"
+            report.__dict__[SHOWN] = "error"
 
-    def _record(
-        self, item: pytest.Item, run: CaseRun, found: reports.Verdict, report: pytest.TestReport
-    ) -> Record:
+    def _record(self, item: pytest.Item, run: CaseRun, found: reports.Verdict, report: pytest.TestReport) -> Record:
         usage = self.meter.end(item.stash[MARK])
         score = item.stash.get(SCORE, None)
         record = run.finish(
@@ -281,7 +277,7 @@ class LLMSession:
         return record
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, Any] | None:
-        shown = getattr(report, "llmroute_shown", None)
+        shown = getattr(report, SHOWN, None)
         if shown == "miss":
             return "missed", "m", ("MISS", {"yellow": True})
         if shown == "error":
@@ -357,11 +353,17 @@ def _let_prompt_use_parameters(metafunc: pytest.Metafunc, spec: Declared) -> Non
                 metafunc.fixturenames.append(name)
 
 
+def _spellings(agents: Sequence[str]) -> dict[str, str]:
+    """`detection_agent` and `DetectionAgent`."""
+    return {form: agent for agent in agents for form in (agent, agent.title().replace("_", ""))}
+
+
 def _forget(item: pytest.Item) -> None:
     """A plugin that reruns a test runs its set-up again: a fresh start, not a longer one."""
-    for key in (item_side.RUN, SCORE):
-        if key in item.stash:
-            del item.stash[key]  # type: ignore[arg-type]
+    if item_side.RUN in item.stash:
+        del item.stash[item_side.RUN]
+    if SCORE in item.stash:
+        del item.stash[SCORE]
 
 
 def _others(properties: list[tuple[str, object]]) -> list[tuple[str, object]]:

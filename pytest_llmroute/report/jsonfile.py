@@ -25,7 +25,11 @@ def write_json(path: Path, summary: Summary, records: Iterable[Record]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="ascii") as file:
-            head = {"schema": SCHEMA, "run": asdict(summary.run), "columns": [asdict(c) for c in summary.columns]}
+            head = {
+                "schema": SCHEMA,
+                "run": asdict(summary.run),
+                "columns": [asdict(c) for c in summary.columns],
+            }
             file.write(_text(head)[:-1] + ',"records":[')
             for number, record in enumerate(records):
                 file.write(",\n" if number else "\n")

@@ -50,8 +50,7 @@ class Rule:
 def builtin_rules() -> tuple[Rule, ...]:
     """The rules of `classify_rules`, compiled on first use."""
     return tuple(
-        Rule(kind, name, re.compile(pattern, re.IGNORECASE | re.DOTALL), weight)
-        for kind, name, weight, pattern in ROWS
+        Rule(kind, name, re.compile(pattern, re.IGNORECASE | re.DOTALL), weight) for kind, name, weight, pattern in ROWS
     )
 
 

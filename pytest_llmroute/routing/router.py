@@ -115,17 +115,13 @@ class Router:
             return ()
         return (Rejected(choice.model, f"the strategy's choice was overruled ({choice.reason})"),)
 
-    def _settings(
-        self, request: Request, card: ModelCard, choice: Choice, repeat: int
-    ) -> tuple[Sampling, int | None]:
+    def _settings(self, request: Request, card: ModelCard, choice: Choice, repeat: int) -> tuple[Sampling, int | None]:
         levels = [request.sampling, choice.sampling]
         if request.agent and (agent := self.profile.agents.get(request.agent)):
             levels.append(Sampling(temperature=agent.temperature, max_tokens=agent.max_tokens))
         if request.phase:
             phase = self.catalog.phase(request.phase)
-            levels.append(
-                Sampling(temperature=phase.temperature, max_tokens=phase.max_tokens, top_p=phase.top_p)
-            )
+            levels.append(Sampling(temperature=phase.temperature, max_tokens=phase.max_tokens, top_p=phase.top_p))
         levels.append(Sampling(card.temperature, card.max_tokens, card.top_p))
         settings = Sampling(seed=None)
         for level in levels:

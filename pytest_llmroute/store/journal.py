@@ -61,12 +61,8 @@ class Journal:
     def start(self, draft: Record) -> None:
         self._write({"kind": "start", "record": asdict(draft)})
 
-    def call(
-        self, nodeid: str, call: CallRecord, *, messages: list[dict[str, str]], reply: str | None
-    ) -> None:
-        self._write(
-            {"kind": "call", "nodeid": nodeid, "call": asdict(call), "messages": messages, "reply": reply}
-        )
+    def call(self, nodeid: str, call: CallRecord, *, messages: list[dict[str, str]], reply: str | None) -> None:
+        self._write({"kind": "call", "nodeid": nodeid, "call": asdict(call), "messages": messages, "reply": reply})
 
     def record(self, record: Record) -> None:
         self._write({"kind": "record", "record": asdict(record)})

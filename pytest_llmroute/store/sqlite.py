@@ -60,12 +60,8 @@ class SqliteStore:
             raise self._error("can't be written", error) from error
 
     def runs(self, limit: int = 50) -> Sequence[RunInfo]:
-        rows = self._db.execute(
-            "SELECT * FROM runs ORDER BY started_at DESC, run_id DESC LIMIT ?", (limit,)
-        ).fetchall()
-        return [
-            RunInfo(*row[:6], columns=tuple(json.loads(row[6])), facts=json.loads(row[7])) for row in rows
-        ]
+        rows = self._db.execute("SELECT * FROM runs ORDER BY started_at DESC, run_id DESC LIMIT ?", (limit,)).fetchall()
+        return [_run(row) for row in rows]
 
     def records(self, run_id: str) -> Iterator[Record]:
         """In the order in which they finished."""
@@ -115,6 +111,11 @@ class SqliteStore:
             fix="make .llmroute/ writable, or wait for the other process that holds the file",
             instead="delete the file if it is no database of ours: a new one is made",
         )
+
+
+def _run(row: tuple[Any, ...]) -> RunInfo:
+    run_id, started, finished, status, version, profile, columns, facts = row
+    return RunInfo(run_id, started, finished, status, version, profile, tuple(json.loads(columns)), json.loads(facts))
 
 
 def _run_row(run: RunInfo) -> tuple[Any, ...]:

@@ -30,14 +30,14 @@ class Check(Protocol):
     def run(self, text: str, task: TaskCase) -> CheckResult: ...
 
 
-Loader = Callable[[Any, Path], Check]
+Loader = Callable[[Any], Check]
 
 
 @dataclass(frozen=True, slots=True)
 class CheckType:
     """A kind of check: its key in task files, and how its value becomes a Check.
 
-    `load(value, at)` raises ValueError with a sentence when the value can't be; `schema` describes the value to
+    `load(value)` raises ValueError with a sentence when the value can't be; `schema` describes the value to
     editors and to the messages about broken files.
     """
 
@@ -70,7 +70,7 @@ def load_check(value: Any, at: Path, types: Mapping[str, CheckType]) -> Check:
     if name not in types:
         raise Refused
     try:
-        return types[name].load(content, (*at, name))
+        return types[name].load(content)
     except ValueError as error:
         raise Mistake((*at, name), str(error)) from None
 
@@ -205,17 +205,17 @@ def _options(value: Any, main: str, allowed: Mapping[str, type]) -> tuple[Any, d
     return content, options
 
 
-def _load_exact(value: Any, at: Path) -> Check:
+def _load_exact(value: Any) -> Check:
     content, options = _options(value, "text", {"strip": bool, "ignore_case": bool})
     return Exact(_texts(content), **options)
 
 
-def _load_contains(value: Any, at: Path) -> Check:
+def _load_contains(value: Any) -> Check:
     content, options = _options(value, "text", {"ignore_case": bool})
     return Contains(_texts(content), **options)
 
 
-def _load_regex(value: Any, at: Path) -> Check:
+def _load_regex(value: Any) -> Check:
     pattern, options = _options(value, "pattern", {"flags": str, "full": bool})
     if not isinstance(pattern, str):
         raise Refused
@@ -234,7 +234,7 @@ _LOADERS: dict[str, Loader] = {
     "exact": _load_exact,
     "contains": _load_contains,
     "regex": _load_regex,
-    "json_schema": lambda value, at: load_json_schema(value),
-    "numeric": lambda value, at: load_numeric(value),
-    "python": lambda value, at: load_python(value),
+    "json_schema": load_json_schema,
+    "numeric": load_numeric,
+    "python": load_python,
 }

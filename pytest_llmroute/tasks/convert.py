@@ -49,9 +49,7 @@ def to_task(
         mistakes.append(Mistake(("min_pass",), f"{min_pass} needs `repeat:` of at least as many"))
     if min_pass is not None and values["must_pass"]:
         mistakes.append(Mistake(("must_pass",), "min_pass allows misses and must_pass allows none; choose one"))
-    for kind in ("task", "phase", "agent"):
-        if values[kind] is not None and (what := known.mistake(kind, values[kind])):
-            mistakes.append(Mistake((kind,), what))
+    mistakes += _unknown(values, known)
     if "check" not in data:
         raise Refused
     try:
@@ -65,6 +63,14 @@ def to_task(
         messages=messages, repeat=repeat, min_pass=min_pass, check=check, check_hash=_hash(data["check"]),
         scripted=scripted, path=path, line=line, **values,
     ), []  # fmt: skip
+
+
+def _unknown(values: Mapping[str, Any], known: Known) -> list[Mistake]:
+    return [
+        Mistake((kind,), what)
+        for kind in ("task", "phase", "agent")
+        if values[kind] is not None and (what := known.mistake(kind, values[kind]))
+    ]
 
 
 def _id(data: Mapping[str, Any], mistakes: list[Mistake]) -> str:

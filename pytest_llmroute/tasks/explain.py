@@ -45,7 +45,7 @@ def _with_checks(types: Mapping[str, CheckType]) -> dict[str, Any]:
     return whole
 
 
-def _sentences(error: jsonschema.ValidationError) -> Iterator[tuple[Path, str]]:
+def _sentences(error: Any) -> Iterator[tuple[Path, str]]:
     at = tuple(error.absolute_path)
     what = error.validator
     if what == "additionalProperties":
@@ -63,7 +63,7 @@ def _sentences(error: jsonschema.ValidationError) -> Iterator[tuple[Path, str]]:
         yield at, _sentence(error)
 
 
-def _sentence(error: jsonschema.ValidationError) -> str:
+def _sentence(error: Any) -> str:
     got = _got(error.instance)
     about = error.schema.get("description")
     if error.validator == "type":
@@ -80,7 +80,7 @@ def _sentence(error: jsonschema.ValidationError) -> str:
     return f"{got}: {printable(error.message, 200)}"
 
 
-def _needs_quotes(error: jsonschema.ValidationError) -> bool:
+def _needs_quotes(error: Any) -> bool:
     return error.validator_value == "string" and isinstance(error.instance, int | float | bool)
 
 

@@ -1,10 +1,10 @@
-"""A task file from its path: the tasks that can run, and every mistake of the others.
+r"""A task file from its path: the tasks that can run, and every mistake of the others.
 
 ```yaml
 defaults: {task: fix}
 tasks:
   - id: semicolon
-    prompt: "Fix this C line and answer with the line only:\\nint x = 1"
+    prompt: "Fix this C line and answer with the line only:\nint x = 1"
     check: {exact: "int x = 1;"}
     scripted: "int x = 1;"     # the answer of the profile `scripted`; real models never see it
 ```
@@ -92,9 +92,7 @@ class _Reader:
         if raw is None:
             return {}
         found = explain(raw.value, self._types, defaults=True)
-        self._errors += [
-            TaskError(self._name, raw.line_of(at), ("defaults", *at), what) for at, what in found
-        ]
+        self._errors += [TaskError(self._name, raw.line_of(at), ("defaults", *at), what) for at, what in found]
         return None if found else dict(raw.value)
 
     def _entry(self, raw: Raw, defaults: Mapping[str, Any]) -> None:

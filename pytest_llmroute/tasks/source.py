@@ -201,7 +201,9 @@ def _yaml(text: str) -> Document:
 def _yaml_mapping(node: yaml.MappingNode, reader: _YamlReader) -> Document:
     parts = {key.value: value for key, value in node.value if isinstance(key, yaml.ScalarNode)}
     tasks = parts.get("tasks")
-    shallow = {key: [] if key == "tasks" and isinstance(tasks, yaml.SequenceNode) else None for key in parts}
+    shallow: dict[str, Any] = {
+        key: [] if key == "tasks" and isinstance(tasks, yaml.SequenceNode) else None for key in parts
+    }
     if len(parts) != len(node.value):
         raise Broken(_line(node), "a key stands twice at the top of the file, or is no text")
     _top_level(shallow, _line(node))

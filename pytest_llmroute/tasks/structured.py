@@ -43,11 +43,11 @@ class JsonSchema:
         except (ValueError, RecursionError) as error:
             return CheckResult(False, f"wanted JSON: {printable(str(error), 120)}; got {_got(text)}")
         validator = jsonschema.validators.validator_for(self.schema, jsonschema.Draft202012Validator)
-        error = next(iter(validator(self.schema).iter_errors(value)), None)
-        if error is None:
+        wrong = next(iter(validator(self.schema).iter_errors(value)), None)
+        if wrong is None:
             return CheckResult(True)
-        place = printable("".join(f"[{key!r}]" for key in error.absolute_path) or "the document", 80)
-        return CheckResult(False, f"does not fit the schema at {place}: {printable(error.message, 200)}")
+        place = printable("".join(f"[{key!r}]" for key in wrong.absolute_path) or "the document", 80)
+        return CheckResult(False, f"does not fit the schema at {place}: {printable(wrong.message, 200)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Numeric:
 class Python:
     """A function by its dotted name decides: `f(text)` or `f(text, task)`.
 
-    True or None passes; False, an AssertionError or (False, "why") misses; any other exception is the author's.
+    True or None passes; False, an AssertionError or (False, "why") misses; other exceptions are the author's.
     """
 
     name: str
@@ -124,7 +124,10 @@ def load_numeric(value: Any) -> Numeric:
     if value.get("pick", "last") not in ("first", "last", "only"):
         raise Refused
     return Numeric(
-        float(value["value"]), float(value.get("abs", 0)), float(value.get("rel", 0)), value.get("pick", "last")
+        float(value["value"]),
+        float(value.get("abs", 0)),
+        float(value.get("rel", 0)),
+        value.get("pick", "last"),
     )
 
 

@@ -38,6 +38,4 @@ class Pair:
         )
 
     def use_claude(self, reason: str, turned_down: str, task: str | None = None) -> Choice:
-        return Choice(
-            self.claude, reason, task=task, rejected=(Rejected(self.local, turned_down),), log_as=CLAUDE
-        )
+        return Choice(self.claude, reason, task=task, rejected=(Rejected(self.local, turned_down),), log_as=CLAUDE)

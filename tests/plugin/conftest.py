@@ -1,0 +1,60 @@
+"""A way to run pytest in a subprocess, over a small suite whose answers are scripted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., pytest.RunResult]
+ECHO = """
+def llmroute_scripted(call):
+    prompt = call.messages[-1].content
+    if "FAIL" in prompt:
+        from pytest_llmroute import Cause, ScriptedAnswer
+        return ScriptedAnswer(fail=Cause.TIMEOUT)
+    return f"{call.role}|{call.card.name}|{call.settings.temperature}|{call.repeat}|{prompt}"
+"""
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester) -> pytest.Pytester:
+    """An empty project whose scripted models answer with role, model, temperature, repeat and prompt."""
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    pytester.makeconftest(ECHO)
+    return pytester
+
+
+@pytest.fixture
+def run(suite: pytest.Pytester) -> Run:
+    """Runs pytest in a process of its own; a traceback of ours in its output is a failure."""
+
+    def go(*args: str) -> pytest.RunResult:
+        result = suite.runpytest_subprocess("-p", "no:cacheprovider", *args)
+        assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
+        return result
+
+    return go
+
+
+@pytest.fixture
+def run_json(suite: pytest.Pytester, run: Run) -> Callable[..., Mapping[str, Any]]:
+    """Runs with `--llm-json` and gives the file's content."""
+
+    def go(*args: str) -> Mapping[str, Any]:
+        run(*args, "--llm-json=out.json")
+        loaded: Mapping[str, Any] = json.loads(Path(suite.path / "out.json").read_text())
+        return loaded
+
+    return go
+
+
+def ids(result: pytest.RunResult) -> list[str]:
+    """The node ids of `--co -q`."""
+    return [line for line in result.outlines if "::" in line]
+
+
+__all__ = ["Run", "ids"]
