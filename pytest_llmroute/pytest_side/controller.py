@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,14 @@ from pytest_llmroute import __version__
 from pytest_llmroute.config.resolve import Settings
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.records import PROPERTY, Record
-from pytest_llmroute.errors import LLMRouteError, UserError
+from pytest_llmroute.errors import LLMRouteError
 from pytest_llmroute.measure.machine import machine_facts
 from pytest_llmroute.pytest_side.repeats import Groups
 from pytest_llmroute.report.jsonfile import write_json
 from pytest_llmroute.report.summary import RunHead, Tally
 from pytest_llmroute.report.terminal import misses, render
 from pytest_llmroute.store.contract import RunInfo
-from pytest_llmroute.store.merge import merge_run, recover
+from pytest_llmroute.store.merge import Gathered, gather, recover, save_run
 from pytest_llmroute.store.sqlite import SqliteStore
 
 FOLDER = ".llmroute"
@@ -40,7 +41,7 @@ class Controller:
             profile=settings["profile"],
             columns=tuple(column.name for column in columns),
             started_at=self.started_at,
-            facts={},
+            facts=machine_facts(),
             options={name: resolved.value for name, resolved in settings.values.items()},
         )
         self.tally = Tally(self.head)
@@ -49,6 +50,7 @@ class Controller:
         self.forgiven = 0
         """Misses that show as `m`; they are taken out of the session's count of failures."""
         self.notes: list[str] = []
+        self.stored = False
 
     def take(self, report: pytest.TestReport) -> None:
         if str(report.outcome) == "rerun" or report.when == "teardown":
@@ -90,15 +92,18 @@ class Controller:
         self._last_failed()
         if not self.tally.count:
             return
-        try:
-            records = self._store(stopped)
-        except LLMRouteError as error:
-            self.notes.append(str(error))
-            return
-        if target := self.settings["json"]:
-            self._json(Path(self.config.invocation_params.dir) / target, records)
+        found = gather(self.config.rootpath, self.run_id)
+        for keep in (partial(self._json, found), partial(self._store, found, stopped)):
+            try:
+                keep()
+            except LLMRouteError as error:
+                self.notes.append(str(error))
 
-    def _store(self, stopped: bool) -> list[Record]:
+    def _json(self, found: Gathered) -> None:
+        if target := self.settings["json"]:
+            write_json(Path(self.config.invocation_params.dir) / target, self.tally.summary(), found.records)
+
+    def _store(self, found: Gathered, stopped: bool) -> None:
         root = self.config.rootpath
         store = SqliteStore(root / FOLDER / "results.db")
         try:
@@ -110,20 +115,14 @@ class Controller:
                 version=__version__,
                 profile=self.settings["profile"],
                 columns=self.head.columns,
-                facts=machine_facts(),
+                facts=self.head.facts,
             )
-            merge_run(root, info, store)
+            save_run(root, info, found, store)
+            self.stored = True
             for run in recover(root, store, current=self.run_id):
                 self.notes.append(f"run {run} had been interrupted; its records are in the store now")
-            return list(store.records(self.run_id))
         finally:
             store.close()
-
-    def _json(self, path: Path, records: list[Record]) -> None:
-        try:
-            write_json(path, self.tally.summary(), records)
-        except UserError as error:
-            self.notes.append(str(error))
 
     def _last_failed(self) -> None:
         """`--lf` reruns all repeats of a group together, and never a report that no test made."""
@@ -146,7 +145,7 @@ class Controller:
             terminal.write_sep("-", "llmroute")
             for line in render(self.tally.summary(), width=100, unicode=_unicode(terminal)):
                 terminal.write_line(line)
-            if verbose >= 0:
+            if verbose >= 0 and self.stored:
                 terminal.write_line(f"run {self.run_id} is kept in {FOLDER}/results.db{self._ignore_hint()}")
         for note in self.notes:
             terminal.write_line(f"llmroute: {note}")

@@ -1,12 +1,14 @@
-"""The journal of this process as the plugin uses it: opened by the first case, silent when it can't be."""
+"""The journal of this process as the plugin uses it: opened by the first case; trouble is kept, not raised."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.core.redact import Redactor
-from pytest_llmroute.store.journal import Journal, journal_path, run_header
+from pytest_llmroute.store.journal import Journal, JournalError, journal_path, run_header
 
 
 class Keeper:
@@ -16,23 +18,33 @@ class Keeper:
         self.redact = redact
         self._journal = Journal(journal_path(root, run_id, worker), run_header(run_id, worker))
         self._begun = False
+        self.trouble: JournalError | None = None
+        """Why nothing more is kept; tests go on without, and the end of the run says so."""
 
     def start(self, draft: Record) -> None:
         self._begun = True
-        self._journal.start(draft)
+        self._try(self._journal.start, draft)
 
     def call(self, nodeid: str, call: CallRecord, *, messages: list[dict[str, str]], reply: str | None) -> None:
         safe = [{**message, "content": self.redact(message["content"])} for message in messages]
-        self._journal.call(nodeid, call, messages=safe, reply=None if reply is None else self.redact(reply))
+        kept = None if reply is None else self.redact(reply)
+        self._try(partial(self._journal.call, messages=safe, reply=kept), nodeid, call)
 
     def record(self, record: Record) -> None:
-        self._journal.record(record)
+        self._try(self._journal.record, record)
 
     def amend(self, nodeid: str, outcome: str, message: str) -> None:
-        self._journal.amend(nodeid, outcome, message)
+        self._try(self._journal.amend, nodeid, outcome, message)
 
     def end(self, status: str) -> None:
         """A process that ran no case of ours leaves no file."""
         if self._begun:
-            self._journal.end(status)
+            self._try(self._journal.end, status)
         self._journal.close()
+
+    def _try(self, write: Callable[..., None], *values: object) -> None:
+        if self.trouble is None:
+            try:
+                write(*values)
+            except JournalError as error:
+                self.trouble = error

@@ -310,8 +310,20 @@ class LLMSession:
             self.meter.close()
         stopped = bool(session.shouldfail or session.shouldstop) or int(exitstatus) in (2, 3)
         self.keeper.end("interrupted" if stopped else "finished")
-        if self.controller is not None:
+        trouble = str(self.keeper.trouble) if self.keeper.trouble else None
+        if self.controller is None:
+            self.config.workeroutput["llmroute_trouble"] = trouble  # type: ignore[attr-defined]
+        else:
+            if trouble:
+                self.controller.notes.append(trouble)
             self.controller.finish(stopped)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """What a worker could not keep is told at the end of the run, once."""
+        trouble = (getattr(node, "workeroutput", None) or {}).get("llmroute_trouble")
+        if trouble and self.controller is not None and trouble not in self.controller.notes:
+            self.controller.notes.append(trouble)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.controller is not None:

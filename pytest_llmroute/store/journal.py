@@ -92,7 +92,7 @@ class Journal:
             except OSError as error:
                 raise JournalError(
                     f"the journal {self.path.name} can't be written: {error.strerror}",
-                    means="records of this run would be lost, so it goes no further",
+                    means="tests go on, but nothing of this process is kept from here on",
                     fix="make room, or make .llmroute/ below the root directory writable",
                 ) from error
 

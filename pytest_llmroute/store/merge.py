@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_llmroute.core.records import Record
@@ -11,23 +11,33 @@ from pytest_llmroute.store.contract import RunInfo, Store
 from pytest_llmroute.store.journal import FOLDER, JournalContents, KeptCall, journal_folder, read_journal
 
 
-def merge_run(root: Path, run: RunInfo, store: Store) -> tuple[int, int]:
-    """Saves all journals of a run, then removes them; gives the number of finished and unfinished cases.
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """All that the journals of a run hold."""
+
+    records: tuple[Record, ...]
+    calls: tuple[KeptCall, ...]
+
+
+def gather(root: Path, run_id: str) -> Gathered:
+    """The journals of a run put together.
 
     A case that was begun and never finished is kept as interrupted, unless it finished elsewhere (xdist hands the
     case of a crashed worker on). Of several records of one item the last one counts.
     """
-    folder = journal_folder(root, run.run_id)
     finished: dict[str, Record] = {}
     unfinished: dict[str, Record] = {}
     calls: dict[str, list[KeptCall]] = {}
-    for contents in _journals(folder):
-        _gather(contents, finished, unfinished, calls)
+    for contents in _journals(journal_folder(root, run_id)):
+        _add(contents, finished, unfinished, calls)
     left = [record for nodeid, record in unfinished.items() if nodeid not in finished]
-    store.save(run, [*finished.values(), *left], (kept for group in calls.values() for kept in group))
-    # Only now: whatever fails above leaves the journals where they are.
-    shutil.rmtree(folder, ignore_errors=True)
-    return len(finished), len(left)
+    return Gathered((*finished.values(), *left), tuple(kept for group in calls.values() for kept in group))
+
+
+def save_run(root: Path, run: RunInfo, found: Gathered, store: Store) -> None:
+    """Into the store; the journals go only after that, so whatever fails leaves them where they are."""
+    store.save(run, found.records, found.calls)
+    shutil.rmtree(journal_folder(root, run.run_id), ignore_errors=True)
 
 
 def recover(root: Path, store: Store, *, current: str) -> list[str]:
@@ -39,7 +49,7 @@ def recover(root: Path, store: Store, *, current: str) -> list[str]:
         journals = _journals(folder)
         if not journals or any(contents.status == "running" for contents in journals):
             continue
-        merge_run(root, _info(folder.name, journals), store)
+        save_run(root, _info(folder.name, journals), gather(root, folder.name), store)
         recovered.append(folder.name)
     return recovered
 
@@ -48,7 +58,7 @@ def _journals(folder: Path) -> list[JournalContents]:
     return [read_journal(path) for path in sorted(folder.glob("*.jsonl"))]
 
 
-def _gather(
+def _add(
     contents: JournalContents, finished: dict[str, Record], unfinished: dict[str, Record],
     calls: dict[str, list[KeptCall]],
 ) -> None:  # fmt: skip

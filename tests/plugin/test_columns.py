@@ -87,7 +87,10 @@ def test_a_marker_that_names_its_model_gives_one_column_of_that_name(suite: pyte
 def test_an_id_has_a_repeat_only_when_there_are_several(suite: pytest.Pytester, run: Run) -> None:
     suite.makepyfile(test_it=TEST)
     assert collected(run, "--llm-repeat=1") == ["test_it.py::test_a[balanced]"]
-    assert collected(run, "--llm-repeat=2") == ["test_it.py::test_a[balanced-rep1]", "test_it.py::test_a[balanced-rep2]"]
+    assert collected(run, "--llm-repeat=2") == [
+        "test_it.py::test_a[balanced-rep1]",
+        "test_it.py::test_a[balanced-rep2]",
+    ]
 
 
 def test_only_tests_whose_llm_is_ours_are_multiplied(suite: pytest.Pytester, run: Run) -> None:
@@ -109,7 +112,9 @@ def test_only_tests_whose_llm_is_ours_are_multiplied(suite: pytest.Pytester, run
     )
     result = run("--llm-strategy=fast,single", "-v")
     result.assert_outcomes(passed=4)
-    result.stdout.fnmatch_lines(["*test_through?fast? PASSED*", "*test_through?single? PASSED*", "*::test_theirs PASSED*"])
+    result.stdout.fnmatch_lines(
+        ["*test_through?fast? PASSED*", "*test_through?single? PASSED*", "*::test_theirs PASSED*"]
+    )
 
 
 def test_asking_for_the_fixture_while_running_gives_the_first_column(suite: pytest.Pytester, run: Run) -> None:
