@@ -78,7 +78,9 @@ class TaskItem(pytest.Item):
     @staticmethod
     def of(parent: TaskCollector, task: TaskCase, column: Column, cell: Cell) -> TaskItem:
         label = f"{column.label}-{cell.label}" if cell.label else column.label
-        item = TaskItem.from_parent(parent, name=f"{task.id}[{label}]")
+        name = f"{task.id}[{label}]"
+        # Given as a text, so that pytest 9.2 and later see the bracket as parameters, as they do when --lf reads it.
+        item = TaskItem.from_parent(parent, name=name, nodeid=f"{parent.nodeid}::{name}")
         item.task, item.ours, item.excluded = task, parent.ours, cell.excluded
         for tag in task.tags:
             item.add_marker(tag)

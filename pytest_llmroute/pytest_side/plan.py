@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -58,7 +59,7 @@ def _routes(here: Iterable[tuple[pytest.Item, Decision | None]]) -> list[str]:
             out.append(f"  {len(group):>5} × {UNKNOWN}")
         else:
             out += _route(decision, len(group))
-        out.append(f"          items: {_names(group)}")
+        out += _wrapped("items: ", _names(group))
     return out
 
 
@@ -71,7 +72,16 @@ def _route(decision: Decision, count: int) -> list[str]:
     links = [*decision.chain, *(["canned text"] if decision.canned else [])]
     if links:
         out.append(f"          then: {' → '.join(links)}")
-    return [*out, *(f"          not {item.model}: {item.reason}" for item in decision.rejected)]
+    if decision.rejected:
+        out += _wrapped("not: ", "; ".join(f"{item.model} ({item.reason})" for item in decision.rejected))
+    return out
+
+
+def _wrapped(title: str, text: str) -> list[str]:
+    indent = " " * 10
+    return textwrap.wrap(
+        title + text, 100, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False
+    )
 
 
 def _names(items: Sequence[pytest.Item], shown: int = 3) -> str:

@@ -47,7 +47,7 @@ def test_a_record_says_what_was_asked_of_whom_and_why(suite: pytest.Pytester, ru
     assert (record["outcome"], record["success"], record["first_attempt"]) == ("passed", True, True)
     assert (call["model"], call["backend"], call["reason"]) == ("scripted-small", "scripted", "fast: analyze → small")
     assert (call["temperature"], call["max_tokens"], call["top_p"], call["seed"]) == (0.3, 3000, 0.9, 1)
-    assert ["scripted-coder", "plays coder, which fast does not use for analyze"] in call["rejected"]
+    assert ["scripted-coder", "plays coder; not the role for analyze"] in call["rejected"]
     assert record["prompt_tokens"] == 2
     assert not record["tokens_exact"]
     assert record["rss_peak"] > 10_000_000

@@ -30,6 +30,5 @@ class TableStrategy:
             if name != model:
                 roles.setdefault(name, []).append(role)
         return tuple(
-            Rejected(name, f"plays {', '.join(played)}, which {self.name} does not use for {task}")
-            for name, played in roles.items()
+            Rejected(name, f"plays {', '.join(played)}; not the role for {task}") for name, played in roles.items()
         )
