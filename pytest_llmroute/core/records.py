@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 PROPERTY = "llmroute"
@@ -46,6 +46,10 @@ class CallRecord:
     usd: float | None = None
     scripted: bool = False
     error_class: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data; by hand, since `dataclasses.asdict` copies deeply and is called several times a case."""
+        return {name: getattr(self, name) for name in _CALL_FIELDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +112,14 @@ class Record:
     def models(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(call.model for call in self.calls))
 
+    def to_dict(self) -> dict[str, Any]:
+        data = {name: getattr(self, name) for name in _RECORD_FIELDS}
+        data["calls"] = [call.to_dict() for call in self.calls]
+        return data
+
     def to_json(self) -> str:
         """ASCII and plain JSON whatever the values are: xdist's pipe and JUnit both take it."""
-        return json.dumps(asdict(self), ensure_ascii=True, default=repr, separators=(",", ":"))
+        return json.dumps(self.to_dict(), ensure_ascii=True, default=repr, separators=(",", ":"))
 
     @staticmethod
     def from_json(text: str) -> Record:
@@ -132,5 +141,5 @@ def _call(data: Mapping[str, Any]) -> CallRecord:
     return CallRecord(**values)
 
 
-_RECORD_FIELDS = frozenset(item.name for item in fields(Record))
-_CALL_FIELDS = frozenset(item.name for item in fields(CallRecord))
+_RECORD_FIELDS = dict.fromkeys(item.name for item in fields(Record))
+_CALL_FIELDS = dict.fromkeys(item.name for item in fields(CallRecord))

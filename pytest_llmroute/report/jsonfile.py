@@ -33,7 +33,7 @@ def write_json(path: Path, summary: Summary, records: Iterable[Record]) -> None:
             file.write(_text(head)[:-1] + ',"records":[')
             for number, record in enumerate(records):
                 file.write(",\n" if number else "\n")
-                file.write(_text(asdict(record)))
+                file.write(_text(record.to_dict()))
             file.write("\n]}\n")
         temporary.replace(path)
     except OSError as error:

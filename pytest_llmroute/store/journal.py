@@ -10,7 +10,7 @@ import math
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -59,13 +59,13 @@ class Journal:
         self._lock = threading.Lock()
 
     def start(self, draft: Record) -> None:
-        self._write({"kind": "start", "record": asdict(draft)})
+        self._write({"kind": "start", "record": draft.to_dict()})
 
     def call(self, nodeid: str, call: CallRecord, *, messages: list[dict[str, str]], reply: str | None) -> None:
-        self._write({"kind": "call", "nodeid": nodeid, "call": asdict(call), "messages": messages, "reply": reply})
+        self._write({"kind": "call", "nodeid": nodeid, "call": call.to_dict(), "messages": messages, "reply": reply})
 
     def record(self, record: Record) -> None:
-        self._write({"kind": "record", "record": asdict(record)})
+        self._write({"kind": "record", "record": record.to_dict()})
 
     def amend(self, nodeid: str, outcome: str, message: str) -> None:
         self._write({"kind": "amend", "nodeid": nodeid, "outcome": outcome, "message": message})

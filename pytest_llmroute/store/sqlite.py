@@ -6,7 +6,6 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +136,7 @@ def _record_row(run_id: str, record: Record) -> tuple[Any, ...]:
 def _call_row(run_id: str, kept: KeptCall) -> tuple[Any, ...]:
     data = {
         "nodeid": kept.nodeid,
-        "call": asdict(kept.call),
+        "call": kept.call.to_dict(),
         "messages": [dict(message) for message in kept.messages],
         "reply": kept.reply,
     }
