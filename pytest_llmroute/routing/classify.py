@@ -12,13 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from pytest_llmroute.routing.classify_rules import ROWS
+from pytest_llmroute.routing.classify_rules import ANYWHERE, ROWS
 
 SIMPLE = ("simple_chat", "simple_qa", "summarization", "classification")
 COMPLEX = ("code_generation", "tool_use", "complex_reasoning", "multi_step")
 DOUBTFUL = "doubtful"
 DECLARED_SIMPLE = (*SIMPLE, "analyze", "validate", "document")
 """Declared tasks that count as simple; any other declared task is complex."""
+MATERIAL = 0.25
+"""How much a match counts in quoted or pasted text, beside one in the request."""
+QUOTED = re.compile(r"""["“„»«][^"”“»«]{3,}["”“«»]|```.*?```""", re.DOTALL)
+PASTED = re.compile(r"(?<=\w):\s+(?=\S.{24,})|\n\s*\n", re.DOTALL)
 HEAD, TAIL = 4000, 1000
 """Characters that are read of a long message: its beginning and its end."""
 
@@ -41,16 +45,22 @@ class Rule:
     name: str
     pattern: re.Pattern[str]
     weight: float = 1.0
+    anywhere: bool = False
+    """True: pasted material speaks as loudly as the request itself."""
 
-    def matches(self, text: str) -> bool:
-        return self.pattern.search(text) is not None
+    def weigh(self, ask: str, text: str) -> float:
+        """The full weight in the request, a little of it in the material that comes with it."""
+        if self.pattern.search(text if self.anywhere else ask):
+            return self.weight
+        return MATERIAL * self.weight if ask != text and self.pattern.search(text) else 0.0
 
 
 @cache
 def builtin_rules() -> tuple[Rule, ...]:
     """The rules of `classify_rules`, compiled on first use."""
     return tuple(
-        Rule(kind, name, re.compile(pattern, re.IGNORECASE | re.DOTALL), weight) for kind, name, weight, pattern in ROWS
+        Rule(kind, name, re.compile(pattern, re.IGNORECASE | re.DOTALL), weight, name in ANYWHERE)
+        for kind, name, weight, pattern in ROWS
     )
 
 
@@ -88,9 +98,10 @@ def _heaviest(rules: Sequence[Rule], text: str) -> Classification | None:
     """The type with the most weight; None when no rule matches."""
     weights: dict[str, float] = {}
     best: dict[str, Rule] = {}
+    ask = request_of(text)
     for rule in rules:
-        if rule.matches(text):
-            weights[rule.task_type] = weights.get(rule.task_type, 0.0) + rule.weight
+        if weight := rule.weigh(ask, text):
+            weights[rule.task_type] = weights.get(rule.task_type, 0.0) + weight
             if rule.task_type not in best or rule.weight > best[rule.task_type].weight:
                 best[rule.task_type] = rule
     if not weights or max(weights.values()) <= 0:
@@ -101,6 +112,12 @@ def _heaviest(rules: Sequence[Rule], text: str) -> Classification | None:
         return Classification("complex_reasoning", True, DOUBTFUL, False)
     winner = min(winners, key=[*COMPLEX, *SIMPLE].index) if set(winners) <= {*COMPLEX, *SIMPLE} else winners[0]
     return Classification(winner, winner not in DECLARED_SIMPLE, best[winner].name, True)
+
+
+def request_of(text: str) -> str:
+    """What is asked, without quotations and without what is pasted after a colon or a blank line."""
+    ask = PASTED.split(QUOTED.sub(" ", text), maxsplit=1)[0]
+    return ask if len(ask.split()) > 1 else text
 
 
 def _bounded(text: str) -> str:

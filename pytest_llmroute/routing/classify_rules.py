@@ -23,7 +23,8 @@ _CODE_NOUN = (
     r"crontab\w*|cron ?job\w*|awk\w*|sed\w*|bash\w*|python\w*|javascript|typescript|java|rust|golang|kotlin|swift|"
     r"haskell|c\+\+|c#|php|ruby|perl|lua|matlab|vba|powershell\w*|react\w*|latex|interrupt\w*|isr|driver|treiber|"
     r"bug|type ?hints?|docstrings?|compiler\w*|segfault\w*|makefile|nginx\w*|config\w*|konfig\w*|webhook\w*|"
-    r"excel-?formel\w*|formulas?|formeln?|stored procedures?|triggers?|trigger|migration script|iterator\w*|"
+    r"excel-?formel\w*|formulas?|queues?|stacks?|hash ?maps?|trees?|list comprehension\w*|dictionar\w+|warteschlange\w*|"
+    r"formeln?|stored procedures?|triggers?|trigger|migration script|iterator\w*|"
     r"generator\w*|enum\w*|interfaces?|schnittstellen?|hooks?|fixtures?|mocks?|linked list|binary search)"
 )
 _MAKE = (
@@ -59,6 +60,12 @@ _SEQUENCE_THEN = (
     r"dann|danach|anschlie(?:ß|ss)end|zum schluss|schlie(?:ß|ss)lich|zuletzt|abschlie(?:ß|ss)end|im anschluss|"
     r"sobald|am ende|hinterher|daraufhin)"
 )
+_ORDER = (
+    rf"(?:{_ACT}|{_MAKE}|research|review|compare|prepare|clean|plot|test|document|upgrade|migrate|switch|set up|back up|"
+    r"shorten|summari[sz]e|analy[sz]e|validate|measure|verify|collect|gather|interview|publish|present|format|sort|filter|"
+    r"recherchier\w*|vergleich\w*|k(?:ü|ue)rze?|verschick\w*|sicher\w*|formatier\w*|test\w*|dokumentier\w*|analysier\w*|"
+    r"sammel\w*|sammle|werte|fasse?|bereite|pr(?:ä|ae)sentier\w*|ver(?:ö|oe)ffentlich\w*|miss|bewert\w*|sortier\w*|filter\w*)"
+)
 _QUESTION = (
     r"(?:what|who|when|where|which|how (?:many|much|old|tall|far|long|big|high|deep|often|do you (?:say|spell|call)|"
     r"is .{1,20} (?:called|spelled))|what's|who's|whats|is|are|does|do|did|was|were|can|has|"
@@ -71,10 +78,13 @@ _CHAT = (
     r"have a (?:nice|good|great)|sup|what'?s up|how are you|how'?s it going|how (?:was|is|are) your?|"
     r"nice to meet|you(?:'re| are) (?:the best|great|awesome|funny|so)|lol|haha\w*|"
     r"hallo|hallöchen|moin\w*|servus|gr(?:ü|ue)(?:ß|ss) (?:dich|gott)|gr(?:ü|ue)ezi|guten (?:morgen|tag|abend)|"
-    r"gute nacht|na\b.{0,30}\?|wie geht'?s?|alles (?:klar|gut)|danke\w*|vielen dank|merci|tsch(?:ü|ue)s+\w*|ciao|"
+    r"gute nacht|na\b.{0,30}\?|wie geht'?s?|alles (?:klar|gut)|danke\w*|(?:vielen |herzlichen |lieben |besten )+dank|merci|tsch(?:ü|ue)s+\w*|ciao|"
     r"bis (?:bald|morgen|dann|sp(?:ä|ae)ter)|sch(?:ö|oe)n(?:en|es) (?:tag|abend|wochenende|feierabend)|mach'?s gut|"
     r"freut mich)"
 )
+
+ANYWHERE = frozenset({"pasted code", "compiler speaks"})
+"""Rules that look at pasted material as at the request itself."""
 
 ROWS: tuple[tuple[str, str, float, str], ...] = (
     # simple_chat
@@ -88,7 +98,7 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
     ("simple_chat", "about the assistant", 2.5,
      r"\b(?:do you (?:like|have|ever|dream|sleep|get|enjoy|feel)|are you (?:a robot|human|real|there|ok|okay|happy|alive|"
      r"tired|busy)|who are you|tell me a joke|your (?:favou?rite|name|day|weekend)|magst du|hast du (?:auch|eigentlich|"
-     r"heute|lust|gut)|bist du (?:da|ein|noch|echt|m(?:ü|ue)de)|wer bist du|dein\w* (?:lieblings\w*|tag|wochenende|name)|"
+     r"heute|lust|gut)|bist du (?:\w+ )?(?:da|ein|eine|noch|echt|m(?:ü|ue)de|mensch|roboter)|wer bist du|dein\w* (?:lieblings\w*|tag|wochenende|name)|"
      r"erz(?:ä|ae)hl\w* .{0,12}witz)"),
     ("simple_chat", "small talk", 2,
      r"\b(?:what a (?:day|week|lovely|beautiful)|(?:lovely|nice|terrible|awful|great) (?:weather|day)|long day|monday|"
@@ -110,7 +120,7 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
     # summarization
     ("summarization", "says so", 4,
      r"\b(?:summar\w+|tl;?dr|sum (?:it |this |that |up|everything|the)|recap\w*|gist|abstract of|synopsis|digest|"
-     r"in a nutshell|zusammen(?:fass|gefasst|zufassen)\w*|fass\w*\b.{0,80}\bzusammen|kurzfassung|kernaussage\w*|"
+     r"in a nutshell|to its essentials|most important (?:facts|points|things|parts)|auf den punkt|executive summary|zusammen(?:fass|gefasst|zufassen)\w*|fass\w*\b.{0,80}\bzusammen|kurzfassung|kernaussage\w*|"
      r"quintessenz|inhaltsangabe|kurzzusammenfassung|zusammenfassung|auf den punkt gebracht|essenz)\b"),
     ("summarization", "makes it shorter", 3,
      r"\b(?:condense|shorten|boil\w* (?:it |this |that |down)|distil\w*|trim (?:this|it|that) (?:down|to)|key (?:points|"
@@ -129,7 +139,11 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
     ("classification", "says so", 4,
      r"\b(?:classif\w+|categori[sz]e\w*|sentiment\w*|label\w*|tag (?:this|these|the|it)|which (?:category|class|topic|label|"
      r"department|genre|bucket|language|queue|intent|priority|severity)|what (?:category|class|topic|label|genre|tone|"
-     r"language|intent|mood|kind of (?:error|bug|ticket|mail|email|document|text|message))|assign .{0,40}(?:category|"
+     r"language|intent|mood|kind of (?:error|bug|ticket|mail|email|document|text|message))|(?:sort|group|divide|split|separate|put|file|bucket)\b.{2,60}\b(?:into|in the right|under)|"
+     r"(?:determine|decide|detect|identify|judge|rate|guess|recogni[sz]e)\b.{0,30}\b(?:intent|tone|language|category|topic|mood|sentiment|genre|whether|"
+     r"urgency|severity|priority|emotion|author's)|tone of|how (?:urgent|severe|formal|toxic|positive|critical)|on a scale|low, medium|niedrig, mittel|"
+     r"formal or (?:casual|informal)|facts? or opinions?|wie (?:dringend|ernst|schwer|positiv|f(?:ö|oe)rmlich)\b.{0,60}\b(?:anfrage|fehler|meldung|text|mail|"
+     r"nachricht|ticket)|teil\w*\b.{2,80}\bein\b|handelt es sich|tatsache oder|gruppier\w*|assign .{0,40}(?:category|"
      r"label|class|priority|severity|topic)|klassifizier\w*|kategorisier\w*|einordnen|ordne\b.{0,80}\b(?:zu|ein)|"
      r"stimmung|tonalit(?:ä|ae)t|(?:in )?welche\w? (?:kategorie|klasse|thema|abteilung|sprache|genre|rubrik|sorte|priorit\w+|"
      r"dringlichkeit|fehlerklasse|themengebiet|schublade|textsorte|absicht)|einstufen|stuf\w*\b.{0,60}\bein|etikettier\w*|"
@@ -147,12 +161,16 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
      r"\b(?:yes or no|ja oder nein|true or false|pick one|choose one|one of(?: these| the following)?:|options?:|w(?:ä|ae)hle "
      r"(?:aus|eine)|answer with one word|nur ein wort)\b"),
     # code_generation
-    ("code_generation", "makes code", 3.2, rf"\b{_MAKE}\b.{{0,70}}\b{_CODE_NOUN}\b"),
+    ("code_generation", "makes code", 3.2, rf"\b{_MAKE}\b.{{0,70}}\b{_CODE_NOUN}(?!\w)"),
     ("code_generation", "code is made", 2.2, rf"\b{_CODE_NOUN}\b.{{0,60}}\b(?:that|which|to|for|der|die|das|zum|zur|f(?:ü|ue)r|"
      r"schreiben|erstellen|bauen|programmieren|reparieren|umschreiben|implementieren)\b"),
+    ("code_generation", "a word of the trade", 2.6,
+     r"\b(?:refactor\w*|refaktor\w*|debugg?\w*|implement\w*|implementier\w*|programmier\w*|type ?annotation\w*|typannotation\w*|"
+     r"(?:fix|correct|repair|repariere?|korrigiere?|behebe?)\b.{0,30}\b(?:code|bug|this|das|diese\w*|fehler)|port .{1,60} to \w+|"
+     r"in (?:c|c\+\+|python|java|rust|go|javascript|typescript|kotlin|bash|sql|php)(?!\w))"),
     ("code_generation", "pasted code", 2.5,
      r"(?:```|\bdef \w+\(|\bfunction \w*\(|#include|\bSELECT\b.{1,80}\bFROM\b|=>|\bpublic (?:static|class)\b|\bint main|"
-     r"\bfor ?\(.{0,30};|\bimport \w+\n|\b(?:const|let|var) \w+ =|\w+\(\);|</\w+>|\breturn \w+;|\bprintf\(|\bconsole\.log)"),
+     r"\bfor ?\(.{0,30};|\bimport \w+\n|\b(?:const|let|var) \w+ =|\w+\(\);|</\w+>|\breturn \w+;|\breturn \w+ [-+*/]|\bprint\(|=\s*\[\]|\bfor \w+ in \w+|\bwhile True|\bprintf\(|\bconsole\.log)"),
     ("code_generation", "compiler speaks", 1.6,
      r"\b(?:TypeError|ValueError|KeyError|NameError|SyntaxError|IndexError|NullPointerException|undefined (?:reference|"
      r"is not)|segmentation fault|does(?:n'?t| not) compile|won'?t compile|kompiliert nicht|stack ?trace|traceback)\b"),
@@ -163,7 +181,7 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
     ("tool_use", "live facts", 3,
      r"\b(?:right now|currently|at the moment|current (?:price|weather|time|temperature|version|status|exchange|stock|"
      r"score|traffic)|latest (?:news|version|price|release|score)|today'?s (?:weather|news|headlines|date|stock|exchange)|"
-     r"weather (?:in|today|tomorrow|for|like)|stock price|exchange rate|what time is it|is .{1,40} (?:down|up|online|open|"
+     r"weather (?:in|today|tomorrow|for|like)|unread|ungelesene?\w*|(?:trains?|bus|flights?|shops?|open|playing|z(?:ü|ue)ge?|bus) .{0,30}(?:tonight|heute abend)|stock price|exchange rate|what time is it|is .{1,40} (?:down|up|online|open|"
      r"running)\b.{0,15}\?|aktuell\w* (?:kurs|preis|wetter|version|stand|temperatur|uhrzeit|nachrichten|spielstand)|gerade|"
      r"im moment|wie (?:wird|ist) das wetter|wetter (?:in|morgen|heute)|wechselkurs|aktienkurs|wie sp(?:ä|ae)t|"
      r"uhrzeit|neueste\w* (?:nachrichten|version)|wann f(?:ä|ae)hrt|wann geht (?:der|die) n(?:ä|ae)chste|next (?:train|bus|flight))\b"),
@@ -173,24 +191,28 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
      r"search (?:the web|online|for)|look up|google|erinner\w* mich|stell\w* .{0,20}(?:wecker|timer)|buch\w* (?:mir|uns|ein\w*|den)|"
      r"reservier\w*|bestell\w* (?:mir|uns|ein\w*|noch)|schick\w* (?:ihm|ihr|das|die|den|eine|meine\w*|an)|such\w* (?:im|mir|nach|"
      r"online)|ruf\w* .{0,30}\ban\b|trag\w* .{0,60}\bein\b|play (?:some|the|my)|turn (?:on|off)|schalt\w* .{0,40}\b(?:ein|aus|an))\b"),
+    ("tool_use", "my own things", 2,
+     r"\b(?:my|our|meine[mnrs]?|mein|unsere[mnrs]?) (?:\w+ )?(?:inbox|calendar|(?:shopping |to-?do |grocery )?list|mails?|e-?mails?|contacts?|account|"
+     r"downloads?|desktop|playlist|phone|drive|repo\w*|server|postfach|kalender|(?:einkaufs|aufgaben|to-?do-?)liste|konto|handy|ordner|festplatte)\b"),
     ("tool_use", "a path or a command", 1.8,
-     r"(?:(?:^|\s)[~.]?/[\w.-]+/[\w./-]+|\b\w+\.(?:log|csv|txt|pdf|xlsx|docx|zip|bak|tmp)\b|\b(?:git|docker|kubectl|npm|pip|apt|"
-     r"systemctl|make|pytest|cargo|ssh|curl|df|ls|ps) [\w-]+)"),
+     r"(?:(?:^|\s)[~.]?/[\w.-]+/[\w./-]+|\b\w+\.(?:log|csv|txt|pdf|xlsx|docx|zip|bak|tmp)\b|\b(?:git|docker|kubectl|npm|pip|"
+     r"systemctl|pytest|cargo|ssh) [\w-]+)"),
     # complex_reasoning
     ("complex_reasoning", "why", 2.6, r"\b(?:why|how come|explain|reason(?:s|ing)? (?:for|behind|why)|what causes?|weshalb|warum|wieso|"
      r"erkl(?:ä|ae)r\w*|begr(?:ü|ue)nd\w*|woran liegt|ursachen?|was steckt dahinter)\b"),
     ("complex_reasoning", "weighs up", 3,
      r"\b(?:compare|comparison|trade-?offs?|pros and cons|advantages|disadvantages|versus|better (?:choice|option|fit|to|for)|"
      r"which (?:one )?(?:is|would be|should)|should (?:i|we|our|they|the)|recommend\w*|weigh|evaluate|assess|critique|argue|"
-     r"implications?|consequences|what would happen|what if|design (?:a|an|the)|architect\w*|strateg\w+|vergleich\w*|"
+     r"implications?|consequences|what would happen|what if|(?:how|what) would|which .{2,60} (?:best|better|fit|suits?)|for what reasons?|and why|"
+     r"welche[rs]? .{2,60} (?:besser|am besten|eignet)|und warum|was spricht|ethic\w*|hypothes\w*|design (?:a|an|the)|architect\w*|strateg\w+|vergleich\w*|"
      r"vor-? und nachteile|abw(?:ä|ae)g\w*|w(?:ä|ae)g\w*|soll(?:en|te|ten)? (?:ich|wir|man)|lohnt|sinnvoller|besser geeignet|bewert\w*|"
      r"beurteil\w*|auswirkungen?|konsequenzen|was w(?:ä|ae)re wenn|was passiert,? wenn|empfiehl\w*|empfehl\w*|entwirf|entwurf\w*|"
      r"argumentier\w*|analysier\w*|analy[sz]e)\b"),
     ("complex_reasoning", "proves and reckons", 3,
-     r"\b(?:prove|proof|show that|deduce|derive|infer|logic puzzle|riddle|how many .{3,80} (?:if|left|would|will|does|do) |"
+     r"\b(?:prove|proof|show that|deduce|derive|infer|logic puzzle|riddle|how many .{3,80} (?:if|left|remain|would) |"
      r"probability|odds|beweis\w*|zeige,? dass|herleit\w*|leite .{1,40} her|wahrscheinlichkeit|r(?:ä|ae)tsel|solve|l(?:ö|oe)se)\b"),
     ("complex_reasoning", "a word problem", 2.5,
-     r"\A(?=\D*\d+\D+\d).{0,800}\b(?:how (?:many|much|long|far|fast|old)|when (?:do|will)|wie (?:viele?|lange|weit|schnell|alt|"
+     r"\A(?=\D*\d+\D+\d).{0,800}\b(?:how (?:many|much|long|far|fast|old)|when (?:do|does|will)|what is the|wie (?:viele?|lange|weit|schnell|alt|"
      r"hoch)|wann)\b"),
     ("complex_reasoning", "diagnoses", 2.5,
      r"\b(?:diagnos\w+|root cause|troubleshoot\w*|what (?:is|might be|could be|'s) (?:wrong|going on|causing)|figure out|narrow down|"
@@ -202,6 +224,19 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
      rf"\b(?:first(?:ly)?|start (?:by|with)|begin (?:by|with)|step 1|zuerst|zun(?:ä|ae)chst|erst(?:ens|mal)?|als erstes|schritt 1|"
      rf"fang\w* .{{0,20}}an)\b.{{3,400}}\b{_SEQUENCE_THEN}\b"),
     ("multi_step", "then", 3.4, rf"[\w,;.)\]] (?:and |und |, )?{_SEQUENCE_THEN}\b.{{4,}}"),
+    ("multi_step", "three orders in a row", 4.6,
+     rf"(?:\A|[:.!?]\s+)\W*(?:please |bitte |can you |kannst du )?{_ORDER}\b[^.;!?]{{2,90}}, (?:and |und |then |dann )?{_ORDER}\b[^.;!?]{{2,90}}"
+     rf"(?:,| and| und)(?: and| und| then| dann)?(?: \w+)? {_ORDER}\b"),
+    ("multi_step", "an undertaking", 3.4,
+     r"\b(?:plan\w*|organi[sz]e|organisier\w*|prepare|vorbereit\w*|bereite|entwickl\w*|develop|help me|hilf (?:mir|uns)|guide|set up|launch|"
+     r"introduce|einf(?:ü|ue)hr\w*|leite|arbeite|work out|outline|konzept\w*|concept|schedule)\b.{0,80}\b(?:wedding|hochzeit\w*|move|umzug\w*|"
+     r"relocation|conference|konferenz\w*|launch|renovation|renovierung\w*|trip|journey|reise\w*|event|veranstaltung\w*|onboarding|campaign|"
+     r"kampagne\w*|business|startup|gr(?:ü|ue)ndung\w*|einf(?:ü|ue)hrung\w*|umstieg\w*|goals|weekly|w(?:ö|oe)chentlich\w*|exam|pr(?:ü|ue)fung\w*|"
+     r"garden|garten\w*|festival|product|transition|party|feier|workshop\w*|semester\w*)\b"),
+    ("multi_step", "over weeks", 2,
+     r"\b(?:in|over|within|for|during|(?:ü|ue)ber|innerhalb|f(?:ü|ue)r|bis) (?:the )?(?:next |n(?:ä|ae)chsten? )?(?:\d+|two|three|four|six|eight|ten|"
+     r"twelve|zwei|drei|vier|sechs|acht|zehn|zw(?:ö|oe)lf) (?:weeks?|months?|wochen|monate?n?)\b|\bin (?:the right|der richtigen) "
+     r"(?:order|reihenfolge)\b"),
     ("multi_step", "plans in stages", 3.6,
      r"\b(?:step[- ]by[- ]step|roadmap|road map|milestones?|phases?|in stages|stage by stage|end[- ]to[- ]end|migrat(?:e|ion|ing)|"
      r"roll-?out|project plan|(?:training|study|learning|launch|move|moving|business|action|test|work|onboarding|week|"
@@ -209,7 +244,7 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
      r"schritt f(?:ü|ue)r schritt|schrittweise|fahrplan|meilensteine?|phasen|etappen|projektplan|trainingsplan|lernplan|"
      r"umzugsplan|umstell\w+|migrier\w*|migration|plane (?:einen|eine|mir|den|die)|plan f(?:ü|ue)r|arbeite .{1,30} aus|ablaufplan|"
      r"von anfang bis ende|reiseplan|reiseroute)\b"),
-    ("multi_step", "a numbered list of orders", 4, r"(?:\b1[.)] .{3,300}\b2[.)] |\n\s*[-*] .{3,200}\n\s*[-*] .{3,200}\n\s*[-*] )"),
+    ("multi_step", "a numbered list of orders", 4.6, r"(?:\b1[.)] .{3,300}\b2[.)] |\n\s*[-*] .{3,200}\n\s*[-*] .{3,200}\n\s*[-*] )"),
     ("multi_step", "several orders joined", 1.5,
      rf"\b(?:{_ACT}|{_MAKE})\b.{{5,120}}(?:,| and| und| sowie| plus)\b.{{0,12}}\b(?:{_ACT}|{_MAKE})\b.{{5,160}}(?:,| and| und| sowie)\b.{{0,12}}\b(?:{_ACT}|{_MAKE})\b"),
 )  # fmt: skip
