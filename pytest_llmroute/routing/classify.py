@@ -22,7 +22,9 @@ DECLARED_SIMPLE = (*SIMPLE, "analyze", "validate", "document")
 MATERIAL = 0.25
 """How much a match counts in quoted or pasted text, beside one in the request."""
 QUOTED = re.compile(r"""["“„»«][^"”“»«]{3,}["”“«»]|```.*?```""", re.DOTALL)
-PASTED = re.compile(r"(?<=\w):\s+(?=\S.{24,})|\n\s*\n", re.DOTALL)
+PASTED = re.compile(r"(?<=\w):\s+(?=\S.{9,})|\?\s+(?=\S.{30,}\Z)|\s-\s+(?=\S.{40,})|\n\s*\n", re.DOTALL)
+MARK = " ⟦text⟧"
+"""Stands in the request for the material that came with it; the rules may look for it."""
 HEAD, TAIL = 4000, 1000
 """Characters that are read of a long message: its beginning and its end."""
 
@@ -116,8 +118,11 @@ def _heaviest(rules: Sequence[Rule], text: str) -> Classification | None:
 
 def request_of(text: str) -> str:
     """What is asked, without quotations and without what is pasted after a colon or a blank line."""
-    ask = PASTED.split(QUOTED.sub(" ", text), maxsplit=1)[0]
-    return ask if len(ask.split()) > 1 else text
+    bare = QUOTED.sub(" ", text)
+    ask = PASTED.split(bare, maxsplit=1)[0]
+    if len(ask.split()) < 2:
+        return text
+    return ask if ask == text else ask.rstrip(" :") + MARK
 
 
 def _bounded(text: str) -> str:

@@ -22,7 +22,7 @@ _CODE_NOUN = (
     r"algorithm\w*|algorithmus|yaml|json-?schema|css\w*|html\w*|playbook\w*|terraform\w*|workflow-?(?:file|datei)|"
     r"crontab\w*|cron ?job\w*|awk\w*|sed\w*|bash\w*|python\w*|javascript|typescript|java|rust|golang|kotlin|swift|"
     r"haskell|c\+\+|c#|php|ruby|perl|lua|matlab|vba|powershell\w*|react\w*|latex|interrupt\w*|isr|driver|treiber|"
-    r"bug|type ?hints?|docstrings?|compiler\w*|segfault\w*|makefile|nginx\w*|config\w*|konfig\w*|webhook\w*|"
+    r"bug|type ?hints?|docstrings?|compiler\w*|segfault\w*|makefile|nginx\w*|config\w*|konfig\w*|webhook\w*|error handling|"
     r"excel-?formel\w*|formulas?|queues?|stacks?|hash ?maps?|trees?|list comprehension\w*|dictionar\w+|warteschlange\w*|"
     r"formeln?|stored procedures?|triggers?|trigger|migration script|iterator\w*|"
     r"generator\w*|enum\w*|interfaces?|schnittstellen?|hooks?|fixtures?|mocks?|linked list|binary search)"
@@ -61,7 +61,7 @@ _SEQUENCE_THEN = (
     r"sobald|am ende|hinterher|daraufhin)"
 )
 _ORDER = (
-    rf"(?:{_ACT}|{_MAKE}|research|review|compare|prepare|clean|plot|test|document|upgrade|migrate|switch|set up|back up|"
+    rf"(?:{_ACT}|{_MAKE}|research|review|compare|prepare|clean|plot|test|document|upgrade|migrate|switch|clone|tag|publish|announce|mail|repair|release|choose|define|set up|back up|"
     r"shorten|summari[sz]e|analy[sz]e|validate|measure|verify|collect|gather|interview|publish|present|format|sort|filter|"
     r"recherchier\w*|vergleich\w*|k(?:ü|ue)rze?|verschick\w*|sicher\w*|formatier\w*|test\w*|dokumentier\w*|analysier\w*|"
     r"sammel\w*|sammle|werte|fasse?|bereite|pr(?:ä|ae)sentier\w*|ver(?:ö|oe)ffentlich\w*|miss|bewert\w*|sortier\w*|filter\w*)"
@@ -76,7 +76,7 @@ _CHAT = (
     r"(?:h(?:i|ey|ello|iya)+|heya?|yo|howdy|good (?:morning|evening|afternoon|night)|morning|evening|greetings|"
     r"thanks?(?: a lot| so much| you)?|thank you|thx|ty|cheers|bye|goodbye|see (?:you|ya)|cya|take care|"
     r"have a (?:nice|good|great)|sup|what'?s up|how are you|how'?s it going|how (?:was|is|are) your?|"
-    r"nice to meet|you(?:'re| are) (?:the best|great|awesome|funny|so)|lol|haha\w*|"
+    r"nice to meet|you(?:'re| are) (?:the best|great|awesome|funny|so)|lol|(?:hi|ha|he){2,}\w*|how are (?:things|you|we)|ok(?:ay)?|sorry|wow|cool|oh|oje|juhu|yay|perfect|"
     r"hallo|hallöchen|moin\w*|servus|gr(?:ü|ue)(?:ß|ss) (?:dich|gott)|gr(?:ü|ue)ezi|guten (?:morgen|tag|abend)|"
     r"gute nacht|na\b.{0,30}\?|wie geht'?s?|alles (?:klar|gut)|danke\w*|(?:vielen |herzlichen |lieben |besten )+dank|merci|tsch(?:ü|ue)s+\w*|ciao|"
     r"bis (?:bald|morgen|dann|sp(?:ä|ae)ter)|sch(?:ö|oe)n(?:en|es) (?:tag|abend|wochenende|feierabend)|mach'?s gut|"
@@ -91,17 +91,20 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
     ("simple_chat", "nothing but a greeting", 4, rf"\A\W*{_CHAT}\b[\w ,'!.☀-🫶-]{{0,40}}[\s!.?☀-🫶]*\Z"),
     ("simple_chat", "opens with a greeting", 1.2, rf"\A\W*{_CHAT}\b.{{0,140}}\Z"),
     ("simple_chat", "a mood", 2.5,
-     r"\b(?:i'?m|i am|i feel|feeling|bin|ich f(?:ü|ue)hl\w*)\b.{0,25}\b(?:so|really|pretty|a bit|just|total|heute|today|"
+     r"\b(?:i'?m|i am|i feel|feeling|bin|mir ist|ich f(?:ü|ue)hl\w*)\b.{0,25}\b(?:so|really|pretty|a bit|just|total|heute|today|"
      r"echt|ganz|ein bisschen|v(?:ö|oe)llig)?\s*(?:tired|bored|happy|sad|excited|exhausted|lonely|hungry|nervous|stressed|"
-     r"glad|back|m(?:ü|ue)de|gelangweilt|gl(?:ü|ue)cklich|traurig|aufgeregt|kaputt|hungrig|nerv(?:ö|oe)s|gestresst|froh|"
+     r"glad|back|m(?:ü|ue)de|gelangweilt|langweilig|kalt|hei(?:ß|ss)|schlecht|proud|cold|sick|bad|gl(?:ü|ue)cklich|traurig|aufgeregt|kaputt|hungrig|nerv(?:ö|oe)s|gestresst|froh|"
      r"wieder da|langweilig)\b.{0,60}\Z"),
+    ("simple_chat", "tells of itself", 1.5,
+     r"\A\W*(?:i|we|it|it'?s|my|you|ich|wir|mir|mein\w*|du|das|der|die)\b(?:'\w+)? (?:had|have had|was|were|been|am|are|is|feel|"
+     r"love|loved|miss|hope|enjoyed|hatte|war|bin|ist|liebe|w(?:ü|ue)nsche|hoffe|habe .{0,30}(?:gehabt|geschafft|genossen)|schmeckt)\b[^?:]{0,80}\Z"),
     ("simple_chat", "about the assistant", 2.5,
      r"\b(?:do you (?:like|have|ever|dream|sleep|get|enjoy|feel)|are you (?:a robot|human|real|there|ok|okay|happy|alive|"
      r"tired|busy)|who are you|tell me a joke|your (?:favou?rite|name|day|weekend)|magst du|hast du (?:auch|eigentlich|"
      r"heute|lust|gut)|bist du (?:\w+ )?(?:da|ein|eine|noch|echt|m(?:ü|ue)de|mensch|roboter)|wer bist du|dein\w* (?:lieblings\w*|tag|wochenende|name)|"
-     r"erz(?:ä|ae)hl\w* .{0,12}witz)"),
+     r"erz(?:ä|ae)hl\w* .{0,12}witz|auch schon|war dein\w*|geht es dir)"),
     ("simple_chat", "small talk", 2,
-     r"\b(?:what a (?:day|week|lovely|beautiful)|(?:lovely|nice|terrible|awful|great) (?:weather|day)|long day|monday|"
+     r"\b(?:what a (?:day|week|lovely|beautiful)|(?:lovely|nice|terrible|awful|great) (?:weather|day)|long day|another monday|"
      r"friday at last|finally (?:friday|weekend)|you made my day|that'?s (?:funny|great|awesome|nice|sweet|kind)|"
      r"good (?:job|talk|chat)|well done|happy (?:birthday|new year|easter)|merry christmas|feierabend|"
      r"was f(?:ü|ue)r ein (?:tag|wetter)|endlich (?:freitag|wochenende)|sch(?:ö|oe)nes wetter|sauwetter|super gemacht|"
@@ -131,15 +134,20 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
      r"das wesentliche|kurz und knapp|in (?:einem|zwei|drei|vier|f(?:ü|ue)nf|\d+) (?:kurzen )?(?:s(?:ä|ae)tzen?|"
      r"worten?|satz|stichpunkten|zeilen)|worum geht(?:'s| es)?|was steht (?:da|drin|in)|kurze version|(?:ü|ue)berblick "
      r"(?:ü|ue)ber (?:den|diesen) (?:text|artikel))\b"),
+    ("summarization", "less of the text that follows", 3.2,
+     r"\b(?:brief\w*|short\w*|few words|plain words|core|important|digest|reduce|compress|cut|abstract|bits|essence|one line|"
+     r"main (?:points|arguments|ideas)|kurz\w*|knapp\w*|wesentlich\w*|inhalt|wichtigsten?|h(?:ä|ae)lfte|verk(?:ü|ue)rz\w*|straff\w*|"
+     r"(?:say|saying|about|steht|geht es)\b.{0,40})\b.{0,60}⟦text⟧"),
+    ("summarization", "by its name alone", 2.4, r"\b(?:abstract|synopsis|recap|tl;?dr|digest|kurzfassung|inhaltsangabe)\b"),
     ("summarization", "a text is given", 1,
      r"\b(?:this|following|attached|the|diese[ns]?|folgende[ns]?|den|das|die) (?:\w+ ){0,2}(?:article|text|paper|report|"
      r"transcript|minutes|thread|chapter|essay|post|document|paragraph|notes|e-?mail|conversation|artikel|bericht|"
      r"protokoll|mitschrift|kapitel|aufsatz|beitrag|dokument|absatz|notizen|mailverlauf|vertrag|contract)\b"),
     # classification
     ("classification", "says so", 4,
-     r"\b(?:classif\w+|categori[sz]e\w*|sentiment\w*|label\w*|tag (?:this|these|the|it)|which (?:category|class|topic|label|"
-     r"department|genre|bucket|language|queue|intent|priority|severity)|what (?:category|class|topic|label|genre|tone|"
-     r"language|intent|mood|kind of (?:error|bug|ticket|mail|email|document|text|message))|(?:sort|group|divide|split|separate|put|file|bucket)\b.{2,60}\b(?:into|in the right|under)|"
+     r"\b(?:classif\w+|categori[sz]e\w*|sentiment\w*|label\w*|tag (?:this|these|it)|(?:what|which) language\b.{0,40}(?:this|these|text|sentence|following|⟦text⟧)|which (?:category|class|topic|label|"
+     r"department|genre|bucket|queue|intent|priority|severity)|what (?:category|class|topic|label|genre|tone|"
+     r"intent|mood|kind of (?:error|bug|ticket|mail|email|document|text|message))|(?:sort|group|divide|split|separate|put|file|bucket)\b.{2,60}\b(?:into|in the right|under)|"
      r"(?:determine|decide|detect|identify|judge|rate|guess|recogni[sz]e)\b.{0,30}\b(?:intent|tone|language|category|topic|mood|sentiment|genre|whether|"
      r"urgency|severity|priority|emotion|author's)|tone of|how (?:urgent|severe|formal|toxic|positive|critical)|on a scale|low, medium|niedrig, mittel|"
      r"formal or (?:casual|informal)|facts? or opinions?|wie (?:dringend|ernst|schwer|positiv|f(?:ö|oe)rmlich)\b.{0,60}\b(?:anfrage|fehler|meldung|text|mail|"
@@ -154,6 +162,15 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
      r"complaint|beschwerde|question|frage|sarcas\w*|ironi\w*|ernst|serious|fact|opinion|meinung|tatsache|formal|informal|"
      r"legit\w*|harmless|harmlos|lob|praise|request|noun|verb|fruit|vegetable|obst|gem(?:ü|ue)se|private?|business|"
      r"english|german|deutsch|warning|error|critical|kritisch|low|high|mammal|fish|hardware|software|frontend|backend)"),
+    ("classification", "this or that of the text that follows", 3.4, r"\b(?:or|oder)\b.{0,70}⟦text⟧"),
+    ("classification", "a question on the text that follows", 2.4,
+     r"\A\W*(?:is|are|does|do|which|what (?:kind|type|sort|category|language|team|topic)|how|ist|sind|klingt|welche\w*|in welche\w*|"
+     r"wie (?:ist|klingt|wirkt))\b.{3,90}⟦text⟧"),
+    ("classification", "sorts and marks", 3.3,
+     r"\b(?:mark|flag|group|sort|tag|detect|identify|rate|choose|pick|assign|label|name|tell me|say|decide|bestimm\w*|erkenn\w*|sortier\w*|"
+     r"ordne\w*|markier\w*|bewerte\w*|w(?:ä|ae)hle?|gib|nenn\w*|entscheide?)\b.{2,80}(?:\b(?:as|or|nach|als|oder|whether|ob|if)\b.{1,60}\b(?:or|oder|und|and)\b|"
+     r"\bby (?:genre|type|topic|colou?r|size|kind|category|language|author)|\b(?:language|sprache|wortart|part of speech|genre|schlagwort|kategorie|"
+     r"sentiment|category|topic|thema)\b.{0,40}⟦text⟧|\bnach \w+ und \w+)"),
     ("classification", "spam and the like", 2.5,
      r"(?:\b(?:positive?|positiv)\b.{0,20}\b(?:negative?|negativ)\b|\bspam\b|\bphishing\b|\btoxic\b|\bham\b|\bscam\b|"
      r"\bhate ?speech\b|\bclickbait\b|\bsarkas\w+|\bsarcas\w+|\bhassrede\b)"),
@@ -170,7 +187,7 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
      r"in (?:c|c\+\+|python|java|rust|go|javascript|typescript|kotlin|bash|sql|php)(?!\w))"),
     ("code_generation", "pasted code", 2.5,
      r"(?:```|\bdef \w+\(|\bfunction \w*\(|#include|\bSELECT\b.{1,80}\bFROM\b|=>|\bpublic (?:static|class)\b|\bint main|"
-     r"\bfor ?\(.{0,30};|\bimport \w+\n|\b(?:const|let|var) \w+ =|\w+\(\);|</\w+>|\breturn \w+;|\breturn \w+ [-+*/]|\bprint\(|=\s*\[\]|\bfor \w+ in \w+|\bwhile True|\bprintf\(|\bconsole\.log)"),
+     r"\bfor ?\(.{0,30};|\bimport \w+\n|\b(?:const|let|var) \w+ =|\w+\(\);|</\w+>|\breturn \w+;|\breturn \w+ [-+*/]|\bprint\(|=\s*\[\]|\b\w+ = [\w.]+\(|\bfor \w+ in \w+|\bwhile True|\bprintf\(|\bconsole\.log)"),
     ("code_generation", "compiler speaks", 1.6,
      r"\b(?:TypeError|ValueError|KeyError|NameError|SyntaxError|IndexError|NullPointerException|undefined (?:reference|"
      r"is not)|segmentation fault|does(?:n'?t| not) compile|won'?t compile|kompiliert nicht|stack ?trace|traceback)\b"),
@@ -182,15 +199,21 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
      r"\b(?:right now|currently|at the moment|current (?:price|weather|time|temperature|version|status|exchange|stock|"
      r"score|traffic)|latest (?:news|version|price|release|score)|today'?s (?:weather|news|headlines|date|stock|exchange)|"
      r"weather (?:in|today|tomorrow|for|like)|unread|ungelesene?\w*|(?:trains?|bus|flights?|shops?|open|playing|z(?:ü|ue)ge?|bus) .{0,30}(?:tonight|heute abend)|stock price|exchange rate|what time is it|is .{1,40} (?:down|up|online|open|"
-     r"running)\b.{0,15}\?|aktuell\w* (?:kurs|preis|wetter|version|stand|temperatur|uhrzeit|nachrichten|spielstand)|gerade|"
+     r"running)\b.{0,15}\?|aktuell\w* (?:kurs|preis|wetter|version|stand|temperatur|uhrzeit|nachrichten|spielstand)|\bgerade[\s?!.]*\Z|steht\b.{0,30}\bgerade|"
      r"im moment|wie (?:wird|ist) das wetter|wetter (?:in|morgen|heute)|wechselkurs|aktienkurs|wie sp(?:ä|ae)t|"
-     r"uhrzeit|neueste\w* (?:nachrichten|version)|wann f(?:ä|ae)hrt|wann geht (?:der|die) n(?:ä|ae)chste|next (?:train|bus|flight))\b"),
+     r"uhrzeit|neu(?:e|este)\w* (?:nachrichten|version|mails?)|speicherplatz|disk space|free space|noch frei|open now|what(?:'s| is) the time|wann f(?:ä|ae)hrt|wann geht (?:der|die) n(?:ä|ae)chste|next (?:train|bus|flight))\b"),
     ("tool_use", "reminders, bookings, messages", 3,
      r"\b(?:remind me|set (?:a|an) (?:reminder|alarm|timer)|wake me|book (?:me|a|an|the|us)|reserve|order (?:me|a|two|some)|"
      r"schedule (?:a|an|the|my)|send (?:a|an|the|this|him|her|it)|e-?mail (?:my|the|him|her|to)|text (?:my|him|her)|"
      r"search (?:the web|online|for)|look up|google|erinner\w* mich|stell\w* .{0,20}(?:wecker|timer)|buch\w* (?:mir|uns|ein\w*|den)|"
      r"reservier\w*|bestell\w* (?:mir|uns|ein\w*|noch)|schick\w* (?:ihm|ihr|das|die|den|eine|meine\w*|an)|such\w* (?:im|mir|nach|"
      r"online)|ruf\w* .{0,30}\ban\b|trag\w* .{0,60}\bein\b|play (?:some|the|my)|turn (?:on|off)|schalt\w* .{0,40}\b(?:ein|aus|an))\b"),
+    ("tool_use", "an order to act", 2.6,
+     r"\A\W*(?:(?:please|bitte|can you|could you|kannst du|hey|ok|okay|go|mal)\W+){0,3}(?:ping|remind|restart|reboot|upload|download|delete|order|book|cancel|"
+     r"send|post|play|open|turn (?:on|off|up|down)|call|check (?:if|whether)|see (?:if|whether)|find (?:the|me|a|an) (?:near\w+|cheap\w*|open)|create an? (?:\w+ )?(?:event|"
+     r"ticket|reminder|folder|note|alarm)|add .{2,40} to|run|execute|deploy|l(?:ö|oe)sche?|verschieb\w*|schalte?|ruf\w*|bestell\w*|buche?|schicke?|sende?|spiele?|"
+     r"(?:ö|oe)ffne|starte?|stoppe?|mach\w* (?:das|die|den|bitte) .{0,40}\b(?:an|aus|auf|zu)\b|lies mir|pr(?:ü|ue)fe?,? ob|schau\w*,? ob|f(?:ü|ue)ge? .{2,50} hinzu|"
+     r"stell\w*|weck\w*|reservier\w*|kopier\w*)\b"),
     ("tool_use", "my own things", 2,
      r"\b(?:my|our|meine[mnrs]?|mein|unsere[mnrs]?) (?:\w+ )?(?:inbox|calendar|(?:shopping |to-?do |grocery )?list|mails?|e-?mails?|contacts?|account|"
      r"downloads?|desktop|playlist|phone|drive|repo\w*|server|postfach|kalender|(?:einkaufs|aufgaben|to-?do-?)liste|konto|handy|ordner|festplatte)\b"),
@@ -202,9 +225,9 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
      r"erkl(?:ä|ae)r\w*|begr(?:ü|ue)nd\w*|woran liegt|ursachen?|was steckt dahinter)\b"),
     ("complex_reasoning", "weighs up", 3,
      r"\b(?:compare|comparison|trade-?offs?|pros and cons|advantages|disadvantages|versus|better (?:choice|option|fit|to|for)|"
-     r"which (?:one )?(?:is|would be|should)|should (?:i|we|our|they|the)|recommend\w*|weigh|evaluate|assess|critique|argue|"
+     r"which (?:one )?(?:is|would be|should)|should|what follows|reason through|for and against|recommend\w*|weigh|evaluate|assess|critique|argue|"
      r"implications?|consequences|what would happen|what if|(?:how|what) would|which .{2,60} (?:best|better|fit|suits?)|for what reasons?|and why|"
-     r"welche[rs]? .{2,60} (?:besser|am besten|eignet)|und warum|was spricht|ethic\w*|hypothes\w*|design (?:a|an|the)|architect\w*|strateg\w+|vergleich\w*|"
+     r"welche[rs]? .{2,60} (?:besser|am besten|eignet)|und warum|was spricht|was f(?:ü|ue)r und|w(?:ä|ae)g\w* .{0,20}ab|infrage|ethic\w*|hypothes\w*|design (?:a|an|the)|architect\w*|strateg\w+|vergleich\w*|"
      r"vor-? und nachteile|abw(?:ä|ae)g\w*|w(?:ä|ae)g\w*|soll(?:en|te|ten)? (?:ich|wir|man)|lohnt|sinnvoller|besser geeignet|bewert\w*|"
      r"beurteil\w*|auswirkungen?|konsequenzen|was w(?:ä|ae)re wenn|was passiert,? wenn|empfiehl\w*|empfehl\w*|entwirf|entwurf\w*|"
      r"argumentier\w*|analysier\w*|analy[sz]e)\b"),
@@ -214,17 +237,19 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
     ("complex_reasoning", "a word problem", 2.5,
      r"\A(?=\D*\d+\D+\d).{0,800}\b(?:how (?:many|much|long|far|fast|old)|when (?:do|does|will)|what is the|wie (?:viele?|lange|weit|schnell|alt|"
      r"hoch)|wann)\b"),
+    ("complex_reasoning", "premises, then a question", 2.4,
+     r"\A[^?⟦]{30,}[.;,:] ?(?:and |und )?(?:so )?(?:how|what|who|when|which|why|are|is|wie|was|wer|wann|welche\w*|warum)\b[^?⟦]{4,}\?[^?⟦]{0,30}\Z"),
     ("complex_reasoning", "diagnoses", 2.5,
      r"\b(?:diagnos\w+|root cause|troubleshoot\w*|what (?:is|might be|could be|'s) (?:wrong|going on|causing)|figure out|narrow down|"
      r"likely (?:cause|reason|culprit)|fehlersuche|was (?:ist|k(?:ö|oe)nnte|kann) .{0,30}(?:schuld|falsch|los|ursache|dahinter)|"
      r"eingrenzen|only (?:happens|fails|when|on)|nur (?:wenn|bei|dann|montags)|sometimes|intermittent\w*|sporadisch\w*|obwohl|"
      r"although|even though)\b"),
     # multi_step
-    ("multi_step", "first and then", 4.5,
+    ("multi_step", "first and then", 8,
      rf"\b(?:first(?:ly)?|start (?:by|with)|begin (?:by|with)|step 1|zuerst|zun(?:ä|ae)chst|erst(?:ens|mal)?|als erstes|schritt 1|"
      rf"fang\w* .{{0,20}}an)\b.{{3,400}}\b{_SEQUENCE_THEN}\b"),
     ("multi_step", "then", 3.4, rf"[\w,;.)\]] (?:and |und |, )?{_SEQUENCE_THEN}\b.{{4,}}"),
-    ("multi_step", "three orders in a row", 4.6,
+    ("multi_step", "three orders in a row", 8,
      rf"(?:\A|[:.!?]\s+)\W*(?:please |bitte |can you |kannst du )?{_ORDER}\b[^.;!?]{{2,90}}, (?:and |und |then |dann )?{_ORDER}\b[^.;!?]{{2,90}}"
      rf"(?:,| and| und)(?: and| und| then| dann)?(?: \w+)? {_ORDER}\b"),
     ("multi_step", "an undertaking", 3.4,
@@ -233,6 +258,12 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
      r"relocation|conference|konferenz\w*|launch|renovation|renovierung\w*|trip|journey|reise\w*|event|veranstaltung\w*|onboarding|campaign|"
      r"kampagne\w*|business|startup|gr(?:ü|ue)ndung\w*|einf(?:ü|ue)hrung\w*|umstieg\w*|goals|weekly|w(?:ö|oe)chentlich\w*|exam|pr(?:ü|ue)fung\w*|"
      r"garden|garten\w*|festival|product|transition|party|feier|workshop\w*|semester\w*)\b"),
+    ("multi_step", "step after step", 3.6,
+     r"\b(?:one step (?:after|at)|all (?:the )?(?:steps|stages)|begin with .{3,80}(?:continue|end) with|from .{2,40} (?:to|until) (?:party|launch|finish|the end|delivery)|"
+     r"(?:\w+-(?:day|week|month)|weekly|daily) (?:\w+ )?(?:plan|schedule|programme?)|(?:meal|lesson|budget|release|test|travel|ern(?:ä|ae)hrungs|essens|budget|trainings|zeit|"
+     r"wochen|stunden|einarbeitungs)-? ?pl(?:an|äne)\b|zeitplan|inklusive budget)"),
+    ("multi_step", "once this, that", 3, r"\A\W*(?:once|as soon as|after|when|sobald|nachdem|wenn) [^,?]{4,80}, [^?]{4,}\b(?:and|und|then|dann)\b[^?]*\Z"),
+    ("multi_step", "organises something", 3, r"\A\W*(?:please |bitte )?(?:organi[sz]e|organisiere?|plan|plane|prepare|bereite)\b.{4,}"),
     ("multi_step", "over weeks", 2,
      r"\b(?:in|over|within|for|during|(?:ü|ue)ber|innerhalb|f(?:ü|ue)r|bis) (?:the )?(?:next |n(?:ä|ae)chsten? )?(?:\d+|two|three|four|six|eight|ten|"
      r"twelve|zwei|drei|vier|sechs|acht|zehn|zw(?:ö|oe)lf) (?:weeks?|months?|wochen|monate?n?)\b|\bin (?:the right|der richtigen) "
@@ -244,7 +275,7 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
      r"schritt f(?:ü|ue)r schritt|schrittweise|fahrplan|meilensteine?|phasen|etappen|projektplan|trainingsplan|lernplan|"
      r"umzugsplan|umstell\w+|migrier\w*|migration|plane (?:einen|eine|mir|den|die)|plan f(?:ü|ue)r|arbeite .{1,30} aus|ablaufplan|"
      r"von anfang bis ende|reiseplan|reiseroute)\b"),
-    ("multi_step", "a numbered list of orders", 4.6, r"(?:\b1[.)] .{3,300}\b2[.)] |\n\s*[-*] .{3,200}\n\s*[-*] .{3,200}\n\s*[-*] )"),
+    ("multi_step", "a numbered list of orders", 6, r"(?:\b1[.)] .{3,300}\b2[.)] |\n\s*[-*] .{3,200}\n\s*[-*] .{3,200}\n\s*[-*] )"),
     ("multi_step", "several orders joined", 1.5,
      rf"\b(?:{_ACT}|{_MAKE})\b.{{5,120}}(?:,| and| und| sowie| plus)\b.{{0,12}}\b(?:{_ACT}|{_MAKE})\b.{{5,160}}(?:,| and| und| sowie)\b.{{0,12}}\b(?:{_ACT}|{_MAKE})\b"),
 )  # fmt: skip
