@@ -65,7 +65,8 @@ class Extensions:
                     means=f"known: {', '.join(known)}",
                 )
         try:
-            self._manager.register(plugin, name)
+            # By its file: every conftest.py is a module of the same name.
+            self._manager.register(plugin, where)
         except pluggy.PluginValidationError as error:
             raise UserError(f"{where}: {error}", fix="see pytest_llmroute/hookspecs.py for the arguments") from None
         self._cache.clear()

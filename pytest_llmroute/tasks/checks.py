@@ -72,7 +72,15 @@ def load_check(value: Any, at: Path, types: Mapping[str, CheckType]) -> Check:
     try:
         return types[name].load(content)
     except ValueError as error:
+        if name not in _LOADERS and not _fits(content, types[name].schema):
+            raise Refused from None  # the schema of the extension says it better
         raise Mistake((*at, name), str(error)) from None
+
+
+def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
+    import jsonschema
+
+    return bool(jsonschema.Draft202012Validator(schema).is_valid(value))
 
 
 @dataclass(frozen=True, slots=True)

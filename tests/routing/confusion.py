@@ -18,9 +18,7 @@ def confusion(path: Path = LABELLED, language: str | None = None) -> Counter[tup
     classifier = Classifier()
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return Counter(
-        (row["type"], classifier.classify(row["text"]).task_type)
-        for row in rows
-        if language in (None, row["lang"])
+        (row["type"], classifier.classify(row["text"]).task_type) for row in rows if language in (None, row["lang"])
     )
 
 
@@ -43,7 +41,9 @@ def main() -> None:
         print(f"{label:<18}" + "".join(f"{table[label, kind] or '·':>10}" for kind in TYPES))
     for language in (None, "en", "de"):
         part = confusion(path, language)
-        print(f"{language or 'all'}: {part.total()} messages, type right {right(part):.1%}, side {right_side(part):.1%}")
+        print(
+            f"{language or 'all'}: {part.total()} messages, type right {right(part):.1%}, side {right_side(part):.1%}"
+        )
     if "-v" in sys.argv:
         classifier = Classifier()
         for line in path.read_text(encoding="utf-8").splitlines():
