@@ -25,9 +25,8 @@ def main() -> None:
             ours.append(costs[()])
             bare.append(costs[sides[1]])
             ratios.append(costs[()] / costs[sides[1]])
-    print(
-        f"{TESTS} tests, {pairs} pairs: CPU {statistics.median(ours):.3f} s with, {statistics.median(bare):.3f} s without"
-    )
+    with_, without = statistics.median(ours), statistics.median(bare)
+    print(f"{TESTS} tests, {pairs} pairs: CPU {with_:.3f} s with, {without:.3f} s without")
     print(f"ratio: median of pairs {statistics.median(ratios):.3f} (quartiles {quartiles(ratios)}), target 1.05")
 
 

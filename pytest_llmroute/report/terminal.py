@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_llmroute.errors import printable
 from pytest_llmroute.report.summary import ColumnSummary, Summary
@@ -34,14 +34,16 @@ class _Field:
 
 def render(summary: Summary, *, width: int = 100, unicode: bool = True) -> list[str]:
     """The table, the legend of the marks that occur, and what was not counted."""
-    if not summary.columns:
+    # Names are made ASCII before the layout: a replaced character may be wider than what it replaces.
+    columns = summary.columns if unicode else tuple(map(_ascii_names, summary.columns))
+    if not columns:
         return []
-    fields, dropped = _fit(_fields(summary.columns), width)
-    lines = [_line(fields, None), *(_line(fields, row) for row in range(len(summary.columns)))]
-    lines += _models(summary.columns)
-    for column in summary.columns:
+    fields, dropped = _fit(_fields(columns), width)
+    lines = [_line(fields, None), *(_line(fields, row) for row in range(len(columns)))]
+    lines += _models(columns)
+    for column in columns:
         lines += _aside(column)
-    lines += _notes(summary.columns)
+    lines += _notes(columns)
     if dropped:
         lines.append(f"left out for want of width: {', '.join(dropped)} (--llm-json has them)")
     lines = [cut(line.rstrip(), width) for line in lines]
@@ -198,6 +200,11 @@ def _usd(column: ColumnSummary) -> str:
     if column.usd is None:
         return "-"
     return f"${column.usd:.4f}" if column.usd < 1 else f"${column.usd:.2f}"
+
+
+def _ascii_names(column: ColumnSummary) -> ColumnSummary:
+    models = {_ascii(printable(name, 40)): count for name, count in column.models.items()}
+    return replace(column, column=_ascii(printable(column.column)), models=models)
 
 
 def _ascii(line: str) -> str:

@@ -1,0 +1,163 @@
+"""The journal: what was written is there, whatever became of the process."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_llmroute.core.records import CallRecord, Record
+from pytest_llmroute.store.contract import RunInfo
+from pytest_llmroute.store.journal import Journal, JournalError, journal_path, read_journal, run_header
+from pytest_llmroute.store.merge import gather, recover, save_run
+from pytest_llmroute.store.sqlite import SqliteStore
+
+WRITER = """
+import sys
+from pathlib import Path
+from pytest_llmroute.core.records import Record
+from pytest_llmroute.store.journal import Journal, journal_path, run_header
+root = Path(sys.argv[1])
+journal = Journal(journal_path(root, "run", "main"), run_header("run", "main"))
+for n in range(100_000):
+    record = Record("run", f"t.py::test[{n}]", f"t.py::test[{n}]", "fast", message="x" * (n % 700))
+    journal.start(record)
+    journal.record(record)
+    print(n, flush=True)
+"""
+
+
+def record(nodeid: str = "t.py::a", **fields: object) -> Record:
+    return replace(Record("run", nodeid, nodeid, "fast"), **fields)  # type: ignore[arg-type]
+
+
+def journal(root: Path, worker: str = "main", run: str = "run") -> Journal:
+    return Journal(journal_path(root, run, worker), run_header(run, worker))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_process_that_is_killed_has_lost_nothing_that_it_finished(tmp_path: Path, seed: int) -> None:
+    wanted, last = random.Random(seed).randrange(1, 3000), -1
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            last = int(line)
+            if last >= wanted:
+                os.kill(process.pid, signal.SIGKILL)
+                break
+        # Half a number can stand at the end: it was printed after its record, so it only says less.
+        rest = [int(line) for line in process.stdout if line.endswith(b"\n")]
+    finished = max([last, *rest])
+    contents = read_journal(journal_path(tmp_path, "run", "main"))
+    kept = {int(item.nodeid.partition("[")[2][:-1]) for item in contents.records}
+    assert kept >= set(range(finished + 1))
+    assert contents.status == "broken off"
+    assert contents.broken_lines <= 1
+
+
+def test_half_a_line_at_the_end_and_rubbish_in_the_middle_are_left_out(tmp_path: Path) -> None:
+    writer = journal(tmp_path)
+    writer.record(record("a"))
+    writer.close()
+    with writer.path.open("ab") as file:
+        file.write(b'rubbish\n{"kind":"record"\n')
+    again = journal(tmp_path)
+    again.record(record("b"))
+    again.close()
+    with writer.path.open("ab") as file:
+        file.write(b'{"kind":"end","status":"finished"')
+    contents = read_journal(writer.path)
+    assert [item.nodeid for item in contents.records] == ["a", "b"]
+    assert contents.broken_lines == 3
+    assert contents.status == "running"
+
+
+def test_a_case_without_an_end_is_kept_with_the_calls_it_made(tmp_path: Path) -> None:
+    writer = journal(tmp_path)
+    writer.start(record("a", outcome="interrupted"))
+    writer.call("a", CallRecord("m"), messages=[{"role": "user", "content": "q"}], reply="r")
+    writer.close()
+    (left,) = gather(tmp_path, "run").records
+    assert (left.outcome, left.success, [call.model for call in left.calls]) == ("interrupted", False, ["m"])
+
+
+def test_a_case_that_finished_on_another_worker_is_not_interrupted(tmp_path: Path) -> None:
+    crashed, other = journal(tmp_path, "gw0"), journal(tmp_path, "gw1")
+    crashed.start(record("a", outcome="interrupted"))
+    other.start(record("a", outcome="interrupted"))
+    other.record(record("a", outcome="passed", success=True))
+    found = gather(tmp_path, "run")
+    assert [item.outcome for item in found.records] == ["passed"]
+
+
+def test_an_amendment_changes_the_record(tmp_path: Path) -> None:
+    writer = journal(tmp_path)
+    writer.record(record("a", outcome="passed", success=True))
+    writer.amend("a", "error", "torn down badly")
+    writer.close()
+    (found,) = read_journal(writer.path).records
+    assert (found.outcome, found.success, found.message) == ("error", False, "torn down badly")
+
+
+def test_a_run_that_still_lives_is_left_alone(tmp_path: Path) -> None:
+    journal(tmp_path, run="alive").record(record())
+    dead = Journal(journal_path(tmp_path, "dead", "main"), {**run_header("dead", "main"), "pid_started": 1.0})
+    dead.record(record())
+    store = SqliteStore(tmp_path / "s.db")
+    assert recover(tmp_path, store, current="mine") == ["dead"]
+    assert [info.run_id for info in store.runs()] == ["dead"]
+    store.close()
+
+
+def test_journals_stay_when_the_store_fails(tmp_path: Path) -> None:
+    journal(tmp_path).record(record())
+    store = SqliteStore(tmp_path / "s.db")
+    store.close()
+    with pytest.raises(Exception, match="closed"):
+        save_run(tmp_path, RunInfo("run", "now"), gather(tmp_path, "run"), store)
+    assert gather(tmp_path, "run").records
+
+
+def test_a_journal_that_can_not_be_written_says_so(tmp_path: Path) -> None:
+    tmp_path.joinpath(".llmroute").write_text("in the way")
+    with pytest.raises(JournalError, match=r"the journal main.jsonl can't be written"):
+        journal(tmp_path).record(record())
+
+
+def test_numbers_that_json_has_no_word_for_are_written_as_null(tmp_path: Path) -> None:
+    writer = journal(tmp_path)
+    writer.record(record("a", score=float("nan"), usd=float("inf")))
+    writer.close()
+    for line in writer.path.read_text().splitlines():
+        json.loads(line, parse_constant=lambda name: pytest.fail(name))
+    assert read_journal(writer.path).records[0].score is None
+
+
+TEXT = st.text(st.characters(codec=None), max_size=40)
+
+
+@given(nodeid=TEXT.filter(bool), message=TEXT, reply=st.none() | TEXT, count=st.integers(0, 2**40))
+def test_any_text_comes_back_as_it_was(nodeid: str, message: str, reply: str | None, count: int) -> None:
+    given_record = record(nodeid, message=message, outcome="missed", prompt_tokens=count, calls=(CallRecord("m"),))
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        writer = journal(root)
+        writer.call(nodeid, CallRecord("m"), messages=[{"role": "user", "content": message}], reply=reply)
+        writer.record(given_record)
+        writer.close()
+        store = SqliteStore(root / "s.db")
+        save_run(root, RunInfo("run", "now"), gather(root, "run"), store)
+        assert list(store.records("run")) == [given_record]
+        (kept,) = store.calls("run", nodeid)
+        assert (kept.messages[0]["content"], kept.reply) == (message, reply)
+        store.close()
