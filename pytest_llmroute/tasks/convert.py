@@ -34,7 +34,7 @@ def to_task(
     messages = _messages(data)
     repeat, min_pass = _count(data, "repeat", 1000), _count(data, "min_pass", 1000)
     scripted = data.get("scripted")
-    if scripted is not None:
+    if "scripted" in data:
         _script(scripted)
     values: dict[str, Any] = {
         "id": _id(data, mistakes),

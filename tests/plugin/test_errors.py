@@ -6,7 +6,7 @@ import pytest
 
 from .conftest import Run
 
-WORKERS = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["n0", "n2"])
+WORKERS = pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
 TEST = "def test_a(llm): open('ran', 'w')\n"
 
 
@@ -66,7 +66,8 @@ def test_a_wrong_marker_is_one_clean_usage_error(
     assert not (suite.path / "ran").exists()
 
 
-def test_all_mistakes_are_told_at_once(suite: pytest.Pytester, run: Run) -> None:
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["n0", "n2"])
+def test_all_mistakes_are_told_at_once(suite: pytest.Pytester, run: Run, workers: tuple[str, ...]) -> None:
     suite.makepyfile(
         test_it="""
         import pytest
@@ -76,7 +77,7 @@ def test_all_mistakes_are_told_at_once(suite: pytest.Pytester, run: Run) -> None
         def test_b(llm): pass
         """
     )
-    result = run("--llm-strategy=balanse", "--llm-phase=plannig")
+    result = run("--llm-strategy=balanse", "--llm-phase=plannig", *workers)
     assert result.ret == 4
     text = result.stderr.str()
     for wrong in ("taks", "repeat='x'", "balanse", "plannig"):

@@ -10,7 +10,8 @@ import pytest
 
 from .conftest import Run
 
-WORKERS = pytest.mark.parametrize("workers", [(), ("-n2",), ("-n2", "--dist=loadgroup")], ids=["n0", "n2", "group"])
+GROUP = pytest.param(("-n2", "--dist=loadgroup"), marks=pytest.mark.slow)
+WORKERS = pytest.mark.parametrize("workers", [(), ("-n2",), GROUP], ids=["n0", "n2", "group"])
 MIXED = """
     import pytest
 
