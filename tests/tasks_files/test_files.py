@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pytest_llmroute.tasks.checks import builtin_checks
 from pytest_llmroute.tasks.convert import to_task
 from pytest_llmroute.tasks.explain import explain, schema
-from pytest_llmroute.tasks.files import TaskFileErrors, load_tasks, read_task_file, recognises
-from pytest_llmroute.tasks.values import Known, Refused
+from pytest_llmroute.tasks.files import load_tasks, read_task_file, recognises
+from pytest_llmroute.tasks.values import Known, Refused, TaskFileErrors
 
 GOOD = {"id": "a", "prompt": "p", "check": {"exact": "x"}}
 
