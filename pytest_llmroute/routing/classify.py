@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from pytest_llmroute.routing.classify_rules import ANYWHERE, ROWS
+from pytest_llmroute.routing.classify_words import build_of
 
 SIMPLE = ("simple_chat", "simple_qa", "summarization", "classification")
 COMPLEX = ("code_generation", "tool_use", "complex_reasoning", "multi_step")
@@ -92,8 +93,31 @@ class Classifier:
         text = _bounded(text)
         if user in self._user_rules and (own := _heaviest(self._user_rules[user], text)) is not None:
             return own
-        rules = builtin_rules() if self._rules is None else self._rules
-        return _heaviest(rules, text) or Classification("complex_reasoning", True, DOUBTFUL, False)
+        if self._rules is not None:
+            return _heaviest(self._rules, text) or _doubtful()
+        return _heaviest(builtin_rules(), text) or by_build(request_of(text)) or _doubtful()
+
+
+def by_build(ask: str) -> Classification | None:
+    """What the shape of a message says where no rule knows its words: orders, questions, statements."""
+    build = build_of(ask)
+    named = [kind for kind in build.orders if kind]
+    kind = None
+    if len(build.orders) >= 3:
+        kind = "multi_step"
+    elif named:
+        kind = named[0]
+    elif build.orders:
+        kind = None
+    elif build.question:
+        kind = "simple_chat" if build.addressed and build.words <= 10 else "simple_qa" if build.words <= 16 else None
+    elif 1 < build.words <= 22 and MARK.strip() not in ask:
+        kind = "simple_chat"
+    return None if kind is None else Classification(kind, kind in COMPLEX, "how it is built", True)
+
+
+def _doubtful() -> Classification:
+    return Classification("complex_reasoning", True, DOUBTFUL, False)
 
 
 def _heaviest(rules: Sequence[Rule], text: str) -> Classification | None:
@@ -111,7 +135,7 @@ def _heaviest(rules: Sequence[Rule], text: str) -> Classification | None:
     top = max(weights.values())
     winners = [kind for kind, weight in weights.items() if weight == top]
     if len({kind in SIMPLE for kind in winners}) > 1:
-        return Classification("complex_reasoning", True, DOUBTFUL, False)
+        return _doubtful()
     winner = min(winners, key=[*COMPLEX, *SIMPLE].index) if set(winners) <= {*COMPLEX, *SIMPLE} else winners[0]
     return Classification(winner, winner not in DECLARED_SIMPLE, best[winner].name, True)
 
