@@ -23,7 +23,11 @@ DECLARED_SIMPLE = (*SIMPLE, "analyze", "validate", "document")
 MATERIAL = 0.25
 """How much a match counts in quoted or pasted text, beside one in the request."""
 QUOTED = re.compile(r"""["“„»«][^"”“»«]{3,}["”“«»]|```.*?```""", re.DOTALL)
-PASTED = re.compile(r"(?<=\w):\s+(?=\S.{9,})|\?\s+(?=\S.{30,}\Z)|\s-\s+(?=\S.{40,})|\n\s*\n", re.DOTALL)
+PASTED = re.compile(r"(?<=\w):\s+(?=\S.{9,})|(?<=\?)\s+(?=\S.{30,}\Z)|\s-\s+(?=\S.{40,})|\n\s*\n", re.DOTALL)
+DEICTIC = re.compile(
+    r"\b(?:this|these|that|below|following|text|article|memo|thread|e?mail|story|dies\w*|folgend\w*|unten|artikel|brief|schreiben)\b",
+    re.IGNORECASE,
+)
 MARK = " ⟦text⟧"
 """Stands in the request for the material that came with it; the rules may look for it."""
 HEAD, TAIL = 4000, 1000
@@ -98,20 +102,32 @@ class Classifier:
         return _heaviest(builtin_rules(), text) or by_build(request_of(text)) or _doubtful()
 
 
+_JOINED = Rule("multi_step", "orders joined", re.compile(""))
+SEQUENCE = re.compile(
+    r"\b(?:then|after (?:that|which|wards)|afterwards?|next|finally|lastly|once|before|dann|danach|anschlie(?:ß|ss)end|"
+    r"schlie(?:ß|ss)lich|zum schluss|am ende|zuletzt|zuerst|erst|first)\b",
+    re.IGNORECASE,
+)
+
+
+def _joined(ask: str) -> float:
+    """The weight of several orders in one message."""
+    count = len(build_of(ask).orders)
+    return 8.0 if count >= 3 else 4.5 if count == 2 and SEQUENCE.search(ask) else 0.0
+
+
 def by_build(ask: str) -> Classification | None:
     """What the shape of a message says where no rule knows its words: orders, questions, statements."""
     build = build_of(ask)
     named = [kind for kind in build.orders if kind]
     kind = None
-    if len(build.orders) >= 3:
-        kind = "multi_step"
-    elif named:
+    if named:
         kind = named[0]
     elif build.orders:
         kind = None
     elif build.question:
         kind = "simple_chat" if build.addressed and build.words <= 10 else "simple_qa" if build.words <= 16 else None
-    elif 1 < build.words <= 22 and MARK.strip() not in ask:
+    elif 1 < build.words <= 22 and not build.wish and MARK.strip() not in ask:
         kind = "simple_chat"
     return None if kind is None else Classification(kind, kind in COMPLEX, "how it is built", True)
 
@@ -125,6 +141,8 @@ def _heaviest(rules: Sequence[Rule], text: str) -> Classification | None:
     weights: dict[str, float] = {}
     best: dict[str, Rule] = {}
     ask = request_of(text)
+    if joined := _joined(ask):
+        weights["multi_step"], best["multi_step"] = joined, _JOINED
     for rule in rules:
         if weight := rule.weigh(ask, text):
             weights[rule.task_type] = weights.get(rule.task_type, 0.0) + weight
@@ -144,7 +162,8 @@ def request_of(text: str) -> str:
     """What is asked, without quotations and without what is pasted after a colon or a blank line."""
     bare = QUOTED.sub(" ", text)
     ask = PASTED.split(bare, maxsplit=1)[0]
-    if len(ask.split()) < 2:
+    # A question with more text behind it is asked of that text only when it points to it.
+    if len(ask.split()) < 2 or (ask.endswith("?") and ask != bare and not DEICTIC.search(ask)):
         return text
     return ask if ask == text else ask.rstrip(" :") + MARK
 

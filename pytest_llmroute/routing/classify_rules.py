@@ -23,12 +23,13 @@ _CODE_NOUN = (
     r"crontab\w*|cron ?job\w*|awk\w*|sed\w*|bash\w*|python\w*|javascript|typescript|java|rust|golang|kotlin|swift|"
     r"haskell|c\+\+|c#|php|ruby|perl|lua|matlab|vba|powershell\w*|react\w*|latex|interrupt\w*|isr|driver|treiber|"
     r"bug|type ?hints?|docstrings?|compiler\w*|segfault\w*|makefile|nginx\w*|config\w*|konfig\w*|webhook\w*|error handling|"
-    r"excel-?formel\w*|formulas?|queues?|stacks?|hash ?maps?|trees?|list comprehension\w*|dictionar\w+|warteschlange\w*|"
+    r"excel(?:-?formel\w*)?|alias(?:es)?|boilerplate|cron\w*|async|numpy|pandas|django|flask|fastapi|express|kubernetes|getter\w*|setter\w*|"
+    r"formulas?|queues?|stacks?|hash ?maps?|trees?|list comprehension\w*|dictionar\w+|warteschlange\w*|"
     r"formeln?|stored procedures?|triggers?|trigger|migration script|iterator\w*|"
     r"generator\w*|enum\w*|interfaces?|schnittstellen?|hooks?|fixtures?|mocks?|linked list|binary search)"
 )
 _MAKE = (
-    r"(?:write|create|code|implement\w*|build|generate|draft|make|give me|show me|add|need|want|convert|port|rewrite|"
+    r"(?:write|create|produce|provide|supply|show|code|implement\w*|build|generate|draft|make|give me|show me|add|need|want|convert|port|rewrite|"
     r"refactor\w*|translate|fix|debug|correct|repair|optimi[sz]e|simplify|clean up|extend|complete|finish|turn|"
     r"schreib\w*|erstell\w*|programmier\w*|implementier\w*|bau\w*|generier\w*|mach\w*|gib mir|zeig mir|brauch\w*|"
     r"h(?:ä|ae)tte gern\w*|konvertier\w*|portier\w*|umschreiben|schreib\w* .{0,40} um|refaktor\w*|"
@@ -42,7 +43,7 @@ _WORLD = (
     r"prozesse?|ports?|flights?|fl(?:ü|ue)ge?|hotels?|zimmer|table for|tisch|taxi|tickets|trains?|z(?:ü|ue)ge?|"
     r"playlist|lights?|licht|heizung|thermostat|web|internet|google|wikipedia|online|api|spreadsheet|sheet|"
     r"invoice|rechnung\w*|contacts?|kontakt\w*|printer|drucker|screenshot|backup\w*|tests?|disk|festplatte\w*|"
-    r"package|paket\w*|crm|customer record|kundendatensatz)"
+    r"package|paket\w*|documents?|dokument\w*|photos?|fotos?|bild\w*|images?|whatsapp|sms|telegram|crm|customer record|kundendatensatz)"
 )
 _ACT = (
     r"(?:run|execute|start|restart|stop|kill|deploy|send|forward|reply to|delete|remove|move|copy|rename|upload|"
@@ -95,6 +96,9 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
      r"echt|ganz|ein bisschen|v(?:ö|oe)llig)?\s*(?:tired|bored|happy|sad|excited|exhausted|lonely|hungry|nervous|stressed|"
      r"glad|back|m(?:ü|ue)de|gelangweilt|langweilig|kalt|hei(?:ß|ss)|schlecht|proud|cold|sick|bad|gl(?:ü|ue)cklich|traurig|aufgeregt|kaputt|hungrig|nerv(?:ö|oe)s|gestresst|froh|"
      r"wieder da|langweilig)\b.{0,60}\Z"),
+    ("simple_chat", "asks after you", 2.2,
+     r"\A\W*(?:(?:are|were|have|did|do) (?:you|u|ya)|(?:bist|hast|warst|magst|kennst|findest|glaubst|freust) du|geht es dir)\b[^?⟦]{0,45}\?*\Z"),
+    ("simple_chat", "exclaims", 3, r"\A\W*(?:what an? |was f(?:ü|ue)r ein\w* |so ein\w* |such an? )[^?⟦]{3,80}\Z"),
     ("simple_chat", "tells of itself", 1.5,
      r"\A\W*(?:i|we|it|it'?s|my|you|ich|wir|mir|mein\w*|du|das|der|die)\b(?:'\w+)? (?:had|have had|was|were|been|am|are|is|feel|"
      r"love|loved|miss|hope|enjoyed|hatte|war|bin|ist|liebe|w(?:ü|ue)nsche|hoffe|habe .{0,30}(?:gehabt|geschafft|genossen)|schmeckt)\b[^?:]{0,80}\Z"),
@@ -119,6 +123,7 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
      r"abk(?:ü|ue)rzung|erfunden|entdeckt|geschrieben hat|siedepunkt|gefrierpunkt|w(?:ä|ae)hrung|pr(?:ä|ae)sident\w*|"
      r"gegenteil|mehrzahl|synonym|wof(?:ü|ue)r steht|wie nennt man|what do you call|default port|how do you say|"
      r"wie sagt man|hei(?:ß|ss)t .{1,30} auf)\b"),
+    ("simple_qa", "names a fact", 2, r"\A\W*(?:name|state|nenne?) (?:me |mir )?(?:the|an?|one|two|three|den|die|das|ein\w*|zwei|drei)\b[^⟦]{3,60}\Z"),
     ("simple_qa", "a question and no more", 0.6, r"\A[^\n]{3,110}\?\s*\Z"),
     # summarization
     ("summarization", "says so", 4,
@@ -135,10 +140,10 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
      r"worten?|satz|stichpunkten|zeilen)|worum geht(?:'s| es)?|was steht (?:da|drin|in)|kurze version|(?:ü|ue)berblick "
      r"(?:ü|ue)ber (?:den|diesen) (?:text|artikel))\b"),
     ("summarization", "less of the text that follows", 3.2,
-     r"\b(?:brief\w*|short\w*|few words|plain words|core|important|digest|reduce|compress|cut|abstract|bits|essence|one line|"
+     r"\b(?:brief\w*|short\w*|abridged|compact|condensed|overview|what happened|matters? most|hinaus|kompakt|(?:ü|ue)berblick|few words|plain words|core|important|digest|reduce|compress|cut|abstract|bits|essence|one line|"
      r"main (?:points|arguments|ideas)|kurz\w*|knapp\w*|wesentlich\w*|inhalt|wichtigsten?|h(?:ä|ae)lfte|verk(?:ü|ue)rz\w*|straff\w*|"
      r"(?:say|saying|about|steht|geht es)\b.{0,40})\b.{0,60}⟦text⟧"),
-    ("summarization", "by its name alone", 2.4, r"\b(?:abstract|synopsis|recap|tl;?dr|digest|kurzfassung|inhaltsangabe)\b"),
+    ("summarization", "by its name alone", 2.4, r"\b(?:abridged|condensed|shortened|abstract|synopsis|recap|tl;?dr|digest|kurzfassung|inhaltsangabe)\b"),
     ("summarization", "a text is given", 1,
      r"\b(?:this|following|attached|the|diese[ns]?|folgende[ns]?|den|das|die) (?:\w+ ){0,2}(?:article|text|paper|report|"
      r"transcript|minutes|thread|chapter|essay|post|document|paragraph|notes|e-?mail|conversation|artikel|bericht|"
@@ -166,6 +171,9 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
     ("classification", "a question on the text that follows", 2.4,
      r"\A\W*(?:is|are|does|do|which|what (?:kind|type|sort|category|language|team|topic)|how|ist|sind|klingt|welche\w*|in welche\w*|"
      r"wie (?:ist|klingt|wirkt))\b.{3,90}⟦text⟧"),
+    ("classification", "asks for an attribute of a text", 3,
+     r"\b(?:polarity|emotion|feeling|stance|urgency|severity|priority|part of speech|sentiment|tone|register|gef(?:ü|ue)hl|wortart|priorit(?:ä|ae)t|"
+     r"kategorie|abteilung|ressort|tonfall|haltung|textsorte|stimmung)\b.{0,60}(?:⟦text⟧|\b(?:this|these|each|diese\w*|jede\w*)\b)"),
     ("classification", "sorts and marks", 3.3,
      r"\b(?:mark|flag|group|sort|tag|detect|identify|rate|choose|pick|assign|label|name|tell me|say|decide|bestimm\w*|erkenn\w*|sortier\w*|"
      r"ordne\w*|markier\w*|bewerte\w*|w(?:ä|ae)hle?|gib|nenn\w*|entscheide?)\b.{2,80}(?:\b(?:as|or|nach|als|oder|whether|ob|if)\b.{1,60}\b(?:or|oder|und|and)\b|"
@@ -187,7 +195,7 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
      r"in (?:c|c\+\+|python|java|rust|go|javascript|typescript|kotlin|bash|sql|php)(?!\w))"),
     ("code_generation", "pasted code", 2.5,
      r"(?:```|\bdef \w+\(|\bfunction \w*\(|#include|\bSELECT\b.{1,80}\bFROM\b|=>|\bpublic (?:static|class)\b|\bint main|"
-     r"\bfor ?\(.{0,30};|\bimport \w+\n|\b(?:const|let|var) \w+ =|\w+\(\);|</\w+>|\breturn \w+;|\breturn \w+ [-+*/]|\bprint\(|=\s*\[\]|\b\w+ = [\w.]+\(|\bfor \w+ in \w+|\bwhile True|\bprintf\(|\bconsole\.log)"),
+     r"\bfor ?\(.{0,30};|\bimport \w+\n|\b(?:const|let|var) \w+ =|\w+\(\);|</\w+>|\breturn \w+;|\breturn \w+ [-+*/]|\bprint\(|=\s*\[\]|\b\w+ = [\w.]+\(|\bfor \w+ in \w+|\bwhile True|\bprintf\(|\w\.\w+\(|[;{}]\s*(?:$|\n)|\w\[\w+\]|[=!]=|\+=|&&|\|\||\bconsole\.log)"),
     ("code_generation", "compiler speaks", 1.6,
      r"\b(?:TypeError|ValueError|KeyError|NameError|SyntaxError|IndexError|NullPointerException|undefined (?:reference|"
      r"is not)|segmentation fault|does(?:n'?t| not) compile|won'?t compile|kompiliert nicht|stack ?trace|traceback)\b"),
@@ -196,9 +204,9 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
      rf"du|bitte|mal|go|go and|und|ok|okay|würdest du|let'?s|i need you to)\W+){{0,3}}(?:bitte |mal )?{_ACT}\b.{{0,90}}\b{_WORLD}\b"),
     ("tool_use", "acts somewhere", 1.2, rf"\b{_ACT}\b.{{0,50}}\b{_WORLD}\b"),
     ("tool_use", "live facts", 3,
-     r"\b(?:right now|currently|at the moment|current (?:price|weather|time|temperature|version|status|exchange|stock|"
+     r"\b(?:right now|currently|at the moment|current (?:rate|value|level|location|price|weather|time|temperature|version|status|exchange|stock|"
      r"score|traffic)|latest (?:news|version|price|release|score)|today'?s (?:weather|news|headlines|date|stock|exchange)|"
-     r"weather (?:in|today|tomorrow|for|like)|unread|ungelesene?\w*|(?:trains?|bus|flights?|shops?|open|playing|z(?:ü|ue)ge?|bus) .{0,30}(?:tonight|heute abend)|stock price|exchange rate|what time is it|is .{1,40} (?:down|up|online|open|"
+     r"weather (?:in|today|tomorrow|for|like)|near(?:by| me)|in meiner n(?:ä|ae)he|(?:on time|delayed|p(?:ü|ue)nktlich|versp(?:ä|ae)tet)\b.{0,10}\?|do i have|have i got|habe ich (?:heute|morgen|noch|neue)|unread|ungelesene?\w*|(?:trains?|bus|flights?|shops?|open|playing|z(?:ü|ue)ge?|bus) .{0,30}(?:tonight|heute abend)|stock price|exchange rate|what time is it|is .{1,40} (?:down|up|online|open|"
      r"running)\b.{0,15}\?|aktuell\w* (?:kurs|preis|wetter|version|stand|temperatur|uhrzeit|nachrichten|spielstand)|\bgerade[\s?!.]*\Z|steht\b.{0,30}\bgerade|"
      r"im moment|wie (?:wird|ist) das wetter|wetter (?:in|morgen|heute)|wechselkurs|aktienkurs|wie sp(?:ä|ae)t|"
      r"uhrzeit|neu(?:e|este)\w* (?:nachrichten|version|mails?)|speicherplatz|disk space|free space|noch frei|open now|what(?:'s| is) the time|wann f(?:ä|ae)hrt|wann geht (?:der|die) n(?:ä|ae)chste|next (?:train|bus|flight))\b"),
@@ -235,8 +243,13 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
      r"\b(?:prove|proof|show that|deduce|derive|infer|logic puzzle|riddle|how many .{3,80} (?:if|left|remain|would) |"
      r"probability|odds|beweis\w*|zeige,? dass|herleit\w*|leite .{1,40} her|wahrscheinlichkeit|r(?:ä|ae)tsel|solve|l(?:ö|oe)se)\b"),
     ("complex_reasoning", "a word problem", 2.5,
-     r"\A(?=\D*\d+\D+\d).{0,800}\b(?:how (?:many|much|long|far|fast|old)|when (?:do|does|will)|what is the|wie (?:viele?|lange|weit|schnell|alt|"
+     r"\A(?=\D*\d+\D+\d).{0,800}\b(?:how (?:many|much|long|far|fast|old)|when (?:do|does|will)|what (?:is|was|did|would|will)|wie (?:viele?|lange|weit|schnell|alt|"
      r"hoch)|wann)\b"),
+    ("complex_reasoning", "asks for reasons", 2.8,
+     r"\b(?:discuss|help me (?:decide|choose)|(?:give|with) (?:an? )?(?:arguments?|reasons?)|take a position|nimm stellung|diskutier\w*|aus welche[mn] gr(?:u|ü|ue)nde?n?|"
+     r"for what reasons?|what makes|moral\w*|realistic\w*|differently|impl(?:y|ies)|affects?|influences?|leads? to|"
+     r"(?:faster|slower|better|worse|more|less|larger|stronger|cheaper|safer) .{0,30}\bthan\b|beeinfluss\w*|vertretbar|unterscheide\w*|"
+     r"difference between|unterschied zwischen|to what extent|inwiefern|inwieweit)\b"),
     ("complex_reasoning", "premises, then a question", 2.4,
      r"\A[^?⟦]{30,}[.;,:] ?(?:and |und )?(?:so )?(?:how|what|who|when|which|why|are|is|wie|was|wer|wann|welche\w*|warum)\b[^?⟦]{4,}\?[^?⟦]{0,30}\Z"),
     ("complex_reasoning", "diagnoses", 2.5,
@@ -248,7 +261,7 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
     ("multi_step", "first and then", 8,
      rf"\b(?:first(?:ly)?|start (?:by|with)|begin (?:by|with)|step 1|zuerst|zun(?:ä|ae)chst|erst(?:ens|mal)?|als erstes|schritt 1|"
      rf"fang\w* .{{0,20}}an)\b.{{3,400}}\b{_SEQUENCE_THEN}\b"),
-    ("multi_step", "then", 3.4, rf"[\w,;.)\]] (?:and |und |, )?{_SEQUENCE_THEN}\b.{{4,}}"),
+    ("multi_step", "then", 1.5, rf"[\w,;.)\]] (?:and |und |, )?{_SEQUENCE_THEN}\b.{{4,}}"),
     ("multi_step", "three orders in a row", 8,
      rf"(?:\A|[:.!?]\s+)\W*(?:please |bitte |can you |kannst du )?{_ORDER}\b[^.;!?]{{2,90}}, (?:and |und |then |dann )?{_ORDER}\b[^.;!?]{{2,90}}"
      rf"(?:,| and| und)(?: and| und| then| dann)?(?: \w+)? {_ORDER}\b"),
@@ -259,7 +272,8 @@ ROWS: tuple[tuple[str, str, float, str], ...] = (
      r"kampagne\w*|business|startup|gr(?:ü|ue)ndung\w*|einf(?:ü|ue)hrung\w*|umstieg\w*|goals|weekly|w(?:ö|oe)chentlich\w*|exam|pr(?:ü|ue)fung\w*|"
      r"garden|garten\w*|festival|product|transition|party|feier|workshop\w*|semester\w*)\b"),
     ("multi_step", "step after step", 3.6,
-     r"\b(?:one step (?:after|at)|all (?:the )?(?:steps|stages)|begin with .{3,80}(?:continue|end) with|from .{2,40} (?:to|until) (?:party|launch|finish|the end|delivery)|"
+     r"\b(?:from scratch|(?:take|walk|guide|lead|talk) (?:me|us) through|f(?:ü|ue)hr\w* (?:mich|uns)|all(?:e)? schritte|syllabus|lehrplan|"
+     r"von .{2,40} bis (?:zu|zur|zum)|one step (?:after|at)|all (?:the )?(?:steps|stages)|begin with .{3,80}(?:continue|end) with|from .{2,40} (?:to|until) (?:party|launch|finish|the end|delivery)|"
      r"(?:\w+-(?:day|week|month)|weekly|daily) (?:\w+ )?(?:plan|schedule|programme?)|(?:meal|lesson|budget|release|test|travel|ern(?:ä|ae)hrungs|essens|budget|trainings|zeit|"
      r"wochen|stunden|einarbeitungs)-? ?pl(?:an|äne)\b|zeitplan|inklusive budget)"),
     ("multi_step", "once this, that", 3, r"\A\W*(?:once|as soon as|after|when|sobald|nachdem|wenn) [^,?]{4,80}, [^?]{4,}\b(?:and|und|then|dann)\b[^?]*\Z"),

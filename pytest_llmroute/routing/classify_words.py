@@ -17,14 +17,14 @@ VERBS: dict[str, str] = {
     "tool_use": """
         send email mail text message whatsapp call phone dial remind wake book reserve order buy purchase cancel reschedule
         set start restart reboot stop kill pause resume play skip mute run execute launch deploy install uninstall open close
-        print scan save upload download delete remove move copy rename archive zip search google look find locate fetch get
-        pull push merge commit clone checkout check ping query turn switch dim lock unlock navigate log post tweet share
-        forward reply pay transfer subscribe unsubscribe track monitor watch alert notify put show tell read approve close
+        print scan save upload download delete remove move copy rename archive zip search google find locate fetch get
+        pull push merge commit clone checkout check ping query turn switch dim lock unlock navigate post tweet share
+        forward reply pay transfer subscribe unsubscribe track monitor watch alert notify approve close
         mount restore sync stream record invite snooze charge connect disconnect enable disable refresh tail grep
         schick send ruf erinner weck buch reservier bestell kauf stornier stell start stopp beend oeffn schliess druck scann
         speicher lad hochlad herunterlad loesch entfern verschieb kopier benenn archivier such googl find hol pruef schau guck
-        schalt dreh mach spiel pausier lies les trag fueg zeig frag antwort leit ueberweis bezahl verbind aktivier deaktivier
-        installier aktualisier fuehr nimm melde meld navigier teil veroeffentlich benachrichtig informier sag""",
+        schalt dreh mach spiel pausier lies les trag fueg frag antwort leit ueberweis bezahl verbind aktivier deaktivier
+        installier aktualisier fuehr nimm melde meld navigier teil veroeffentlich benachrichtig informier""",
     "complex_reasoning": """
         explain compare contrast prove derive analyse analyze evaluate assess critique criticise criticize discuss argue justify
         weigh estimate deduce infer reason suggest recommend advise diagnose design interpret debate reflect elaborate solve
@@ -45,6 +45,7 @@ VERBS: dict[str, str] = {
         plan organise organize orchestrate coordinate guide walk lead teach train migrate
         plan organisier koordinier gruend begleit migrier""",
     "": """
+        tell show put look say zeig sag name list nenn
         write create make build generate produce draft give add prepare develop compose convert change complete finish rewrite
         edit improve review translate test document fix correct repair update collect gather clean plot compare present
         publish announce verify validate measure define choose pick interview research scrape study learn practise practice
@@ -76,7 +77,8 @@ class Build:
     words: int
     addressed: bool
     """Whether it speaks of the one who is asked: you, du."""
-    first_person: bool
+    wish: bool
+    """Whether something is wanted: I need, I'd like, ich brauche."""
 
 
 @cache
@@ -92,14 +94,17 @@ def build_of(ask: str) -> Build:
     """Clauses, orders and persons of a request."""
     text = ask.lower().translate(FOLDED)
     clauses = [clause.strip() for clause in CLAUSES.split(text) if clause and clause.strip()]
-    orders = tuple(kind for clause in clauses if (kind := order_of(clause)) is not None)
+    orders = tuple(kind for clause in clauses if len(clause.split()) > 1 and (kind := order_of(clause)) is not None)
     words = text.split()
     return Build(
         orders=orders,
-        question="?" in text or bool(re.match(r"\W*(?:what|who|when|where|which|how|why|was|wer|wann|wo|wie|welche\w*|warum)\b", text)),
+        question="?" in text
+        or bool(re.match(r"\W*(?:what|who|when|where|which|how|why|was|wer|wann|wo|wie|welche\w*|warum)\b", text)),
         words=len(words),
         addressed=bool(re.search(r"\b(?:you|your|you're|u|ya|du|dir|dich|dein\w*|euch|ihr)\b", text)),
-        first_person=bool(re.match(r"\W*(?:\w+ )?(?:i|i'm|i've|i'll|i'd|we|we're|my|me|ich|wir|mir|mein\w*)\b", text)),
+        wish=bool(
+            re.search(r"\b(?:need|want|would like|'d like|looking for|brauche?n?|haette gern|moechte|suche)\b", text)
+        ),
     )
 
 
