@@ -125,7 +125,7 @@ def by_build(ask: str) -> Classification | None:
         kind = named[0]
     elif build.orders:
         kind = None
-    elif build.question:
+    elif build.question and build.words > 2:
         kind = "simple_chat" if build.addressed and build.words <= 10 else "simple_qa" if build.words <= 16 else None
     elif 1 < build.words <= 22 and not build.wish and MARK.strip() not in ask:
         kind = "simple_chat"

@@ -82,9 +82,9 @@ def test_the_messages_that_the_rules_were_made_with_are_right() -> None:
     assert right(confusion(LABELLED.with_name("labelled_dev.jsonl"))) >= 0.95
 
 
-def test_messages_that_the_rules_were_not_made_with_do_not_get_worse() -> None:
-    """The bounds are what was measured, less a little; docs/strategies.md tells what that means."""
+def test_messages_that_the_rules_were_not_made_with_are_right_in_nine_of_ten() -> None:
+    """Measured 94 % of types and 97.5 % of sides; docs/strategies.md tells what that is worth."""
     table = confusion()
     assert table.total() == 200
-    assert right(table) >= 0.66
-    assert right_side(table) >= 0.80
+    assert right(table) >= 0.90
+    assert right_side(table) >= 0.95
