@@ -124,7 +124,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     if file_path.name.endswith(TASK_SUFFIXES):
         return activate(parent.config).collect_tasks(file_path, parent)
     if file_path.suffix in NAMED_SUFFIXES and (
-        parent.session.isinitpath(file_path) or parent.config.getini("llm_tasks")
+        parent.session.isinitpath(file_path) or parent.config.getini("llm_tasks") or os.environ.get("LLMROUTE_TASKS")
     ):
         return activate(parent.config).collect_named(file_path, parent)
     return None

@@ -43,7 +43,14 @@ class CallRecord:
     cold: bool | None = None
     """Whether the model had to be loaded for this call; None = not known."""
     digest: str | None = None
+    ps_size: int | None = None
+    """Bytes that the server itself reports for the model; None where none does."""
+    ps_size_vram: int | None = None
     usd: float | None = None
+    router_propensity: float = 1.0
+    """The chance with which the router would choose this model again; 1 for strategies without chance."""
+    policy_id: str = ""
+    """A hash of column, profile and its roles: the same as long as the routing is."""
     scripted: bool = False
     error_class: str | None = None
 
@@ -60,6 +67,8 @@ class Record:
     nodeid: str
     case_id: str
     column: str
+    suite: str = ""
+    """The file that the case stands in."""
     column_kind: str = "strategy"
     strategy: str = ""
     profile: str = ""

@@ -68,6 +68,7 @@ class Case:
             nodeid=self.nodeid,
             case_id=self.case_id,
             column=self.column.name,
+            suite=self.case_id.partition("::")[0],
             column_kind=self.column.kind,
             strategy=self.column.name if self.column.kind == "strategy" else "",
             profile=profile,
@@ -137,7 +138,7 @@ class CaseRun:
 
 
 def call_record(
-    request: Request, decision: Decision, *, attempt: int, backend: str, reply: Reply | None,
+    request: Request, decision: Decision, *, attempt: int, backend: str, policy_id: str, reply: Reply | None,
     error_class: str | None = None, seconds: float = 0.0,
 ) -> CallRecord:  # fmt: skip
     """What is kept of one call."""
@@ -171,6 +172,7 @@ def call_record(
         decode_s=timings.decode if timings else 0.0,
         total_s=timings.total if timings else seconds,
         usd=reply.usd if reply else None,
+        policy_id=policy_id,
         scripted=reply.scripted if reply else False,
         error_class=error_class,
     )

@@ -16,7 +16,7 @@ from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.records import CallRecord
 from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.core.requests import Request
-from pytest_llmroute.engine.case import CaseRun, call_record
+from pytest_llmroute.engine.case import CaseRun, call_record, digest
 from pytest_llmroute.errors import ModelCallError
 from pytest_llmroute.routing.router import Router, log
 
@@ -83,6 +83,12 @@ class Engine:
         )
         return replace(call, script=self.scripted(call)) if call.script is None else call
 
+    def _policy_id(self, decision: Decision) -> str:
+        profile = self.router.profile
+        return digest(
+            [decision.column, decision.decided_by, profile.name, dict(profile.roles), dict(profile.overrides)]
+        )
+
     def _keep(
         self, request: Request, decision: Decision, reply: Reply | None, run: CaseRun | None,
         calls: CallLog | None, error_class: str | None = None, seconds: float = 0.0,
@@ -95,6 +101,7 @@ class Engine:
             decision,
             attempt=len(run.calls) + 1,
             backend=self.router.catalog.model(name).backend,
+            policy_id=self._policy_id(decision),
             reply=reply,
             error_class=error_class,
             seconds=seconds,

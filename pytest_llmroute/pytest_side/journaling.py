@@ -21,6 +21,12 @@ class Keeper:
         self.trouble: JournalError | None = None
         """Why nothing more is kept; tests go on without, and the end of the run says so."""
 
+    def open(self) -> None:
+        """On xdist's controller: its journal holds no case, but keeps other runs from taking this one for dead."""
+        if not self._begun:
+            self._begun = True
+            self._try(self._journal.open)
+
     def start(self, draft: Record) -> None:
         self._begun = True
         self._try(self._journal.start, draft)

@@ -23,7 +23,8 @@ def check(session: LLMSession, items: Iterable[pytest.Item]) -> list[UserError]:
     if not ours and not session.errors:
         return []
     errors: dict[str, UserError] = {error.text(): error for error in session.errors}
-    for error in [*_options(session), *([] if errors else _items(session, ours))]:
+    options = _options(session)
+    for error in [*options, *_items(session, ours, routes=not (options or errors))]:
         errors.setdefault(error.text(), error)
     return list(errors.values())
 
@@ -52,8 +53,8 @@ def _mistake(action: Callable[[], object]) -> UserError | None:
     return None
 
 
-def _items(session: LLMSession, items: Iterable[pytest.Item]) -> list[UserError]:
-    """Each test function once, each way through the router once."""
+def _items(session: LLMSession, items: Iterable[pytest.Item], *, routes: bool) -> list[UserError]:
+    """Each test function once; each way through the router once, where the options leave one to go."""
     errors: list[UserError] = []
     seen_tests: set[object] = set()
     seen_routes: set[object] = set()
@@ -65,7 +66,7 @@ def _items(session: LLMSession, items: Iterable[pytest.Item]) -> list[UserError]
                 seen_tests.add(test)
                 _test(item, case)
             route = (case.column, case.task, case.phase, case.agent, case.model, case.user)
-            if route not in seen_routes:
+            if routes and route not in seen_routes:
                 seen_routes.add(route)
                 _route(session, item, case)
         except UserError as error:

@@ -290,6 +290,8 @@ class LLMSession:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if self.controller is not None:
             self.controller.take(report)
+            if self.controller.tally.count:
+                self.keeper.open()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:

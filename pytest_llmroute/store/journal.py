@@ -1,6 +1,6 @@
-"""The append-only journal: one file a process, one line an event, on disk before anything else hears of it.
+"""The append-only journal: one file a process, one line an event, written before anything else hears of it.
 
-Kinds of lines: run (first), start, call, record, amend, end. A process that is killed loses nothing that it wrote.
+Kinds of lines: run (first), open, start, call, record, amend, end. A process that is killed loses nothing it wrote.
 """
 
 from __future__ import annotations
@@ -57,6 +57,10 @@ class Journal:
         self._header = dict(header)
         self._descriptor: int | None = None
         self._lock = threading.Lock()
+
+    def open(self) -> None:
+        """Writes the first line only: the sign that this run has a living process."""
+        self._write({"kind": "open", "at": _now()})
 
     def start(self, draft: Record) -> None:
         self._write({"kind": "start", "record": draft.to_dict()})
@@ -124,7 +128,9 @@ class JournalContents:
     unfinished: tuple[Record, ...]
     calls: tuple[KeptCall, ...]
     status: str
-    """finished, interrupted, running (its process lives) or broken off."""
+    """finished or interrupted as its end says; broken off when it has none."""
+    alive: bool
+    """Whether the process that wrote it still runs: then nobody else may touch the run."""
     broken_lines: int
 
 
@@ -185,7 +191,8 @@ class _Reader:
             records=tuple(self.records.values()),
             unfinished=unfinished,
             calls=tuple(kept for group in self.calls.values() for kept in group),
-            status=self.status or ("running" if any(map(alive, self.headers)) else "broken off"),
+            status=self.status or "broken off",
+            alive=any(map(alive, self.headers)),
             broken_lines=self.broken,
         )
 

@@ -47,7 +47,7 @@ def recover(root: Path, store: Store, *, current: str) -> list[str]:
         if folder.name == current or not folder.is_dir():
             continue
         journals = _journals(folder)
-        if not journals or any(contents.status == "running" for contents in journals):
+        if not journals or any(contents.alive for contents in journals):
             continue
         save_run(root, _info(folder.name, journals), gather(root, folder.name), store)
         recovered.append(folder.name)

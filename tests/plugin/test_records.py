@@ -155,6 +155,31 @@ def test_a_killed_run_is_kept_and_marked_by_the_next_one(suite: pytest.Pytester,
     ]
 
 
+@pytest.mark.slow
+def test_runs_at_the_same_time_in_one_project_do_not_take_each_other_for_dead(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        test_it="""
+        import time, pytest
+        @pytest.mark.parametrize("n", range(20))
+        def test_a(llm, n):
+            llm.generate("x")
+            time.sleep(0.05)
+        """
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    runs = [
+        subprocess.Popen([*command, *more], cwd=suite.path, stdout=subprocess.PIPE, text=True)
+        for more in (("-n2",), (), ("-n2",), ("-k", "a[balanced-1"))
+    ]
+    outputs = [process.communicate()[0] for process in runs]
+    assert [process.returncode for process in runs] == [0, 0, 0, 0]
+    assert not any("had been interrupted" in output for output in outputs)
+    with sqlite3.connect(suite.path / ".llmroute" / "results.db") as db:
+        assert db.execute("SELECT DISTINCT status FROM runs").fetchall() == [("finished",)]
+        counts = db.execute("SELECT COUNT(*) FROM records GROUP BY run_id ORDER BY 1").fetchall()
+    assert counts == [(11,), (20,), (20,), (20,)]
+
+
 def test_secrets_are_kept_out_of_store_and_json(
     suite: pytest.Pytester, run_json: Json, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,8 +134,14 @@ def test_a_file_without_the_suffix_is_collected_when_it_is_named(suite: pytest.P
     assert run("--co", "-q", "other.json").ret in (4, 5)
 
 
-def test_the_ini_key_names_further_task_files(suite: pytest.Pytester, run: Run) -> None:
-    suite.makeini("[pytest]\nllm_tasks = cases/*.json\n")
+@pytest.mark.parametrize("twin", ["ini", "environment"])
+def test_the_ini_key_and_its_twin_name_further_task_files(
+    suite: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch, twin: str
+) -> None:
+    if twin == "ini":
+        suite.makeini("[pytest]\nllm_tasks = cases/*.json\n")
+    else:
+        monkeypatch.setenv("LLMROUTE_TASKS", "cases/*.json")
     suite.mkdir("cases")
     write(suite, "cases/a.json", '{"unrelated": true}')
     write(suite, "cases/b.json", '{"tasks": [{"id": "two", "prompt": "hi", "check": {"contains": "hi"}}]}')

@@ -62,6 +62,7 @@ def test_a_process_that_is_killed_has_lost_nothing_that_it_finished(tmp_path: Pa
     kept = {int(item.nodeid.partition("[")[2][:-1]) for item in contents.records}
     assert kept >= set(range(finished + 1))
     assert contents.status == "broken off"
+    assert not contents.alive
     assert contents.broken_lines <= 1
 
 
@@ -79,7 +80,8 @@ def test_half_a_line_at_the_end_and_rubbish_in_the_middle_are_left_out(tmp_path:
     contents = read_journal(writer.path)
     assert [item.nodeid for item in contents.records] == ["a", "b"]
     assert contents.broken_lines == 3
-    assert contents.status == "running"
+    assert contents.status == "broken off"
+    assert contents.alive
 
 
 def test_a_case_without_an_end_is_kept_with_the_calls_it_made(tmp_path: Path) -> None:
@@ -110,7 +112,9 @@ def test_an_amendment_changes_the_record(tmp_path: Path) -> None:
 
 
 def test_a_run_that_still_lives_is_left_alone(tmp_path: Path) -> None:
-    journal(tmp_path, run="alive").record(record())
+    living = journal(tmp_path, run="alive")
+    living.record(record())
+    living.end("finished")  # its workers are done, its controller has yet to store them
     dead = Journal(journal_path(tmp_path, "dead", "main"), {**run_header("dead", "main"), "pid_started": 1.0})
     dead.record(record())
     store = SqliteStore(tmp_path / "s.db")
