@@ -51,9 +51,6 @@ class BackendPool:
                 backend = self._opened[card.name] = self._open(card)
             return backend
 
-    def opened(self) -> tuple[str, ...]:
-        return tuple(self._opened)
-
     def close(self) -> None:
         with self._lock:
             for backend in self._opened.values():

@@ -21,10 +21,6 @@ class Verdict:
     error_class: str | None = None
 
 
-class PassedOnCanned(Exception):
-    """A test that passed although no model had answered."""
-
-
 def verdict(report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException] | None, run: CaseRun) -> Verdict:
     """A miss needs a reply and an assertion; whatever else goes wrong is no statement about a model."""
     if report.skipped:
