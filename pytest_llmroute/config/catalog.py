@@ -51,6 +51,11 @@ class Catalog:
     def agents(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for p in self.profiles.values() for name in p.agents))
 
+    @property
+    def agent_spellings(self) -> dict[str, str]:
+        """`detection_agent` and `DetectionAgent`, each with the name used inside."""
+        return {form: agent for agent in self.agents for form in (agent, agent.title().replace("_", ""))}
+
     def model(self, name: str, where: str = "") -> ModelCard:
         card = self.models.get(self.aliases.get(name, name))
         if card is None:

@@ -90,7 +90,7 @@ class Record:
     success: bool = False
     score: float | None = None
     first_attempt: bool = False
-    """Solved by the first call, without fallback or a second attempt."""
+    """No call of the case failed or went to a fallback."""
     error_class: str | None = None
     message: str = ""
     started_at: str = ""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -99,6 +100,8 @@ class CaseRun:
     case: Case
     draft: Record
     calls: list[CallRecord] = field(default_factory=list)
+    attempts: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    """Numbers of the calls; calls may come from several threads."""
     setup_seconds: float = 0.0
     """Model time of calls that were made while the test was set up."""
 
@@ -121,7 +124,7 @@ class CaseRun:
             outcome=outcome,
             success=outcome == "passed",
             score=score,
-            first_attempt=len(calls) == 1 and calls[0].link == "primary",
+            first_attempt=all(call.link == "primary" and call.error_class is None for call in calls),
             error_class=error_class,
             message=message,
             seconds=seconds,

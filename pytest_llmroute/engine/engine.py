@@ -99,7 +99,7 @@ class Engine:
         kept = call_record(
             request,
             decision,
-            attempt=len(run.calls) + 1,
+            attempt=next(run.attempts),
             backend=self.router.catalog.model(name).backend,
             policy_id=self._policy_id(decision),
             reply=reply,

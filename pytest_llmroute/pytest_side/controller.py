@@ -47,13 +47,20 @@ class Controller:
         self.tally = Tally(self.head)
         self.groups = Groups()
         self.missed: list[tuple[str, str]] = []
+        self._open: dict[str, Record] = {}
+        """Records whose tests are yet to be torn down."""
         self.forgiven = 0
         """Misses that show as `m`; they are taken out of the session's count of failures."""
         self.notes: list[str] = []
         self.stored = False
 
     def take(self, report: pytest.TestReport) -> None:
-        if str(report.outcome) == "rerun" or report.when == "teardown":
+        if report.when == "teardown":
+            record = self._open.pop(report.nodeid, None)
+            if record is not None and report.failed:
+                self.tally.turn_into_error(record)
+            return
+        if str(report.outcome) == "rerun":
             return
         for key, value in report.user_properties:
             if key == PROPERTY and isinstance(value, str):
@@ -61,6 +68,7 @@ class Controller:
 
     def _add(self, record: Record, report: pytest.TestReport) -> None:
         self.tally.add(record)
+        self._open[report.nodeid] = record
         self.groups.add(record)
         if getattr(report, SHOWN, None) == "miss":
             self.forgiven += 1

@@ -119,6 +119,18 @@ def names_in(prompt: Any) -> frozenset[str]:
     return frozenset(filter(None, PLACEHOLDER.findall(prompt))) if isinstance(prompt, str) else frozenset()
 
 
+def let_prompt_use_parameters(metafunc: pytest.Metafunc, spec: Declared) -> None:
+    """A parameter that only the declared prompt uses need not be an argument of the test function too."""
+    if spec.prompt is None:
+        return
+    for mark in metafunc.definition.iter_markers("parametrize"):
+        given = mark.args[0] if mark.args else mark.kwargs.get("argnames", ())
+        names = given.split(",") if isinstance(given, str) else given
+        for name in {str(name).strip() for name in names} & names_in(spec.prompt):
+            if name not in metafunc.fixturenames:
+                metafunc.fixturenames.append(name)
+
+
 def fill(template: str, params: Mapping[str, Any], where: str) -> str:
     """`{name}` becomes the parameter's text, `{{` and `}}` single braces; other braces stay as they are."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from pytest_llmroute.backends.pool import BackendMissing
+from pytest_llmroute.core.records import Record
 from pytest_llmroute.engine.case import CaseRun
 from pytest_llmroute.errors import ModelCallError, printable
 
@@ -50,14 +52,45 @@ def as_canned_error(report: pytest.TestReport, run: CaseRun) -> None:
     report.longrepr = f"passed on a canned text: no model answered\n{tried}"
 
 
-def make_inert(report: pytest.TestReport) -> None:
-    """A failure text that holds terminal control characters (a reply can) is replaced by its escaped form."""
+def make_inert(report: pytest.TestReport, redact: Callable[[str], str]) -> None:
+    """A failure text that holds secrets or terminal control characters (a reply can) is replaced by a safe form."""
     if report.longrepr is None or isinstance(report.longrepr, tuple):
         return
     text = str(report.longrepr)
-    if all(char.isprintable() or char in "\n\t" for char in text):
+    safe = redact(text)
+    if safe == text and all(char.isprintable() or char in "\n\t" for char in text):
         return
-    report.longrepr = escaped(text)
+    report.longrepr = escaped(safe)
+
+
+def flat(record: Record) -> list[tuple[str, object]]:
+    """Plain properties for readers of JUnit files."""
+    values: Mapping[str, object] = {
+        "llm.column": record.column,
+        "llm.model": record.model,
+        "llm.outcome": record.outcome,
+        "llm.tokens_in": record.prompt_tokens,
+        "llm.tokens_out": record.completion_tokens,
+        "llm.seconds": round(record.seconds, 6),
+        "llm.scripted": record.scripted,
+    }
+    return list(values.items())
+
+
+def foreign(properties: list[tuple[str, object]]) -> list[tuple[str, object]]:
+    """Properties that are not ours: of a rerun, only the last try's stay."""
+    return [(key, value) for key, value in properties if not key.startswith("llm.")]
+
+
+def without_secrets(record: Record, redact: Callable[[str], str]) -> Record:
+    """Texts of a record come from replies and servers: what looks like a secret goes before anything is kept."""
+    calls = tuple(
+        replace(call, failures=tuple((model, cause, redact(text)) for model, cause, text in call.failures))
+        if call.failures
+        else call
+        for call in record.calls
+    )
+    return replace(record, message=redact(record.message), calls=calls)
 
 
 def escaped(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +34,7 @@ from pytest_llmroute.pytest_side.collect import TaskCollector
 from pytest_llmroute.pytest_side.columns import Cell, cells_of, columns_of, distinct
 from pytest_llmroute.pytest_side.controller import SHOWN, Controller
 from pytest_llmroute.pytest_side.journaling import Keeper
-from pytest_llmroute.pytest_side.marker import Declared, messages_of, names_in
+from pytest_llmroute.pytest_side.marker import Declared, let_prompt_use_parameters, messages_of
 from pytest_llmroute.routing.classify import Classifier
 from pytest_llmroute.routing.router import Router
 from pytest_llmroute.tasks.files import recognises
@@ -99,7 +99,7 @@ class LLMSession:
     @cached_property
     def known(self) -> Known:
         catalog = builtin_catalog()
-        return Known(frozenset(catalog.tasks), frozenset(catalog.phases), _spellings(catalog.agents))
+        return Known(frozenset(catalog.tasks), frozenset(catalog.phases), catalog.agent_spellings)
 
     @cached_property
     def engine(self) -> Engine:
@@ -145,7 +145,7 @@ class LLMSession:
         except UserError as error:
             self.errors.append(error)
             spec, columns, cells = Declared(), self.columns, (Cell(None, 1, 1),)
-        _let_prompt_use_parameters(metafunc, spec)
+        let_prompt_use_parameters(metafunc, spec)
         metafunc.parametrize(
             "_llm_column", columns, ids=[column.label for column in columns], indirect=True, scope="session"
         )
@@ -235,7 +235,7 @@ class LLMSession:
             return report
         if report.when == "call" and report.passed and run.canned:
             reports.as_canned_error(report, run)
-        reports.make_inert(report)
+        reports.make_inert(report, self.keeper.redact)
         found = reports.verdict(report, call.excinfo, run)
         if report.when == "teardown":
             if report.failed:
@@ -247,7 +247,7 @@ class LLMSession:
         self._shape(report, run.case, found)
         record = self._record(item, run, found, report)
         report.user_properties.append((PROPERTY, record.to_json()))
-        item.user_properties[:] = [*_others(item.user_properties), *_flat(record)]
+        item.user_properties[:] = [*reports.foreign(item.user_properties), *reports.flat(record)]
         return report
 
     def _shape(self, report: pytest.TestReport, case: Case, found: reports.Verdict) -> None:
@@ -262,7 +262,7 @@ class LLMSession:
         score = item.stash.get(SCORE, None)
         record = run.finish(
             found.outcome,
-            message=self.keeper.redact(found.message),
+            message=found.message,
             error_class=found.error_class,
             score=score.score if score else None,
             seconds=run.setup_seconds + (report.duration if report.when == "call" else 0.0),
@@ -273,6 +273,7 @@ class LLMSession:
                 "cpu_percent": usage.cpu_percent,
             },
         )
+        record = reports.without_secrets(record, self.keeper.redact)
         self.keeper.record(record)
         return record
 
@@ -355,23 +356,6 @@ class LLMSession:
                 terminal.write_line(line)
 
 
-def _let_prompt_use_parameters(metafunc: pytest.Metafunc, spec: Declared) -> None:
-    """A parameter that only the declared prompt uses need not be an argument of the test function too."""
-    if spec.prompt is None:
-        return
-    for mark in metafunc.definition.iter_markers("parametrize"):
-        given = mark.args[0] if mark.args else mark.kwargs.get("argnames", ())
-        names = given.split(",") if isinstance(given, str) else given
-        for name in {str(name).strip() for name in names} & names_in(spec.prompt):
-            if name not in metafunc.fixturenames:
-                metafunc.fixturenames.append(name)
-
-
-def _spellings(agents: Sequence[str]) -> dict[str, str]:
-    """`detection_agent` and `DetectionAgent`."""
-    return {form: agent for agent in agents for form in (agent, agent.title().replace("_", ""))}
-
-
 def _forget(item: pytest.Item) -> None:
     """A plugin that reruns a test runs its set-up again: a fresh start, not a longer one."""
     if item_side.RUN in item.stash:
@@ -380,27 +364,9 @@ def _forget(item: pytest.Item) -> None:
         del item.stash[SCORE]
 
 
-def _others(properties: list[tuple[str, object]]) -> list[tuple[str, object]]:
-    return [(key, value) for key, value in properties if not key.startswith("llm.")]
-
-
 def _excluded(item: pytest.Item) -> bool:
     if getattr(item, "excluded", False):
         return True
     callspec = getattr(item, "callspec", None)
     cell = callspec.params.get("_llm_run") if callspec else None
     return bool(cell and cell.excluded)
-
-
-def _flat(record: Record) -> list[tuple[str, object]]:
-    """Plain properties for readers of JUnit files."""
-    values: Mapping[str, object] = {
-        "llm.column": record.column,
-        "llm.model": record.model,
-        "llm.outcome": record.outcome,
-        "llm.tokens_in": record.prompt_tokens,
-        "llm.tokens_out": record.completion_tokens,
-        "llm.seconds": round(record.seconds, 6),
-        "llm.scripted": record.scripted,
-    }
-    return list(values.items())

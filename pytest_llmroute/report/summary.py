@@ -110,6 +110,15 @@ class Tally:
         for mark in ("forced", "scripted", "canned"):
             column.marks[mark] += getattr(record, mark)
 
+    def turn_into_error(self, record: Record) -> None:
+        """A counted case whose teardown failed afterwards: it is no statement about the model any more."""
+        column = self._columns[record.column_kind, record.column]
+        column.outcomes[record.outcome] -= 1
+        column.outcomes["error"] += 1
+        if record.outcome in SCORED:
+            column.seconds.remove(record.seconds)
+            column.first -= record.success and record.first_attempt
+
     def summary(self) -> Summary:
         order = {name: place for place, name in enumerate(self.run.columns)}
         named = sorted(self._columns.items(), key=lambda item: order.get(item[0][1], len(order)))

@@ -98,8 +98,10 @@ def test_a_failed_teardown_turns_the_record_into_an_error(
         def test_a(llm, breaks): llm.generate("x")
         """
     )
-    (record,) = run_json()["records"]
+    data = run_json()
+    (record,), (column,) = data["records"], data["columns"]
     assert (record["outcome"], record["success"]) == ("error", False)
+    assert (column["total"], column["errors"], column["first_attempt"]) == (0, 1, 0)
     assert "torn" in record["message"]
 
 

@@ -90,6 +90,7 @@ def test_awaiting_a_reply_leaves_the_event_loop_free(suite: pytest.Pytester, run
             replies = await asyncio.gather(*(llm.agenerate("x") for _ in range(4)))
             assert [reply.text for reply in replies] == ["hi"] * 4
             assert time.perf_counter() - started < 0.9
+            assert len({call.attempt for call in llm._run.calls}) == 4
         """
     )
     result = run()

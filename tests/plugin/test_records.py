@@ -187,11 +187,12 @@ def test_secrets_are_kept_out_of_store_and_json(
     suite.makepyfile(
         test_it="""
         def test_a(llm):
-            assert llm.generate("my key is very-private-value and sk-abcdefghijklmnop1234").text == "very-private-value"
+            assert llm.generate("my key is very-private-value and sk-abcdefghijklmnop1234").text == "no"
         """
     )
-    run_json("--llm-gate=record")
-    for path in (suite.path / "out.json", *(suite.path / ".llmroute").rglob("*")):
+    for gate in ("off", "record"):
+        run_json(f"--llm-gate={gate}", "--junitxml=out.xml")
+    for path in (suite.path / "out.json", suite.path / "out.xml", *(suite.path / ".llmroute").rglob("*")):
         if path.is_file():
             assert b"very-private-value" not in path.read_bytes()
             assert b"sk-abcdefghijklmnop1234" not in path.read_bytes()
