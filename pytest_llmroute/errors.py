@@ -14,6 +14,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from enum import Enum
 
+from pytest_llmroute.codes import Code
+
 
 class LLMRouteError(Exception):
     """The base of everything raised on purpose."""
@@ -22,12 +24,12 @@ class LLMRouteError(Exception):
 class UserError(LLMRouteError):
     """What happened, what it means, the command that fixes it, and how to go on without."""
 
-    def __init__(self, what: str, *, means: str = "", fix: str = "", instead: str = "") -> None:
-        self.what, self.means, self.fix, self.instead = what, means, fix, instead
+    def __init__(self, what: str, *, code: Code | None, means: str = "", fix: str = "", instead: str = "") -> None:
+        self.what, self.code, self.means, self.fix, self.instead = what, code, means, fix, instead
         super().__init__(self.text())
 
     def text(self) -> str:
-        lines = [self.what]
+        lines = [f"{self.what} [{self.code.number}]" if self.code else self.what]
         if self.means:
             lines.append(f"  {self.means}")
         if self.fix:
@@ -41,8 +43,9 @@ class UnknownName(UserError):
     """A name that nothing answers to; the nearest known one is offered."""
 
     def __init__(
-        self, kind: str, name: str, known: Iterable[str], *, where: str = "", fix: str = "", instead: str = ""
-    ) -> None:
+        self, kind: str, name: str, known: Iterable[str], *, where: str = "", code: Code = Code.NAME, fix: str = "",
+        instead: str = "",
+    ) -> None:  # fmt: skip
         self.kind, self.name = kind, name
         self.known = tuple(sorted(set(known)))
         near = nearest(name, self.known)
@@ -50,6 +53,7 @@ class UnknownName(UserError):
         hint = f' (did you mean "{near}"?)' if near else ""
         super().__init__(
             f'{prefix}no {kind} "{printable(name)}"{hint}',
+            code=code,
             means=f"known: {', '.join(self.known)}" if self.known else f"no {kind} is known",
             fix=fix,
             instead=instead,
@@ -61,7 +65,7 @@ class ErrorList(UserError):
 
     def __init__(self, errors: Sequence[UserError]) -> None:
         self.errors = tuple(errors)
-        super().__init__("\n".join(error.text() for error in self.errors))
+        super().__init__("\n".join(error.text() for error in self.errors), code=None)
 
 
 class Cause(Enum):
@@ -98,6 +102,11 @@ class AllModelsFailed(ModelCallError):
         last = self.failures[-1]
         tried = "; ".join(f"{f.model}: {f.text} [{f.cause.value}]" for f in self.failures)
         super().__init__(last.cause, f"no model answered: {tried}")
+
+
+def one(errors: Sequence[UserError]) -> UserError:
+    """The only error, or the list of them."""
+    return errors[0] if len(errors) == 1 else ErrorList(errors)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -10,6 +10,7 @@ import pluggy
 
 from pytest_llmroute import hookspecs
 from pytest_llmroute.backends.contract import BackendType
+from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.errors import UserError, nearest
 from pytest_llmroute.routing.contract import Strategy
@@ -62,13 +63,16 @@ class Extensions:
                 near = nearest(key, known)
                 raise UserError(
                     f'{where}: no hook "{key}"' + (f' (did you mean "{near}"?)' if near else ""),
+                    code=Code.HOOK,
                     means=f"known: {', '.join(known)}",
                 )
         try:
             # By its file: every conftest.py is a module of the same name.
             self._manager.register(plugin, where)
         except pluggy.PluginValidationError as error:
-            raise UserError(f"{where}: {error}", fix="see pytest_llmroute/hookspecs.py for the arguments") from None
+            raise UserError(
+                f"{where}: {error}", code=Code.HOOK, fix="see pytest_llmroute/hookspecs.py for the arguments"
+            ) from None
         self._cache.clear()
 
     def strategies(self) -> dict[str, Strategy]:
@@ -98,6 +102,7 @@ class Extensions:
                     raise UserError(
                         f'"{name}" is registered twice by {hook}: in {found[name][1]}'
                         f" and in {implementation.plugin_name}",
+                        code=Code.TWICE,
                         fix="give one of them another name",
                     )
                 found[name] = (item, implementation.plugin_name)
@@ -106,5 +111,5 @@ class Extensions:
 
 def _list(items: Any, where: str) -> Iterable[Any]:
     if not isinstance(items, Iterable) or isinstance(items, str):
-        raise UserError(f"{where}: a hook of ours must return a list, not {type(items).__name__}")
+        raise UserError(f"{where}: a hook of ours must return a list, not {type(items).__name__}", code=Code.HOOK)
     return items

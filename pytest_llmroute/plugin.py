@@ -7,6 +7,7 @@ imported when a test, a task file, an option or an ini key brings it into play.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
 
 MARKER = (
     "llm(task, phase, agent, user, model, models, prompt, system, repeat, min_pass, must_pass, timeout,"
-    " temperature, max_tokens): how a test that uses the fixture llm or llm_reply is routed, repeated and judged"
+    " temperature, max_tokens, template): how a test that uses our fixture llm or llm_reply is routed and judged"
 )
 TASK_SUFFIXES = (".llm.yaml", ".llm.yml", ".llm.json", ".llm.jsonl")
 NAMED_SUFFIXES = (".yaml", ".yml", ".json", ".jsonl")
 SESSION = "llmroute-session"
 RUN_ID = pytest.StashKey[str]()
+LISTS_TASKS = pytest.StashKey[bool]()
+CONFIG_FILES = ("llmroute.toml", "pyproject.toml")
 WORKER_ERROR = pytest.StashKey[str]()
 _INI_TYPES: dict[str, Any] = {"flag": "bool", "paths": "linelist"}
 
@@ -36,6 +39,8 @@ _INI_TYPES: dict[str, Any] = {"flag": "bool", "paths": "linelist"}
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("llmroute", "language models (pytest-llmroute)")
     for option in OPTIONS:
+        if not option.ini:
+            continue
         about = f"{option.help} (ini {option.ini}, environment {', '.join(option.env)})"
         if option.command_line:
             how: dict[str, Any] = {"action": "store_true"} if option.kind == "flag" else {"metavar": option.metavar}
@@ -48,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput") and config.getoption("dist", "no") != "no":
         config.pluginmanager.register(_ControllerWatch(config), "llmroute-controller-watch")
     given = any(config.getoption(o.dest) is not None for o in OPTIONS if o.command_line)
-    if given or any(config.getini(option.ini) for option in OPTIONS):
+    if given or any(config.getini(option.ini) for option in OPTIONS if option.ini):
         activate(config)
 
 
@@ -124,10 +129,23 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     if file_path.name.endswith(TASK_SUFFIXES):
         return activate(parent.config).collect_tasks(file_path, parent)
     if file_path.suffix in NAMED_SUFFIXES and (
-        parent.session.isinitpath(file_path) or parent.config.getini("llm_tasks") or os.environ.get("LLMROUTE_TASKS")
+        parent.session.isinitpath(file_path) or _lists_task_files(parent.config)
     ):
         return activate(parent.config).collect_named(file_path, parent)
     return None
+
+
+def _lists_task_files(config: pytest.Config) -> bool:
+    """Whether `tasks` is set anywhere; the project's files are looked at once, and not parsed."""
+    if LISTS_TASKS not in config.stash:
+        texts = [path.read_text(encoding="utf-8", errors="replace") for name in CONFIG_FILES
+                 if (path := config.rootpath / name).is_file()]  # fmt: skip
+        config.stash[LISTS_TASKS] = bool(
+            config.getini("llm_tasks")
+            or os.environ.get("LLMROUTE_TASKS")
+            or any("llmroute" in text and re.search(r"^\s*tasks\s*=", text, re.MULTILINE) for text in texts)
+        )
+    return config.stash[LISTS_TASKS]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from pytest_llmroute.api.engines import make_engine
-from pytest_llmroute.config.catalog import builtin_catalog
+from pytest_llmroute.api.engines import here, make_engine
+from pytest_llmroute.codes import Code
 from pytest_llmroute.config.resolve import environment_flag
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision
@@ -61,10 +60,13 @@ class LLMRouter:
         self, strategy: str | None = None, *, rules: Iterable[Rule] | None = None,
         user_rules: Mapping[str, Iterable[Rule]] | None = None,
     ) -> None:  # fmt: skip
-        remote = builtin_catalog().profile("local").roles["remote"]
+        found = here()
+        self._env = found.env
+        remote = found.project.catalog.profile("local").roles["remote"]
         self._profile = Profile("providers", {"small": DEFAULT_LOCAL, "remote": remote})
         self._engine = make_engine(
             self._profile,
+            found=found,
             rules=None if rules is None else tuple(rules),
             user_rules={user: tuple(own) for user, own in (user_rules or {}).items()},
         )
@@ -78,7 +80,7 @@ class LLMRouter:
         """What `set_strategy` set, else LLM_STRATEGY, else claude_only."""
         if self._strategy is not None:
             return self._strategy
-        return _known(os.environ.get("LLM_STRATEGY") or DEFAULT_STRATEGY, "LLM_STRATEGY")
+        return _known(self._env.get("LLM_STRATEGY") or DEFAULT_STRATEGY, "LLM_STRATEGY")
 
     def set_strategy(self, strategy: str) -> None:
         self._strategy = _known(strategy, "set_strategy")
@@ -99,17 +101,21 @@ class LLMRouter:
 
     def get_status(self) -> RouterStatus:
         claude, local = self.card("claude"), self.card("local")
-        has_key = bool(os.environ.get(KEY))
+        has_key = bool(self._env.get(KEY))
         off = None
         if self.strategy == "claude_only":
             off = "claude_only uses no local model"
-        elif environment_flag(os.environ, "LOCAL_LLM_ENABLED") is False:
+        elif not self.local_enabled:
             off = "LOCAL_LLM_ENABLED is false"
         return RouterStatus(
             claude=self._status(claude, has_key, f"{KEY} is {'set' if has_key else 'not set'}"),
             local=self._status(local, off is None, off or "local models are on"),
             strategy=self.strategy,
         )
+
+    @property
+    def local_enabled(self) -> bool:
+        return environment_flag(self._env, "LOCAL_LLM_ENABLED") is not False
 
     def _status(self, card: ModelCard, available: bool, reason: str) -> ProviderStatus:
         if not self._engine.pool.has(card):
@@ -121,7 +127,7 @@ class LLMRouter:
         catalog = self._engine.router.catalog
         if which == "claude":
             return catalog.model(self._profile.roles["remote"])
-        return catalog.model(os.environ.get("LOCAL_MODEL_NAME") or DEFAULT_LOCAL, "LOCAL_MODEL_NAME")
+        return catalog.model(self._env.get("LOCAL_MODEL_NAME") or DEFAULT_LOCAL, "LOCAL_MODEL_NAME")
 
     def ask_model(self, card: ModelCard, messages: str | Iterable[Any], **options: Any) -> Reply:
         """Ask one model without routing."""
@@ -137,9 +143,10 @@ class Provider:
         self._router, self._which = router, which
 
     def generate(self, messages: str | Iterable[Any], **options: Any) -> Reply:
-        if self._which == "local" and environment_flag(os.environ, "LOCAL_LLM_ENABLED") is False:
+        if self._which == "local" and not self._router.local_enabled:
             raise UserError(
                 "the local model is not enabled: LOCAL_LLM_ENABLED is false",
+                code=Code.LOCAL_OFF,
                 means="get_local_provider() has nobody to ask",
                 fix="unset LOCAL_LLM_ENABLED, or set LOCAL_LLM_ENABLED=true",
                 instead="get_claude_provider(), or get_router() with strategy claude_only",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
-from pytest_llmroute.api.engines import make_engine
-from pytest_llmroute.config.catalog import TASKS, builtin_catalog
+from pytest_llmroute.api.engines import here, make_engine
+from pytest_llmroute.config.catalog import TASKS
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.requests import Request
 from pytest_llmroute.errors import UnknownName
@@ -18,11 +16,13 @@ class ModelSelector:
     """Answers which model a task gets; `TASK_MODEL_MAPPING` may be changed, for this selector only."""
 
     def __init__(self, strategy: str = "balanced", fallback_model: str = FALLBACK, *, profile: str = "ollama") -> None:
-        tables = builtin_catalog().tables
+        found = here()
+        tables = found.project.catalog.tables
         if strategy not in tables:
             raise UnknownName("strategy", strategy, tables, where="ModelSelector")
         self.strategy, self.fallback_model = strategy, fallback_model
-        router = make_engine(profile).router
+        self._env = found.env
+        router = make_engine(profile, found=found).router
         self.TASK_MODEL_MAPPING: dict[str, dict[str, str]] = {
             name: {task: router.route(Request((), task=task), Column("strategy", name)).model for task in TASKS}
             for name in tables
@@ -30,7 +30,7 @@ class ModelSelector:
 
     def get_model_for_task(self, task: str) -> str:
         """`LLM_MODEL_OVERRIDE` first, read at each call; then the table; then the fallback."""
-        if forced := os.environ.get(OVERRIDE):
+        if forced := self._env.get(OVERRIDE):
             return forced
         return self.TASK_MODEL_MAPPING[self.strategy].get(task, self.fallback_model)
 

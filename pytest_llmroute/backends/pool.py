@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 
 from pytest_llmroute.backends.contract import Backend, BackendType
+from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.errors import UserError
 
@@ -38,6 +39,7 @@ class BackendPool:
             return None
         return BackendMissing(
             f'model "{card.name}" needs the backend "{card.backend}", which this version does not have',
+            code=Code.BACKEND,
             means=f"backends here: {', '.join(sorted(self._types))}",
             fix="choose another profile, or bring the backend by the hook llmroute_backends",
             instead="--llm-profile=scripted (answers written beforehand), or --llm-plan (asks nobody)",

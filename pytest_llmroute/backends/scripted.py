@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Reply, Timings, Tokens
 from pytest_llmroute.core.tokens import estimate_tokens
@@ -79,7 +80,8 @@ def find_answer(script: Any, call: Call) -> ScriptedAnswer | None:
     if isinstance(script, list | tuple):
         return find_answer(script[(call.repeat - 1) % len(script)], call) if script else None
     raise UserError(
-        f"a scripted answer must be a text, a ScriptedAnswer, a mapping or a list, not {type(script).__name__}"
+        f"a scripted answer must be a text, a ScriptedAnswer, a mapping or a list, not {type(script).__name__}",
+        code=Code.SCRIPT,
     )
 
 

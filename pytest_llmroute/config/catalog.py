@@ -1,15 +1,15 @@
-"""The built-in tables as values: cards, profiles, strategy tables, phases, tasks."""
+"""Everything that has a name, as values: cards, profiles, strategy tables, phases, templates, tasks."""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import Any
 
-from pytest_llmroute.core.models import Expected, ModelCard, Price
+from pytest_llmroute.core.models import Expected, ModelCard, PhaseSettings, Price, Retry, Source
 from pytest_llmroute.core.phases import Phase
 from pytest_llmroute.core.profiles import Agent, Profile
 from pytest_llmroute.errors import UnknownName
@@ -25,15 +25,51 @@ TYPE_IDS = (
     "complex_reasoning",
     "multi_step",
 )
+FILES = ("models", "profiles", "strategies", "phases", "agents", "templates")
+Tables = Mapping[str, Mapping[str, Any]]
+"""section → name → entry, as a file holds them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A condition on who asks what, and the role or model for it; an empty condition holds for everybody."""
+
+    use: str
+    user: tuple[str, ...] = ()
+    agent: tuple[str, ...] = ()
+    phase: tuple[str, ...] = ()
+    task: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        parts = [
+            f"{name}={'|'.join(values)}"
+            for name in ("user", "agent", "phase", "task")
+            if (values := getattr(self, name))
+        ]
+        return ", ".join(parts) or "everything"
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A strategy that is a table: task → role, with `default` for the rest."""
+    """A strategy that is a table: the first rule that fits, then task → role, with `default` for the rest."""
 
     name: str
     about: str
     cells: Mapping[str, str]
+    rules: tuple[Rule, ...] = ()
+    fallback: tuple[str, ...] = ()
+    canned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A text of a type; without models and families it is for everybody."""
+
+    name: str
+    type: str
+    text: str
+    models: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +81,7 @@ class Catalog:
     profiles: Mapping[str, Profile]
     tables: Mapping[str, Table]
     phases: Mapping[str, Phase]
+    templates: Mapping[str, Template] = field(default_factory=dict)
     tasks: tuple[str, ...] = (*TASKS, *TYPE_IDS)
 
     @property
@@ -56,8 +93,11 @@ class Catalog:
         """`detection_agent` and `DetectionAgent`, each with the name used inside."""
         return {form: agent for agent in self.agents for form in (agent, agent.title().replace("_", ""))}
 
+    def find(self, name: str) -> ModelCard | None:
+        return self.models.get(self.aliases.get(name, name))
+
     def model(self, name: str, where: str = "") -> ModelCard:
-        card = self.models.get(self.aliases.get(name, name))
+        card = self.find(name)
         if card is None:
             raise UnknownName("model", name, self.models, where=where)
         return card
@@ -80,55 +120,131 @@ class Catalog:
     def agent(self, name: str, where: str = "") -> str:
         """An agent's name in the one spelling used inside: `DetectionAgent` is `detection_agent`."""
         known = self.agents
-        by_folded = {agent.replace("_", "").casefold(): agent for agent in known}
-        found = by_folded.get(name.replace("_", "").casefold())
+        found = _agent_in(known, name)
         if found is None:
             raise UnknownName("agent", name, known, where=where)
         return found
 
+    def template(self, kind: str, card: ModelCard, where: str = "") -> Template:
+        """The template of a type for a model: its own, else its family's, else everybody's."""
+        own = [template for template in self.templates.values() if template.type == kind]
+        names = {card.name, *card.aliases}
+        for fitting in (
+            [template for template in own if names & set(template.models)],
+            [template for template in own if card.family in template.families],
+            [template for template in own if not template.models and not template.families],
+        ):
+            if fitting:
+                return fitting[-1]  # a project's own stand behind the built-in ones
+        raise UnknownName("template", kind, self.template_types, where=where)
+
+    @property
+    def template_types(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(template.type for template in self.templates.values()))
+
+
+@cache
+def builtin_tables() -> Tables:
+    """The tables that come with the package, read once."""
+    return {name: _read(name) for name in FILES}
+
 
 @cache
 def builtin_catalog() -> Catalog:
-    """The tables that come with the package, read once."""
-    models = {name: _card(name, data) for name, data in _read("models").items()}
+    return build_catalog(builtin_tables())
+
+
+def build_catalog(tables: Tables, task_names: tuple[str, ...] = ()) -> Catalog:
+    """Values from tables that have been checked."""
+    models = {name: card_of(name, data) for name, data in tables["models"].items()}
+    profiles = {name: _profile(name, data) for name, data in tables["profiles"].items()}
+    agents = tuple(dict.fromkeys(name for profile in profiles.values() for name in profile.agents))
     return Catalog(
         models=models,
-        aliases={alias: card.name for card in models.values() for alias in card.aliases},
-        profiles={name: _profile(name, data) for name, data in _read("profiles").items()},
-        tables={name: _table(name, data) for name, data in _read("strategies").items()},
-        phases={name: Phase(name=name, **data) for name, data in _read("phases").items()},
+        aliases={alias: card.name for card in models.values() for alias in card.aliases if alias not in models},
+        profiles=profiles,
+        tables={name: _table(name, data, agents) for name, data in tables["strategies"].items()},
+        phases={name: Phase(name=name, **data) for name, data in tables["phases"].items()},
+        templates={name: _template(name, data) for name, data in tables["templates"].items()},
+        tasks=tuple(dict.fromkeys((*TASKS, *TYPE_IDS, *task_names))),
     )
 
 
 def _read(name: str) -> dict[str, Any]:
     path = resources.files("pytest_llmroute.config") / "data" / f"{name}.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+    read = tomllib.loads(path.read_text(encoding="utf-8"))
+    if name != "profiles":
+        return read
+    agents = _read("agents")
+    return {key: {**data, "agents": {**agents, **data.get("agents", {})}} for key, data in read.items()}
 
 
-def _card(name: str, data: dict[str, Any]) -> ModelCard:
-    values = dict(data)
-    price = values.pop("price", None)
+def card_of(name: str, data: Mapping[str, Any]) -> ModelCard:
+    """A card from its table."""
+    values = {key: value for key, value in data.items() if key != "extends"}
+    sources = {}
+    for key in ("context", "max_output"):
+        if isinstance(values.get(key), Mapping):
+            figure = values[key]
+            values[key] = figure["value"]
+            sources[key] = Source(figure.get("source", ""), figure.get("date", ""))
+    price, retry = values.pop("price", None), dict(values.pop("retry", {}))
+    if "causes" in retry:
+        retry["causes"] = tuple(retry["causes"])
     return ModelCard(
         name=name,
         aliases=tuple(values.pop("aliases", ())),
         capabilities=frozenset(values.pop("capabilities", ())),
+        tips=tuple(values.pop("tips", ())),
+        phases={
+            phase: PhaseSettings(**{key: value for key, value in own.items() if key != "best_for"})
+            for phase, own in values.pop("phases", {}).items()
+        },
+        retry=Retry(**retry),
         expected=Expected(**values.pop("expected", {})),
         price=Price(**price) if price else None,
+        sources=sources,
         **values,
     )
 
 
-def _profile(name: str, data: dict[str, Any]) -> Profile:
+def _profile(name: str, data: Mapping[str, Any]) -> Profile:
     agents = {agent: Agent(name=agent, **values) for agent, values in data.get("agents", {}).items()}
     return Profile(
         name=name,
         roles=data["roles"],
         agents=agents,
         overrides=data.get("overrides", {}),
-        about=data["about"],
+        about=data.get("about", ""),
     )
 
 
-def _table(name: str, data: dict[str, Any]) -> Table:
-    cells = {key: value for key, value in data.items() if key != "about"}
-    return Table(name=name, about=data["about"], cells=cells)
+def _table(name: str, data: Mapping[str, Any], agents: tuple[str, ...]) -> Table:
+    return Table(
+        name=name,
+        about=data.get("about", ""),
+        cells={**data.get("tasks", {}), "default": data["default"]},
+        rules=tuple(_rule(rule, agents) for rule in data.get("rules", ())),
+        fallback=tuple(data.get("fallback", ())),
+        canned=data.get("canned", False),
+    )
+
+
+def _rule(data: Mapping[str, Any], agents: tuple[str, ...]) -> Rule:
+    who = {
+        key: (data[key],) if isinstance(data[key], str) else tuple(data[key])
+        for key in ("user", "agent", "phase", "task")
+        if key in data
+    }
+    if "agent" in who:
+        who["agent"] = tuple(_agent_in(agents, name) or name for name in who["agent"])
+    return Rule(use=data["use"], **who)
+
+
+def _template(name: str, data: Mapping[str, Any]) -> Template:
+    return Template(name, data["type"], data["text"], tuple(data.get("models", ())), tuple(data.get("families", ())))
+
+
+def _agent_in(known: tuple[str, ...], name: str) -> str | None:
+    by_folded = {agent.replace("_", "").casefold(): agent for agent in known}
+    return by_folded.get(name.replace("_", "").casefold())

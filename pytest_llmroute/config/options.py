@@ -1,4 +1,4 @@
-"""The one table of options; command line, ini, environment, help and docs are made from it.
+"""The one table of options; command line, ini, environment, file, help, schema and docs are made from it.
 
 Loaded in every pytest run: standard library only.
 """
@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["names", "name", "count", "choice", "flag", "path", "paths"]
+Kind = Literal["names", "name", "count", "choice", "flag", "path", "paths", "number", "size", "text", "mapping"]
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option with its twins: `--llm-x`, ini `llm_x`, environment `LLMROUTE_X`."""
+    """One option with its twins: `--llm-x`, ini `llm_x`, environment `LLMROUTE_X`, and a key of the file."""
 
     name: str
     kind: Kind
@@ -24,6 +24,11 @@ class Option:
     aliases: tuple[str, ...] = ()
     """Further environment variables, read after `LLMROUTE_…`."""
     command_line: bool = True
+    ini_key: bool = True
+    file: str = ""
+    """The key in llmroute.toml; empty where it makes no sense to keep the option in a file."""
+    least: float | None = None
+    most: float | None = None
 
     @property
     def flag(self) -> str:
@@ -35,39 +40,88 @@ class Option:
 
     @property
     def ini(self) -> str:
-        return f"llm_{self.name}"
+        return f"llm_{self.name}" if self.ini_key else ""
 
     @property
     def env(self) -> tuple[str, ...]:
-        return (f"LLMROUTE_{self.name.upper()}", *self.aliases)
+        return (f"LLMROUTE_{self.name.upper()}", *self.aliases) if self.ini_key else ()
+
+    @property
+    def machine(self) -> bool:
+        """A fact of the machine: the only thing that the user's own file may hold."""
+        return self.file.startswith("machine.")
+
+
+def _gate(name: str, kind: Kind, help: str, default: Any, **more: Any) -> Option:
+    """A knob of the gate: it has its place in the file only."""
+    return Option(
+        f"gate_{name}", kind, help, default=default, file=f"gate.{name}", command_line=False, ini_key=False, **more
+    )
 
 
 OPTIONS: tuple[Option, ...] = (
     Option(
         "strategy", "names", "run the suite once per strategy: balanced, quality, fast, low_ram, single, …",
-        metavar="NAME[,NAME…]", aliases=("LLM_STRATEGY",),
+        metavar="NAME[,NAME…]", aliases=("LLM_STRATEGY",), file="strategy",
     ),
-    Option("profile", "name", "the set of models that play the roles", metavar="NAME", default="scripted"),
+    Option(
+        "profile", "name", "the set of models that play the roles", metavar="NAME", default="scripted", file="profile",
+    ),
     Option(
         "model", "names", "a column for each of these models, without routing",
-        metavar="NAME[,NAME…]",
+        metavar="NAME[,NAME…]", file="model",
     ),
     Option(
         "phase", "names",
         "run tests that declare no phase once per phase, the others only in their own",
-        metavar="NAME[,NAME…]",
+        metavar="NAME[,NAME…]", file="phase",
     ),
-    Option("repeat", "count", "run every case this many times", metavar="N", default=1),
+    Option("repeat", "count", "run every case this many times", metavar="N", default=1, file="repeat"),
     Option("plan", "flag", "print what would run and why; no call, no test", default=False),
     Option("json", "path", "write the run's figures and records to this file", metavar="FILE"),
     Option(
         "gate", "choice", "off: a miss is a failed test; record: misses show as m and fail nothing",
-        choices=("off", "record"), metavar="off|record", default="off",
+        choices=("off", "record"), metavar="off|record", default="off", file="gate.mode",
     ),
     Option(
-        "tasks", "paths", "further files to collect as task files (paths or globs from rootdir)",
-        default=(), command_line=False,
+        "store", "text", "where runs are kept: sqlite:///FILE, relative to rootdir",
+        metavar="URL", default="sqlite:///.llmroute/results.db", file="store.url",
     ),
+    Option("debug", "flag", "show the traceback behind a message of this plugin", default=False),
+    Option(
+        "tasks", "paths", "further files to collect as task files (paths or globs from rootdir)",
+        default=(), command_line=False, file="tasks",
+    ),
+    Option(
+        "config", "path", "the configuration file, instead of looking for llmroute.toml or pyproject.toml",
+        command_line=False,
+    ),
+    Option(
+        "env_file", "path", "a file of lines NAME=value that stands behind the real environment; unset: none is read",
+        command_line=False, file="env_file",
+    ),
+    Option(
+        "ollama_host", "text", "the address of the Ollama server", default="http://127.0.0.1:11434",
+        aliases=("OLLAMA_HOST",), command_line=False, file="machine.ollama_host",
+    ),
+    Option(
+        "cache_dir", "path", "where downloaded models are kept", default="./.cache/models",
+        aliases=("MODEL_CACHE_DIR",), command_line=False, file="machine.cache_dir",
+    ),
+    Option(
+        "ram_budget", "size", "the RAM that models may take together, such as 6GB; unset: what is free",
+        command_line=False, file="machine.ram_budget",
+    ),
+    _gate("alpha", "number", "the chance of a false alarm that is accepted", 0.05, least=0.0001, most=0.5),
+    _gate("margin", "number", "the drop in the success rate that must be ruled out for a pass", 0.05, least=0.0, most=1.0),
+    _gate("min_drop", "number", "a drop below this is never a regression", 0.02, least=0.0, most=1.0),
+    _gate("max_lost", "number", "the share of cases that may be lost to infrastructure", 0.1, least=0.0, most=1.0),
+    _gate("scope", "choice", "the suite itself, or the population that it stands for", "suite",
+          choices=("suite", "population")),
+    _gate("p", "choice", "mid-p or the exact p value", "mid", choices=("mid", "exact")),
+    _gate("inconclusive", "choice", "what too few tries do", "warn", choices=("warn", "fail")),
+    _gate("require_baseline", "flag", "whether a missing baseline is an error", False),
+    _gate("columns", "mapping", "renamed columns: new name = old name", {}),
 )  # fmt: skip
 
 BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}

@@ -1,15 +1,34 @@
-"""Where an option's value comes from: command line, then environment, then ini, then built in."""
+"""Where an option's value comes from: command line, environment, ini, project file, user file, built in."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
+from pytest_llmroute.codes import Code
+from pytest_llmroute.config.files import ConfigFile
 from pytest_llmroute.config.options import OPTIONS, Option
-from pytest_llmroute.errors import ErrorList, UserError, nearest, printable
+from pytest_llmroute.config.project import Project
+from pytest_llmroute.errors import UserError, nearest, one, printable
 
 DEFAULT_STRATEGY = "balanced"
+GIGA = 1_000_000_000
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(gb|gib|mb|mib|g|m)?", re.IGNORECASE)
+_UNITS = {"": GIGA, "g": GIGA, "gb": GIGA, "gib": 1 << 30, "m": 1_000_000, "mb": 1_000_000, "mib": 1 << 20}
+
+
+class Level(IntEnum):
+    """Who set a value; the nearest to the user wins."""
+
+    COMMAND_LINE = 0
+    ENVIRONMENT = 1
+    INI = 2
+    PROJECT = 3
+    USER = 4
+    BUILT_IN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +37,7 @@ class Resolved:
 
     value: Any
     origin: str
+    level: Level
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,57 +52,93 @@ class Settings:
     def origin(self, name: str) -> str:
         return self.values[name].origin
 
+    def level(self, name: str) -> Level:
+        return self.values[name].level
 
-def resolve(cli: Callable[[Option], Any], ini: Callable[[Option], Any], env: Mapping[str, str]) -> Settings:
+
+Given = Callable[[Option], Any]
+"""What a place holds for an option; None, empty text and empty list where it holds nothing."""
+
+
+def nothing(_: Option) -> Any:
+    """A place that holds nothing."""
+    return None
+
+
+def resolve(cli: Given, ini: Given, env: Mapping[str, str], project: Project) -> Settings:
     """Every option's value; all mistakes are raised together."""
     values: dict[str, Resolved] = {}
     errors: list[UserError] = []
     for option in OPTIONS:
         try:
-            values[option.name] = _resolve(option, cli, ini, env)
+            values[option.name] = resolve_one(option, cli, ini, env, project)
         except UserError as error:
             errors.append(error)
     if errors:
-        raise errors[0] if len(errors) == 1 else ErrorList(errors)
+        raise one(errors)
     return Settings(values)
 
 
-def _resolve(
-    option: Option, cli: Callable[[Option], Any], ini: Callable[[Option], Any], env: Mapping[str, str]
-) -> Resolved:
+def resolve_one(option: Option, cli: Given, ini: Given, env: Mapping[str, str], project: Project | None) -> Resolved:
+    """One option from the nearest place that holds it."""
     if option.command_line:
         given = cli(option)
         if given is not None and given is not False:
-            return Resolved(parse(option, given, option.flag), option.flag)
+            return Resolved(parse(option, given, option.flag), option.flag, Level.COMMAND_LINE)
     for name in option.env:
         if env.get(name):
-            return Resolved(parse(option, env[name], name), name)
-    given = ini(option)
-    if given not in (None, "", [], False):
-        return Resolved(parse(option, given, f"ini {option.ini}"), f"ini {option.ini}")
-    return Resolved(option.default, "built in")
+            return Resolved(parse(option, env[name], name), name, Level.ENVIRONMENT)
+    if option.ini:
+        given = ini(option)
+        if given not in (None, "", [], False):
+            return Resolved(parse(option, given, f"ini {option.ini}"), f"ini {option.ini}", Level.INI)
+    if project is not None and option.file:
+        for file, level in ((project.file, Level.PROJECT), (project.user, Level.USER)):
+            if file is not None and (given := _in_file(file, option)) is not None:
+                where = file.place(tuple(option.file.split(".")))
+                return Resolved(parse(option, given, f"{where}: {option.file}"), where, level)
+    return Resolved(option.default, "built in", Level.BUILT_IN)
+
+
+def _in_file(file: ConfigFile, option: Option) -> Any:
+    node: Any = file.table
+    for key in option.file.split("."):
+        if not isinstance(node, Mapping) or key not in node:
+            return None
+        node = node[key]
+    return node
 
 
 def parse(option: Option, given: Any, where: str) -> Any:
     """The text of an option as its value; `where` names the place for the error."""
+    if option.kind == "mapping":
+        return dict(given)
     if option.kind == "flag":
         return _flag(given, where)
     if option.kind == "count":
         return _count(given, where)
+    if option.kind == "number":
+        return _number(option, given, where)
+    if option.kind == "size":
+        return _size(given, where)
     if option.kind == "names":
         return _names(given, where)
     if option.kind == "paths":
         return tuple(given if isinstance(given, list) else str(given).split())
     text = str(given).strip()
     if not text:
-        raise UserError(f"{where}: empty value", fix=f"{option.flag}={option.metavar}")
+        raise _bad(f"{where}: empty value", fix=f"{option.flag}={option.metavar}" if option.command_line else "")
     if option.kind == "choice" and text not in option.choices:
         near = nearest(text, option.choices)
-        raise UserError(
+        raise _bad(
             f'{where}: "{printable(text)}" is not one of {", ".join(option.choices)}'
             + (f' (did you mean "{near}"?)' if near else "")
         )
     return text
+
+
+def _bad(what: str, *, fix: str = "") -> UserError:
+    return UserError(what, code=Code.OPTION, fix=fix)
 
 
 def _flag(given: Any, where: str) -> bool:
@@ -93,20 +149,40 @@ def _flag(given: Any, where: str) -> bool:
         return True
     if text in ("0", "false", "no", "off"):
         return False
-    raise UserError(f'{where}: "{printable(text)}" is neither true nor false', fix="use 1 or 0")
+    raise _bad(f'{where}: "{printable(text)}" is neither true nor false', fix="use 1 or 0")
 
 
 def _count(given: Any, where: str) -> int:
     text = str(given).strip()
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 1000):
-        raise UserError(f'{where}: "{printable(text)}" is not a whole number from 1 to 1000')
+        raise _bad(f'{where}: "{printable(text)}" is not a whole number from 1 to 1000')
     return int(text)
 
 
+def _number(option: Option, given: Any, where: str) -> float:
+    try:
+        value = float(str(given))
+    except ValueError:
+        value = float("nan")
+    least, most = option.least or 0.0, float("inf") if option.most is None else option.most
+    if not least <= value <= most:
+        raise _bad(f'{where}: "{printable(str(given))}" is not a number from {least:g} to {most:g}')
+    return value
+
+
+def _size(given: Any, where: str) -> int:
+    """Bytes from `6GB`, `6000MB`, or a number of gigabytes."""
+    match = _SIZE.fullmatch(str(given).strip())
+    if match is None or not float(match.group(1)):
+        raise _bad(f'{where}: "{printable(str(given))}" is no size', fix="write it as 6GB or 6000MB")
+    return int(float(match.group(1)) * _UNITS[(match.group(2) or "").lower()])
+
+
 def _names(given: Any, where: str) -> tuple[str, ...]:
-    names = [name.strip() for name in str(given).split(",")]
+    names = [str(name).strip() for name in (given if isinstance(given, list | tuple) else str(given).split(","))]
     if not all(names):
-        raise UserError(f'{where}: an empty name in "{printable(str(given))}"', fix="separate names by single commas")
+        shown = given if isinstance(given, str) else ", ".join(map(str, given))
+        raise _bad(f'{where}: an empty name in "{printable(shown)}"', fix="separate names by single commas")
     return tuple(dict.fromkeys(names))
 
 
@@ -114,3 +190,12 @@ def environment_flag(env: Mapping[str, str], name: str) -> bool | None:
     """A true/false variable; None when unset or empty, an error when it is neither."""
     text = env.get(name, "").strip()
     return _flag(text, name) if text else None
+
+
+def environment_number(env: Mapping[str, str], name: str, least: float, most: float) -> float | None:
+    """A variable that holds a number; None when unset or empty, an error when it is none or out of range."""
+    text = env.get(name, "").strip()
+    if not text:
+        return None
+    option = Option(name, "number", "", least=least, most=most)
+    return _number(option, text, name)

@@ -37,6 +37,8 @@ class Decision:
     rejected: tuple[Rejected, ...] = ()
     clamped_from: int | None = None
     """The max tokens asked for, where the context window allowed fewer."""
+    asked: Sampling = field(default=Sampling(), compare=False)
+    """The strategy's own settings; every link of the chain fits them to its own limits."""
     log_line: str = field(default="", compare=False)
 
     @property
@@ -72,4 +74,6 @@ def describe(settings: Sampling) -> str:
         )
         if value is not None
     ]
+    if settings.reasoning is not None:
+        parts.append(f"reasoning={'on' if settings.reasoning else 'off'}")
     return ", ".join(parts) or "the model's own"

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from pytest_llmroute.errors import Cause
+
+CAPABILITIES = (
+    "tool_calling", "reasoning", "parallel_execution", "reflection", "code_generation", "multimodal", "structured_output",
+    "long_context", "instructions", "simple_chat", "complex_chat", "simple_qa", "summarization", "classification",
+    "complex_reasoning", "multi_step",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a figure is from."""
+
+    source: str = ""
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +28,11 @@ class Expected:
 
     ram_gb: float | None = None
     tokens_per_second: float | None = None
+    requests_per_second: str = ""
+    accuracy: str = ""
+    download_gb: float | None = None
     source: str = ""
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +41,39 @@ class Price:
 
     input: float
     output: float
-    source: str
-    date: str
+    source: str = ""
+    date: str = ""
 
     def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
         return (prompt_tokens * self.input + completion_tokens * self.output) / 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseSettings:
+    """Settings for one phase; None leaves the choice to the next lower level."""
+
+    temperature: float | None = None
+    max_tokens: int | None = None
+    top_p: float | None = None
+    reasoning: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When and how often one model is asked again before the chain goes on."""
+
+    attempts: int = 3
+    first_wait: float = 0.5
+    factor: float = 2.0
+    longest_wait: float = 20.0
+    causes: tuple[str, ...] = (Cause.SERVER.value, Cause.RATE.value)
+
+    def wait(self, failed: int) -> float:
+        """Seconds to wait after `failed` tries."""
+        return float(min(self.longest_wait, self.first_wait * self.factor ** (failed - 1)))
+
+    def again(self, cause: Cause, failed: int) -> bool:
+        return failed < self.attempts and cause.value in self.causes
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +84,32 @@ class ModelCard:
     backend: str
     remote: bool = False
     aliases: tuple[str, ...] = ()
+    id: str = ""
+    """The server's name for it, where that is another."""
+    base_url: str = ""
+    api_key_env: str = ""
+    family: str = ""
+    display_name: str = ""
+    parameters: str = ""
     context: int | None = None
+    max_output: int | None = None
     capabilities: frozenset[str] = frozenset()
+    thinking: str = ""
+    prompt_format: str = ""
+    max_iterations: int | None = None
+    max_parallel_calls: int | None = None
     temperature: float | None = None
     max_tokens: int | None = None
     top_p: float | None = None
+    phases: Mapping[str, PhaseSettings] = field(default_factory=dict)
+    retry: Retry = Retry()
     best_for: str = ""
+    instructions: str = ""
+    tips: tuple[str, ...] = ()
     expected: Expected = field(default_factory=Expected)
     price: Price | None = None
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    """Where the figures `context` and `max_output` are from."""
 
     @property
     def scripted(self) -> bool:

@@ -12,5 +12,6 @@ class Phase:
     name: str
     temperature: float
     max_tokens: int
-    top_p: float
+    top_p: float = 0.9
+    reasoning: bool | None = None
     best_for: str = ""

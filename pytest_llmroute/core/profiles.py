@@ -14,8 +14,8 @@ class Agent:
 
     name: str
     model: str
-    max_tokens: int
-    temperature: float
+    max_tokens: int | None = None
+    temperature: float | None = None
     purpose: str = ""
 
 

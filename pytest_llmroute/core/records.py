@@ -28,8 +28,13 @@ class CallRecord:
     temperature: float | None = None
     max_tokens: int | None = None
     top_p: float | None = None
+    reasoning: bool | None = None
     seed: int | None = None
     clamped_from: int | None = None
+    template: str | None = None
+    """Name and hash of the template that the prompt was put into."""
+    retries: int = 0
+    """Tries beyond the first one of each model that was asked."""
     settings_hash: str = ""
     prompt_hash: str = ""
     prompt_tokens: int = 0

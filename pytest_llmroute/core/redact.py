@@ -14,6 +14,11 @@ _PATTERNS = re.compile(
 )
 
 
+def looks_secret(text: str) -> bool:
+    """Whether a text has the shape of a common key."""
+    return _PATTERNS.search(text) is not None
+
+
 class Redactor:
     """Knows the values of variables whose names say that they are secret, and the shapes of common keys."""
 

@@ -81,6 +81,8 @@ class Reply:
     scripted: bool = False
     """True where no model was asked: the text was written beforehand."""
     decision: Decision | None = None
+    retries: int = 0
+    """Tries beyond the first one of each model that was asked."""
     usd: float | None = None
     """Cost by the card's price; None where no price is known."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_llmroute.codes import Code
 from pytest_llmroute.errors import UserError
 
 ROLES = ("system", "user", "assistant", "tool")
@@ -28,6 +29,8 @@ class Sampling:
     top_p: float | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    reasoning: bool | None = None
+    """Whether a model that can think before it answers shall do so."""
 
     def over(self, lower: Sampling) -> Sampling:
         """These settings where they are set, else those of `lower`."""
@@ -37,6 +40,7 @@ class Sampling:
             top_p=lower.top_p if self.top_p is None else self.top_p,
             seed=lower.seed if self.seed is None else self.seed,
             stop=self.stop or lower.stop,
+            reasoning=lower.reasoning if self.reasoning is None else self.reasoning,
         )
 
 
@@ -55,6 +59,8 @@ class Request:
     schema: Mapping[str, Any] | None = None
     sampling: Sampling = Sampling()
     timeout: float | None = None
+    template: str | None = None
+    """The type of the template that the prompt is put into, by the model that gets it."""
 
     @property
     def text(self) -> str:
@@ -87,12 +93,14 @@ def _as_message(item: Any) -> Message:
     else:
         raise UserError(
             f"a message must be a mapping with role and content, not {type(item).__name__}",
+            code=Code.CALL,
             fix='llm.generate([{"role": "user", "content": "…"}])',
         )
     if role not in ROLES or not isinstance(content, str):
         raise UserError(
             f"a message needs a role of {', '.join(ROLES)} and a text as content; got role {role!r}"
             f" and content of type {type(content).__name__}",
+            code=Code.CALL,
             fix='{"role": "user", "content": "…"}',
         )
     return Message(role, content)

@@ -38,6 +38,7 @@ class Case:
     model: str | None = None
     timeout: float | None = None
     sampling: Sampling = Sampling()
+    template: str | None = None
     script: Any = None
 
     @property
@@ -60,6 +61,7 @@ class Case:
             model=self.model,
             sampling=self.sampling,
             timeout=self.timeout,
+            template=self.template,
         )
 
     def draft(self, run_id: str, profile: str, worker: str, *, shared: bool) -> Record:
@@ -142,7 +144,7 @@ class CaseRun:
 
 def call_record(
     request: Request, decision: Decision, *, attempt: int, backend: str, policy_id: str, reply: Reply | None,
-    error_class: str | None = None, seconds: float = 0.0,
+    error_class: str | None = None, seconds: float = 0.0, template: str | None = None,
 ) -> CallRecord:  # fmt: skip
     """What is kept of one call."""
     settings = decision.settings
@@ -163,7 +165,10 @@ def call_record(
         max_tokens=settings.max_tokens,
         top_p=settings.top_p,
         seed=settings.seed,
+        reasoning=settings.reasoning,
         clamped_from=decision.clamped_from,
+        template=template,
+        retries=reply.retries if reply else 0,
         settings_hash=digest({**asdict(settings), "seed": None}),
         prompt_hash=digest([(message.role, message.content) for message in request.messages]),
         prompt_tokens=tokens.prompt if tokens else 0,

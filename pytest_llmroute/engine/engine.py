@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from pytest_llmroute.backends.chain import answer
@@ -15,9 +15,10 @@ from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.records import CallRecord
 from pytest_llmroute.core.replies import Call, Reply
-from pytest_llmroute.core.requests import Request
+from pytest_llmroute.core.requests import Message, Request, Sampling
 from pytest_llmroute.engine.case import CaseRun, call_record, digest
 from pytest_llmroute.errors import ModelCallError
+from pytest_llmroute.prompts.templates import identity, messages_for
 from pytest_llmroute.routing.router import Router, log
 
 
@@ -37,7 +38,21 @@ class Engine:
     """Asks the hook `llmroute_scripted`."""
 
     def decide(self, request: Request, column: Column, repeat: int = 0) -> Decision:
-        return self.router.decide(request, column, repeat=repeat)
+        decision = self.router.decide(request, column, repeat=repeat)
+        if request.template is None:
+            return decision
+        settings, clamped_from = self._fitted(request, decision, self.router.catalog.model(decision.model), repeat)[1:]
+        return replace(decision, settings=settings, clamped_from=clamped_from)
+
+    def _fitted(
+        self, request: Request, decision: Decision, card: ModelCard, repeat: int
+    ) -> tuple[tuple[Message, ...], Sampling, int | None]:
+        """What one model is sent: the prompt in its template, settings within its limits."""
+        messages = request.messages
+        if request.template is not None:
+            messages = messages_for(request, self.router.catalog.template(request.template, card), card)
+        characters = sum(len(message.content) for message in messages)
+        return messages, *self.router.settings(request, card, decision.asked, repeat, characters)
 
     def ask(
         self, request: Request, column: Column, *, run: CaseRun | None = None, calls: CallLog | None = None
@@ -57,6 +72,7 @@ class Engine:
                 lambda card: self._call(card, request, decision, run),
                 self.pool.get,
                 canned=decision.canned,
+                within=request.timeout,
             )
         except ModelCallError as error:
             self._keep(request, decision, None, run, calls, error.cause.value, time.perf_counter() - started)
@@ -67,10 +83,11 @@ class Engine:
 
     def _call(self, card: ModelCard, request: Request, decision: Decision, run: CaseRun | None) -> Call:
         case = run.case if run else None
+        messages, settings, _ = self._fitted(request, decision, card, case.repeat if case else 0)
         call = Call(
             card=card,
-            messages=request.messages,
-            settings=decision.settings,
+            messages=messages,
+            settings=settings,
             role=self.router.role_of(card.name),
             case_id=case.case_id if case else "",
             column=decision.column,
@@ -85,9 +102,9 @@ class Engine:
 
     def _policy_id(self, decision: Decision) -> str:
         profile = self.router.profile
-        return digest(
-            [decision.column, decision.decided_by, profile.name, dict(profile.roles), dict(profile.overrides)]
-        )
+        table = self.router.catalog.tables.get(decision.strategy)
+        roles = [profile.name, dict(profile.roles), dict(profile.overrides)]
+        return digest([decision.column, decision.decided_by, *roles, asdict(table) if table else None])
 
     def _keep(
         self, request: Request, decision: Decision, reply: Reply | None, run: CaseRun | None,
@@ -96,19 +113,24 @@ class Engine:
         if run is None:
             return
         name = reply.model if reply and reply.link != "canned" else decision.model
+        card = self.router.catalog.model(name)
+        messages, settings, clamped_from = self._fitted(request, decision, card, run.case.repeat)
+        used = replace(decision, settings=settings, clamped_from=clamped_from)
+        template = request.template and identity(self.router.catalog.template(request.template, card))
         kept = call_record(
             request,
-            decision,
+            used,
             attempt=next(run.attempts),
-            backend=self.router.catalog.model(name).backend,
+            backend=card.backend,
             policy_id=self._policy_id(decision),
             reply=reply,
             error_class=error_class,
             seconds=seconds,
+            template=template,
         )
         run.calls.append(kept)
         if calls is not None:
-            texts = [{"role": message.role, "content": message.content} for message in request.messages]
+            texts = [{"role": message.role, "content": message.content} for message in messages]
             calls.call(run.case.nodeid, kept, messages=texts, reply=reply.text if reply else None)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from pytest_llmroute.codes import Code
 from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.replies import Reply
 from pytest_llmroute.core.requests import Request, Sampling, as_messages
@@ -38,14 +39,15 @@ class LLM:
         schema: Mapping[str, Any] | None = None, task: str | None = None, phase: str | None = None,
         agent: str | None = None, user: str | None = None, max_tokens: int | None = None,
         temperature: float | None = None, top_p: float | None = None, seed: int | None = None,
-        stop: Iterable[str] = (), timeout: float | None = None,
+        stop: Iterable[str] = (), timeout: float | None = None, reasoning: bool | None = None,
+        template: str | None = None,
     ) -> Reply:  # fmt: skip
         """Route the prompt (a text, or messages) and return the reply."""
-        sampling = Sampling(temperature, max_tokens, top_p, seed, tuple(stop))
+        sampling = Sampling(temperature, max_tokens, top_p, seed, tuple(stop), reasoning)
         request = self._request(
             prompt, system, task=task, phase=phase, agent=agent, user=user, timeout=timeout, sampling=sampling
         )
-        request = replace(request, tools=tuple(tools or ()), schema=schema)
+        request = replace(request, tools=tuple(tools or ()), schema=schema, template=template or request.template)
         return self._engine.ask(request, self._run.case.column, run=self._run, calls=self._calls)
 
     async def agenerate(self, prompt: Prompt, **options: Any) -> Reply:
@@ -94,4 +96,4 @@ def _check(sampling: Sampling, timeout: float | None) -> None:
         bad = isinstance(value, bool) or not isinstance(value, int | float)
         if bad or not value >= low or (high is not None and value > high):
             allowed = f"from {low} to {high}" if high is not None else f"of at least {low}"
-            raise UserError(f"{name}={value!r}: must be a number {allowed}")
+            raise UserError(f"{name}={value!r}: must be a number {allowed}", code=Code.CALL)

@@ -101,6 +101,7 @@ class TaskItem(pytest.Item):
             user=task.user,
             timeout=task.timeout,
             sampling=task.sampling,
+            template=task.template,
             script=task.scripted,
         )
         return item

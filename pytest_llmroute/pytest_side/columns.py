@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pytest_llmroute.codes import Code
 from pytest_llmroute.config.resolve import DEFAULT_STRATEGY, Settings
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.errors import UserError
@@ -28,10 +29,9 @@ class Cell:
 
 def columns_of(settings: Settings) -> tuple[Column, ...]:
     """Strategies, then single models; what is set nearer to the user puts the other kind out of play."""
-    rank_strategy, rank_model = _rank(settings.origin("strategy")), _rank(settings.origin("model"))
-    nearest_rank = min(rank_strategy, rank_model)
-    strategies = settings["strategy"] or () if rank_strategy == nearest_rank else ()
-    models = settings["model"] or () if rank_model == nearest_rank else ()
+    nearest_level = min(settings.level("strategy"), settings.level("model"))
+    strategies = settings["strategy"] or () if settings.level("strategy") == nearest_level else ()
+    models = settings["model"] or () if settings.level("model") == nearest_level else ()
     if not strategies and not models:
         strategies = (DEFAULT_STRATEGY,)
     return distinct([Column("strategy", s) for s in strategies] + [Column("model", m) for m in models])
@@ -46,6 +46,7 @@ def distinct(columns: Iterable[Column]) -> tuple[Column, ...]:
             raise UserError(
                 f'the columns "{other.name}" ({other.kind}) and "{column.name}" ({column.kind})'
                 f' would both be called "{column.label}" in test ids',
+                code=Code.COLUMNS,
                 fix="run them one after the other",
             )
     return tuple(by_label.values())
@@ -57,12 +58,3 @@ def cells_of(declared_phase: str | None, phases: tuple[str, ...], repeats: int) 
         excluded = bool(phases) and declared_phase not in phases
         return tuple(Cell(None, k, repeats, excluded) for k in range(1, repeats + 1))
     return tuple(Cell(phase, k, repeats) for phase in phases for k in range(1, repeats + 1))
-
-
-def _rank(origin: str) -> int:
-    """0 command line, 1 environment, 2 ini, 3 built in."""
-    if origin.startswith("--"):
-        return 0
-    if origin == "built in":
-        return 3
-    return 2 if origin.startswith("ini ") else 1

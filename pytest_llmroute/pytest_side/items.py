@@ -73,6 +73,7 @@ def case_of(item: pytest.Item, first: Column) -> Case:
             model=column.name if spec.models else None,
             timeout=spec.timeout,
             sampling=Sampling(temperature=spec.temperature, max_tokens=spec.max_tokens),
+            template=spec.template,
         )
     return item.stash[CASE]
 

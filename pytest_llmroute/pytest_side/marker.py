@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from pytest_llmroute.codes import Code
 from pytest_llmroute.core.requests import Message, as_messages
 from pytest_llmroute.errors import UserError, nearest, printable
-
-PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_]\w*)\}")
+from pytest_llmroute.prompts.placeholders import fill, placeholders
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +32,11 @@ class Declared:
     timeout: float | None = None
     temperature: float | None = None
     max_tokens: int | None = None
+    template: str | None = None
 
 
 ALLOWED = ("task", "phase", "agent", "user", "model", "models", "prompt", "system", "repeat", "min_pass",
-           "must_pass", "timeout", "temperature", "max_tokens")  # fmt: skip
+           "must_pass", "timeout", "temperature", "max_tokens", "template")  # fmt: skip
 
 
 def declared(marks: Iterable[pytest.Mark], where: str) -> Declared:
@@ -46,6 +46,7 @@ def declared(marks: Iterable[pytest.Mark], where: str) -> Declared:
         if mark.args:
             raise UserError(
                 f"{where}: the marker llm takes keyword arguments only",
+                code=Code.MARKER,
                 means="another plugin may use a marker of this name; ours is read on tests that use our llm fixture",
                 fix='@pytest.mark.llm(task="fix")',
             )
@@ -56,19 +57,20 @@ def declared(marks: Iterable[pytest.Mark], where: str) -> Declared:
             near = nearest(key, ALLOWED)
             raise UserError(
                 f'{where}: the marker llm has no argument "{key}"' + (f' (did you mean "{near}"?)' if near else ""),
+                code=Code.MARKER,
                 means=f"allowed: {', '.join(ALLOWED)}",
             )
     _check(values, where)
     models = values.pop("models", None)
     model = values.pop("model", None)
     if models is not None and model is not None:
-        raise UserError(f"{where}: the marker llm names model and models; one of them is enough")
+        raise UserError(f"{where}: the marker llm names model and models; one of them is enough", code=Code.MARKER)
     names = (models,) if isinstance(models, str) else tuple(models or ())
     return Declared(models=(model,) if model else names, **values)
 
 
 def _check(values: Mapping[str, Any], where: str) -> None:
-    for key in ("task", "phase", "agent", "user", "model", "system"):
+    for key in ("task", "phase", "agent", "user", "model", "system", "template"):
         if key in values and (not isinstance(values[key], str) or not values[key]):
             raise _wrong(where, key, values[key], "a text")
     for key in ("repeat", "min_pass", "max_tokens"):
@@ -87,13 +89,16 @@ def _check(values: Mapping[str, Any], where: str) -> None:
     if not isinstance(models, str | list | tuple) or not all(isinstance(m, str) and m for m in models):
         raise _wrong(where, "models", models, "a list of names")
     if "min_pass" in values and "repeat" in values and values["min_pass"] > values["repeat"]:
-        raise UserError(f"{where}: min_pass={values['min_pass']} can't be reached in repeat={values['repeat']} tries")
+        raise UserError(
+            f"{where}: min_pass={values['min_pass']} can't be reached in repeat={values['repeat']} tries",
+            code=Code.REPEATS,
+        )
     if "min_pass" in values and values.get("must_pass"):
-        raise UserError(f"{where}: min_pass allows misses and must_pass allows none; choose one")
+        raise UserError(f"{where}: min_pass allows misses and must_pass allows none; choose one", code=Code.REPEATS)
 
 
 def _wrong(where: str, key: str, value: Any, wanted: str) -> UserError:
-    return UserError(f"{where}: marker llm: {key}={printable(repr(value), 80)} must be {wanted}")
+    return UserError(f"{where}: marker llm: {key}={printable(repr(value), 80)} must be {wanted}", code=Code.MARKER)
 
 
 def messages_of(spec: Declared, params: Mapping[str, Any], where: str) -> tuple[Message, ...]:
@@ -102,13 +107,14 @@ def messages_of(spec: Declared, params: Mapping[str, Any], where: str) -> tuple[
     if prompt is None:
         raise UserError(
             f"{where}: llm_reply needs the prompt that it answers",
+            code=Code.PROMPT,
             fix='@pytest.mark.llm(prompt="Name the class of this error: {message}")',
             instead="use the fixture llm and call llm.generate(…) in the test",
         )
     if callable(prompt):
         prompt = _call(prompt, params, where)
     elif isinstance(prompt, str):
-        prompt = fill(prompt, params, where)
+        prompt = _filled(prompt, params, where)
     return as_messages(prompt, spec.system)
 
 
@@ -116,7 +122,7 @@ def names_in(prompt: Any) -> frozenset[str]:
     """The parameters that a prompt uses."""
     if callable(prompt):
         return frozenset(inspect.signature(prompt).parameters)
-    return frozenset(filter(None, PLACEHOLDER.findall(prompt))) if isinstance(prompt, str) else frozenset()
+    return placeholders(prompt) if isinstance(prompt, str) else frozenset()
 
 
 def let_prompt_use_parameters(metafunc: pytest.Metafunc, spec: Declared) -> None:
@@ -131,24 +137,18 @@ def let_prompt_use_parameters(metafunc: pytest.Metafunc, spec: Declared) -> None
                 metafunc.fixturenames.append(name)
 
 
-def fill(template: str, params: Mapping[str, Any], where: str) -> str:
-    """`{name}` becomes the parameter's text, `{{` and `}}` single braces; other braces stay as they are."""
+def _filled(prompt: str, params: Mapping[str, Any], where: str) -> str:
+    def missing(name: str) -> UserError:
+        near = nearest(name, params)
+        return UserError(
+            f'{where}: the prompt names {{{name}}}, and the test has no parameter "{name}"'
+            + (f' (did you mean "{near}"?)' if near else ""),
+            code=Code.PROMPT,
+            means=f"parameters: {', '.join(params) or 'none'}",
+            fix=f"write {{{{{name}}}}} for the braces themselves",
+        )
 
-    def replace(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if name is None:
-            return match.group(0)[0]
-        if name not in params:
-            near = nearest(name, params)
-            raise UserError(
-                f'{where}: the prompt names {{{name}}}, and the test has no parameter "{name}"'
-                + (f' (did you mean "{near}"?)' if near else ""),
-                means=f"parameters: {', '.join(params) or 'none'}",
-                fix=f"write {{{{{name}}}}} for the braces themselves",
-            )
-        return str(params[name])
-
-    return PLACEHOLDER.sub(replace, template)
+    return fill(prompt, params, missing)
 
 
 def _call(function: Callable[..., Any], params: Mapping[str, Any], where: str) -> Any:
@@ -160,6 +160,7 @@ def _call(function: Callable[..., Any], params: Mapping[str, Any], where: str) -
     if missing:
         raise UserError(
             f"{where}: the prompt function asks for {', '.join(missing)}, which are no parameters of the test",
+            code=Code.PROMPT,
             means=f"parameters: {', '.join(params) or 'none'}",
         )
     if any(p.kind is p.VAR_KEYWORD for p in wanted.values()):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_llmroute.codes import Code
 from pytest_llmroute.engine.case import Case
 from pytest_llmroute.errors import UserError
 from pytest_llmroute.pytest_side import items as item_side
@@ -31,9 +32,12 @@ def check(session: LLMSession, items: Iterable[pytest.Item]) -> list[UserError]:
 
 def _options(session: LLMSession) -> list[UserError]:
     """Extensions first: the names that the options may use come from them."""
-    for needed in (lambda: session.extensions, lambda: session.engine):
-        if error := _mistake(needed):
-            return [error]
+    if error := _mistake(lambda: session.extensions):
+        return [error]
+    if wrong := session.wrong_names():
+        return wrong
+    if error := _mistake(lambda: session.engine):
+        return [error]
     router, settings = session.engine.router, session.settings
     checks: list[Callable[[], object]] = [
         partial(router.strategy, column.name, settings.origin("strategy"))
@@ -79,6 +83,7 @@ def _test(item: pytest.Item, case: Case) -> None:
     if case.min_pass is not None and case.min_pass > case.repeats:
         raise UserError(
             f"{where}: min_pass={case.min_pass} can't be reached in {case.repeats} tries",
+            code=Code.REPEATS,
             fix=f"--llm-repeat={case.min_pass}, or repeat={case.min_pass} beside min_pass",
         )
     if "llm_reply" in getattr(item, "fixturenames", ()):

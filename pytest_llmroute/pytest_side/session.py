@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
+import traceback
 import warnings
 from collections.abc import Generator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_llmroute.backends.pool import BackendPool
-from pytest_llmroute.config.catalog import Catalog, builtin_catalog
-from pytest_llmroute.config.resolve import Settings, resolve
+from pytest_llmroute.config.catalog import Catalog
+from pytest_llmroute.config.options import BY_NAME
+from pytest_llmroute.config.situation import Situation, situation
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.outcomes import CheckResult
@@ -25,7 +25,8 @@ from pytest_llmroute.core.requests import as_messages
 from pytest_llmroute.engine.case import Case, CaseRun
 from pytest_llmroute.engine.engine import Engine
 from pytest_llmroute.engine.llm import LLM
-from pytest_llmroute.errors import ErrorList, UserError
+from pytest_llmroute.engine.setup import catalog_of, check_names, make_engine, make_router
+from pytest_llmroute.errors import UserError, one
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.measure.process import Mark, ProcessMeter
 from pytest_llmroute.pytest_side import items as item_side
@@ -35,8 +36,6 @@ from pytest_llmroute.pytest_side.columns import Cell, cells_of, columns_of, dist
 from pytest_llmroute.pytest_side.controller import SHOWN, Controller
 from pytest_llmroute.pytest_side.journaling import Keeper
 from pytest_llmroute.pytest_side.marker import Declared, let_prompt_use_parameters, messages_of
-from pytest_llmroute.routing.classify import Classifier
-from pytest_llmroute.routing.router import Router
 from pytest_llmroute.tasks.files import recognises
 from pytest_llmroute.tasks.values import Known
 
@@ -51,28 +50,30 @@ class LLMRouteWarning(UserWarning):
 class LLMSession:
     """Settings, engine, records of one pytest process; the controller adds the aggregate."""
 
-    def __init__(self, config: pytest.Config, settings: Settings, columns: tuple[Column, ...], run_id: str) -> None:
-        self.config, self.settings, self.columns, self.run_id = config, settings, columns, run_id
+    def __init__(self, config: pytest.Config, found: Situation, columns: tuple[Column, ...], run_id: str) -> None:
+        self.config, self.columns, self.run_id = config, columns, run_id
+        self.project, self.settings, self.env = found.project, found.settings, found.env
         self.errors: list[UserError] = []
         """Mistakes found while collecting; raised together, since pytest_generate_tests must not raise."""
         self.tags: set[str] = set()
         self.worker = os.environ.get("PYTEST_XDIST_WORKER", "main") if hasattr(config, "workerinput") else "main"
-        self.keeper = Keeper(config.rootpath, run_id, self.worker, Redactor(os.environ))
-        self.controller = None if hasattr(config, "workerinput") else Controller(config, settings, columns, run_id)
+        self.keeper = Keeper(config.rootpath, run_id, self.worker, Redactor(self.env))
+        self.controller = None if hasattr(config, "workerinput") else Controller(config, self.settings, columns, run_id)
         self._warned = False
 
     @staticmethod
     def of(config: pytest.Config, run_id: str) -> LLMSession:
         """Options are read here: a bad one ends the run before anything is collected."""
         try:
-            settings = resolve(
-                lambda option: config.getoption(option.dest),
-                lambda option: config.getini(option.ini),
+            found = situation(
+                config.rootpath,
                 os.environ,
+                cli=lambda option: config.getoption(option.dest),
+                ini=lambda option: config.getini(option.ini),
             )
-            return LLMSession(config, settings, columns_of(settings), run_id)
+            return LLMSession(config, found, columns_of(found.settings), run_id)
         except UserError as error:
-            raise pytest.UsageError(error.text()) from None
+            raise usage_error(error, debug=bool(config.getoption(BY_NAME["debug"].dest))) from None
 
     # What is there: made on first need, after every conftest.py that plays a part has been loaded.
 
@@ -93,26 +94,26 @@ class LLMSession:
 
     @cached_property
     def catalog(self) -> Catalog:
-        catalog = builtin_catalog()
-        return replace(catalog, models={**catalog.models, **self.extensions.models()})
+        return catalog_of(self.project, self.extensions)
 
     @cached_property
     def known(self) -> Known:
-        catalog = builtin_catalog()
-        return Known(frozenset(catalog.tasks), frozenset(catalog.phases), catalog.agent_spellings)
+        catalog = self.project.catalog
+        return Known(
+            frozenset(catalog.tasks), frozenset(catalog.phases), catalog.agent_spellings, catalog.template_types
+        )
+
+    def wrong_names(self) -> list[UserError]:
+        """What the configuration names and nobody has, now that every extension is known."""
+        return check_names(self.project, self.extensions)
 
     @cached_property
     def engine(self) -> Engine:
         hook = self.extensions.hook
-        router = Router(
-            catalog=self.catalog,
-            strategies=self.extensions.strategies(),
-            profile=self.catalog.profile(self.settings["profile"], self.settings.origin("profile")),
-            env=os.environ,
-            classifier=Classifier(override=lambda text, user: hook.llmroute_classify(text=text, user=user)),
+        router = make_router(
+            self.project, self.extensions, self.settings["profile"], self.env, where=self.settings.origin("profile")
         )
-        pool = BackendPool(self.extensions.backends())
-        return Engine(router, pool, lambda call: hook.llmroute_scripted(call=call))
+        return make_engine(router, self.extensions, lambda call: hook.llmroute_scripted(call=call))
 
     @cached_property
     def meter(self) -> ProcessMeter:
@@ -166,12 +167,12 @@ class LLMSession:
         errors = preflight.check(self, session.items)
         if not errors:
             return
-        text = (errors[0] if len(errors) == 1 else ErrorList(errors)).text()
+        error = one(errors)
         output = getattr(self.config, "workeroutput", None)
         if output is None:
-            raise pytest.UsageError(text)
+            raise usage_error(error, debug=self.settings["debug"])
         # On a worker: empty the list, so that nothing runs; the controller ends the run with this text.
-        output["llmroute_error"] = text
+        output["llmroute_error"] = error.text()
         session.items.clear()
 
     # Running
@@ -354,6 +355,11 @@ class LLMSession:
             terminal.ensure_newline()
             for line in lines:
                 terminal.write_line(line)
+
+
+def usage_error(error: UserError, *, debug: bool) -> pytest.UsageError:
+    """One clean block; the traceback only where it was asked for."""
+    return pytest.UsageError("".join(traceback.format_exception(error)) if debug else error.text())
 
 
 def _forget(item: pytest.Item) -> None:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pytest_llmroute.codes import Code
 from pytest_llmroute.core.records import Record
 from pytest_llmroute.errors import UserError
 from pytest_llmroute.report.summary import Summary
@@ -40,6 +41,7 @@ def write_json(path: Path, summary: Summary, records: Iterable[Record]) -> None:
         temporary.unlink(missing_ok=True)
         raise ReportError(
             f"--llm-json: {path.name} can't be written: {error.strerror}",
+            code=Code.REPORT,
             means="the run itself is complete and stored",
             fix="mkdir -p its folder, or name another place",
         ) from error

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pytest_llmroute.config.catalog import Catalog
+from pytest_llmroute.config.resolve import environment_number
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision, Rejected
-from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.models import ModelCard, PhaseSettings
+from pytest_llmroute.core.phases import Phase
 from pytest_llmroute.core.profiles import Profile
 from pytest_llmroute.core.requests import Request, Sampling
 from pytest_llmroute.core.tokens import estimate_tokens
@@ -21,6 +23,7 @@ from pytest_llmroute.routing.classify import Classifier
 from pytest_llmroute.routing.contract import Choice, Query, Strategy
 
 OVERRIDE = "LLM_MODEL_OVERRIDE"
+TEMPERATURE, MAX_TOKENS = "VIBEAGENT_MODEL_TEMPERATURE_", "VIBEAGENT_MODEL_MAX_TOKENS"
 log = logging.getLogger("pytest_llmroute.router")
 
 
@@ -45,7 +48,7 @@ class Router:
         request = self._checked(request)
         choice, decided_by = self._choose(request, column)
         card = self.catalog.model(choice.model, choice.reason)
-        settings, clamped_from = self._settings(request, card, choice, repeat)
+        settings, clamped_from = self.settings(request, card, choice.sampling, repeat, request.characters)
         task = choice.task or request.task
         return Decision(
             model=card.name,
@@ -63,6 +66,7 @@ class Router:
             canned=choice.canned,
             rejected=choice.rejected,
             clamped_from=clamped_from,
+            asked=choice.sampling,
             log_line=_log_line(choice, card.name, task),
         )
 
@@ -75,6 +79,8 @@ class Router:
             self.catalog.task(request.task)
         if request.phase is not None:
             self.catalog.phase(request.phase)
+        if request.template is not None and request.template not in self.catalog.template_types:
+            raise UnknownName("template", request.template, self.catalog.template_types)
         if request.agent is None:
             return request
         return replace(request, agent=self.catalog.agent(request.agent))
@@ -115,18 +121,31 @@ class Router:
             return ()
         return (Rejected(choice.model, f"the strategy's choice was overruled ({choice.reason})"),)
 
-    def _settings(self, request: Request, card: ModelCard, choice: Choice, repeat: int) -> tuple[Sampling, int | None]:
-        levels = [request.sampling, choice.sampling]
+    def settings(
+        self, request: Request, card: ModelCard, asked: Sampling, repeat: int, characters: int
+    ) -> tuple[Sampling, int | None]:
+        """Call, environment, strategy, agent, the card's phase, the phase, the card; fitted to its limits."""
+        levels = [request.sampling, self._environment(request.phase), asked]
         if request.agent and (agent := self.profile.agents.get(request.agent)):
             levels.append(Sampling(temperature=agent.temperature, max_tokens=agent.max_tokens))
         if request.phase:
-            phase = self.catalog.phase(request.phase)
-            levels.append(Sampling(temperature=phase.temperature, max_tokens=phase.max_tokens, top_p=phase.top_p))
+            levels += [_sampling(own)] if (own := card.phases.get(request.phase)) else []
+            levels.append(_sampling(self.catalog.phase(request.phase)))
         levels.append(Sampling(card.temperature, card.max_tokens, card.top_p))
         settings = Sampling(seed=None)
         for level in levels:
             settings = settings.over(level)
-        return _seeded_and_fitted(settings, card, request, repeat)
+        return _seeded_and_fitted(settings, card, characters, repeat)
+
+    def _environment(self, phase: str | None) -> Sampling:
+        """System B's variables, read per call: the phase's temperature, and the limit of tokens."""
+        most = environment_number(self.env, MAX_TOKENS, 1, 1e9)
+        temperature = environment_number(self.env, f"{TEMPERATURE}{phase.upper()}", 0, 2) if phase else None
+        return Sampling(temperature=temperature, max_tokens=None if most is None else int(most))
+
+
+def _sampling(own: PhaseSettings | Phase) -> Sampling:
+    return Sampling(temperature=own.temperature, max_tokens=own.max_tokens, top_p=own.top_p, reasoning=own.reasoning)
 
 
 def agent_variable(agent: str) -> str:
@@ -135,19 +154,16 @@ def agent_variable(agent: str) -> str:
 
 
 def _seeded_and_fitted(
-    settings: Sampling, card: ModelCard, request: Request, repeat: int
+    settings: Sampling, card: ModelCard, characters: int, repeat: int
 ) -> tuple[Sampling, int | None]:
     wanted = settings.max_tokens
     fitted = wanted
-    if card.context is not None and wanted is not None:
-        fitted = max(1, min(wanted, card.context - estimate_tokens(request.characters)))
-    result = Sampling(
-        temperature=settings.temperature,
-        max_tokens=fitted,
-        top_p=settings.top_p,
-        seed=(settings.seed or 0) + repeat,
-        stop=settings.stop,
-    )
+    if wanted is not None:
+        limits = [card.max_output] if card.max_output else []
+        if card.context is not None:
+            limits.append(card.context - estimate_tokens(characters))
+        fitted = max(1, min([wanted, *limits]))
+    result = replace(settings, max_tokens=fitted, seed=(settings.seed or 0) + repeat)
     return result, wanted if fitted != wanted else None
 
 

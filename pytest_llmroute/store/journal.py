@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 
+from pytest_llmroute.codes import Code
 from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.errors import UserError
 
@@ -96,6 +97,7 @@ class Journal:
             except OSError as error:
                 raise JournalError(
                     f"the journal {self.path.name} can't be written: {error.strerror}",
+                    code=Code.STORE,
                     means="tests go on, but nothing of this process is kept from here on",
                     fix="make room, or make .llmroute/ below the root directory writable",
                 ) from error

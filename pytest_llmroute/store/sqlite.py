@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pytest_llmroute.codes import Code
 from pytest_llmroute.core.records import Record
 from pytest_llmroute.errors import UserError
 from pytest_llmroute.store.contract import RunInfo
@@ -82,6 +83,7 @@ class SqliteStore:
         if found > VERSION:
             raise StoreError(
                 f"the store {self.path.name} was written by a newer version (schema {found}, this one knows {VERSION})",
+                code=Code.STORE,
                 means="the run is not stored; its journal is kept",
                 fix="pip install --upgrade pytest-llmroute",
                 instead=f"move {self.path.name} away: a new one is made",
@@ -106,6 +108,7 @@ class SqliteStore:
     def _error(self, what: str, error: Exception) -> StoreError:
         return StoreError(
             f"the store {self.path.name} {what}: {error}",
+            code=Code.STORE,
             means="the records of this run are kept in its journal and go into the store with the next run",
             fix="make .llmroute/ writable, or wait for the other process that holds the file",
             instead="delete the file if it is no database of ours: a new one is made",

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pytest_llmroute.config.sentences import Path
 from pytest_llmroute.core.outcomes import CheckResult
 from pytest_llmroute.errors import printable
 from pytest_llmroute.tasks.structured import load_json_schema, load_numeric, load_python
-from pytest_llmroute.tasks.values import Mistake, Path, Refused
+from pytest_llmroute.tasks.values import Mistake, Refused
 
 if TYPE_CHECKING:
     from pytest_llmroute.tasks.values import TaskCase

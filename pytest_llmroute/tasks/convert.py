@@ -9,16 +9,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pytest_llmroute.config.sentences import Path
 from pytest_llmroute.core.requests import Message, Sampling
 from pytest_llmroute.errors import Cause
 from pytest_llmroute.tasks.checks import CheckType, load_check
-from pytest_llmroute.tasks.values import Known, Mistake, Path, Refused, TaskCase
+from pytest_llmroute.tasks.values import Known, Mistake, Refused, TaskCase
 
 ID = re.compile(r"(?!\s)(?!.*::)(?!.*\s$)[^\[\]/\\\x00-\x1f\x7f]{1,120}")
 TAG = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 KEYS = frozenset({
     "id", "prompt", "messages", "task", "phase", "agent", "user", "tags", "weight", "must_pass", "timeout",
-    "repeat", "min_pass", "temperature", "max_tokens", "check", "scripted",
+    "repeat", "min_pass", "temperature", "max_tokens", "check", "scripted", "template",
 })  # fmt: skip
 NOT_IN_DEFAULTS = frozenset({"id", "prompt", "messages"})
 _CAUSES = frozenset(cause.value for cause in Cause)
@@ -43,7 +44,7 @@ def to_task(
         "must_pass": _flag(data, "must_pass"),
         "timeout": _number(data, "timeout", above=0.0),
         "sampling": Sampling(_number(data, "temperature", least=0.0, most=2.0), _count(data, "max_tokens", None)),
-        **{key: _name(data, key) for key in ("task", "phase", "agent", "user")},
+        **{key: _name(data, key) for key in ("task", "phase", "agent", "user", "template")},
     }
     if min_pass is not None and (repeat is None or min_pass > repeat):
         mistakes.append(Mistake(("min_pass",), f"{min_pass} needs `repeat:` of at least as many"))
@@ -68,7 +69,7 @@ def to_task(
 def _unknown(values: Mapping[str, Any], known: Known) -> list[Mistake]:
     return [
         Mistake((kind,), what)
-        for kind in ("task", "phase", "agent")
+        for kind in ("task", "phase", "agent", "template")
         if values[kind] is not None and (what := known.mistake(kind, values[kind]))
     ]
 

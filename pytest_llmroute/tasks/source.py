@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from pytest_llmroute.tasks.values import Path
+from pytest_llmroute.config.sentences import Path
 
 MOST_NODES = 5_000_000
 DEEPEST = 60

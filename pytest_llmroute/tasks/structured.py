@@ -12,6 +12,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pytest_llmroute.codes import Code
 from pytest_llmroute.core.outcomes import CheckResult
 from pytest_llmroute.errors import UserError, printable
 from pytest_llmroute.tasks.values import Refused
@@ -87,7 +88,9 @@ class Python:
         except AssertionError as error:
             return CheckResult(False, f"{self.name}: {printable(str(error) or 'assertion failed', 300)}")
         except Exception as error:
-            raise CheckError(f"the check {self.name} broke: {type(error).__name__}: {error}") from error
+            raise CheckError(
+                f"the check {self.name} broke: {type(error).__name__}: {error}", code=Code.CHECK
+            ) from error
         passed, message = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, "")
         if passed is None or passed is True:
             return CheckResult(True)
@@ -95,6 +98,7 @@ class Python:
             return CheckResult(False, f"{self.name}: {printable(str(message), 300) or 'said no'}; got {_got(text)}")
         raise CheckError(
             f"the check {self.name} answered {printable(repr(answer), 80)}",
+            code=Code.CHECK,
             fix='return True, False, None or (False, "why")',
         )
 
@@ -146,10 +150,11 @@ def _function(name: str) -> tuple[Callable[..., Any], bool]:
     except (ImportError, AttributeError) as error:
         raise CheckError(
             f"the check python: {name} can't be found: {error}",
+            code=Code.CHECK,
             fix="check the spelling; its folder must be importable (ini pythonpath)",
         ) from None
     if not callable(function):
-        raise CheckError(f"the check python: {name} is no function")
+        raise CheckError(f"the check python: {name} is no function", code=Code.CHECK)
     try:
         positional = [
             p for p in inspect.signature(function).parameters.values()

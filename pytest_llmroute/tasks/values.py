@@ -6,14 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pytest_llmroute.codes import Code
+from pytest_llmroute.config.sentences import Path
 from pytest_llmroute.core.requests import Message, Sampling
 from pytest_llmroute.errors import ErrorList, UserError, nearest
 
 if TYPE_CHECKING:
     from pytest_llmroute.tasks.checks import Check
-
-Path = tuple[str | int, ...]
-"""A place inside a task: keys and positions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,7 @@ class TaskCase:
     repeat: int | None = None
     min_pass: int | None = None
     sampling: Sampling = Sampling()
+    template: str | None = None
     scripted: Any = None
     path: str = ""
     line: int = 1
@@ -48,9 +48,10 @@ class Known:
     phases: Collection[str] = ()
     agents: Mapping[str, str] = field(default_factory=dict)
     """Accepted spellings of agents."""
+    templates: Collection[str] = ()
 
     def mistake(self, kind: str, name: str) -> str | None:
-        names = {"task": self.tasks, "phase": self.phases, "agent": self.agents}[kind]
+        names = {"task": self.tasks, "phase": self.phases, "agent": self.agents, "template": self.templates}[kind]
         if not names or name in names:
             return None
         near = nearest(name, names)
@@ -64,7 +65,7 @@ class TaskError(UserError):
     def __init__(self, path: str, line: int, at: Path, what: str) -> None:
         self.path, self.line, self.at = path, line, at
         place = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in at).lstrip(".")
-        super().__init__(f"{path}:{line}: {place + ': ' if place else ''}{what}")
+        super().__init__(f"{path}:{line}: {place + ': ' if place else ''}{what}", code=Code.TASK_FILE)
 
 
 class TaskFileErrors(ErrorList):

@@ -106,8 +106,8 @@ def test_broken_tasks_are_one_collection_error_that_lists_them_all(
     assert result.ret == (1 if workers else 2)
     result.stdout.fnmatch_lines(
         [
-            '*t.llm.yaml:5: id: must be a text, not 7; put it in quotes: "7"',
-            '*t.llm.yaml:8: check missing (task "typo")',
+            '*t.llm.yaml:5: id: must be a text, not 7; put it in quotes: "7"*',
+            '*t.llm.yaml:8: check missing (task "typo")*',
             '*t.llm.yaml:10: chekc: unknown key "chekc" (did you mean "check"?)*',
             '*t.llm.yaml:13: task: no task "fxi" (did you mean "fix"?)*',
             "*t.llm.yaml:14: check.regex: /((/ is no regular expression*",

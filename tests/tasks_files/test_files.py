@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pytest_llmroute.config.schema import published
 from pytest_llmroute.tasks.checks import builtin_checks
 from pytest_llmroute.tasks.convert import to_task
-from pytest_llmroute.tasks.explain import explain, schema
+from pytest_llmroute.tasks.explain import explain
 from pytest_llmroute.tasks.files import load_tasks, read_task_file, recognises
 from pytest_llmroute.tasks.values import Known, Refused, TaskFileErrors
 
@@ -273,8 +274,8 @@ def test_the_quick_way_and_the_published_schema_agree(task: dict[str, Any]) -> N
 
 
 def test_the_schema_is_one_and_takes_documents_as_editors_see_them() -> None:
-    jsonschema.Draft202012Validator.check_schema(schema())
-    validator = jsonschema.Draft202012Validator(schema())
+    jsonschema.Draft202012Validator.check_schema(published("tasks"))
+    validator = jsonschema.Draft202012Validator(published("tasks"))
     assert validator.is_valid({"defaults": {"check": {"exact": "x"}}, "tasks": [{"id": "a", "prompt": "p"}]})
     assert validator.is_valid([GOOD])
     assert not validator.is_valid({"tasks": [{**GOOD, "chekc": 1}]})

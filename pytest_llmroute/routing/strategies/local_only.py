@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_llmroute.codes import Code
 from pytest_llmroute.routing.contract import Choice, Query, StrategyUnusable
 from pytest_llmroute.routing.strategies.providers import DISABLED, Pair
 
@@ -17,6 +18,7 @@ class LocalOnly:
         if not pair.local_enabled:
             raise StrategyUnusable(
                 f"strategy local_only has no model: {DISABLED}",
+                code=Code.STRATEGY,
                 means="every test on this column would be without an answer",
                 fix="unset LOCAL_LLM_ENABLED, or set LOCAL_LLM_ENABLED=true",
                 instead="--llm-strategy=claude_only",
@@ -24,6 +26,7 @@ class LocalOnly:
         if query.request.tools:
             raise StrategyUnusable(
                 "strategy local_only offers no tools, and this request brings some",
+                code=Code.STRATEGY,
                 fix="leave tools= away, or route it: --llm-strategy=hybrid",
             )
         return pair.use_local("local_only: local models only", "local_only never reaches a remote model")

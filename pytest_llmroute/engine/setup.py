@@ -1,0 +1,86 @@
+"""Router and models from what is configured and what extensions bring, for pytest, faces and command line alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pytest_llmroute.backends.pool import BackendPool
+from pytest_llmroute.codes import Code
+from pytest_llmroute.config.catalog import Catalog
+from pytest_llmroute.config.project import Project
+from pytest_llmroute.core.profiles import Profile
+from pytest_llmroute.core.replies import Call
+from pytest_llmroute.engine.engine import Engine
+from pytest_llmroute.errors import UserError, one
+from pytest_llmroute.extensions import Extensions
+from pytest_llmroute.routing.classify import Classifier, Rule
+from pytest_llmroute.routing.contract import Strategy
+from pytest_llmroute.routing.router import Router
+from pytest_llmroute.routing.strategies import builtin_tables_by_name
+from pytest_llmroute.routing.strategies.table import TableStrategy
+
+Scripted = Callable[[Call], Any]
+
+
+def catalog_of(project: Project, extensions: Extensions) -> Catalog:
+    """The project's tables with the cards that hooks bring; a card of the file stands before one of a hook."""
+    catalog = project.catalog
+    brought = extensions.models()
+    return replace(catalog, models={**brought, **catalog.models}) if brought else catalog
+
+
+def strategies_of(project: Project, extensions: Extensions) -> dict[str, Strategy]:
+    """All strategies by name; a table of the file may change a built-in table, and nothing else."""
+    strategies = extensions.strategies()
+    if project.file is None:
+        return strategies
+    own = project.file.table.get("strategies", {})
+    clash = [
+        UserError(
+            f'{project.file.place(("strategies", name))}: the strategy "{name}" is code, not a table',
+            code=Code.TWICE,
+            means="a table of this name would change nothing, or hide it",
+            fix="give the table another name",
+        )
+        for name in own
+        if name in strategies and name not in builtin_tables_by_name()
+    ]
+    if clash:
+        raise one(clash)
+    return {**strategies, **{name: TableStrategy(project.catalog.tables[name]) for name in own}}
+
+
+def check_names(project: Project, extensions: Extensions) -> list[UserError]:
+    """What the configuration names and nobody has."""
+    if project.file is None:
+        return []
+    try:
+        return project.check_names(extensions.models(), extensions.strategies())
+    except UserError as error:
+        return [error]
+
+
+def make_router(
+    project: Project, extensions: Extensions, profile: Profile | str, env: Mapping[str, str], *,
+    where: str = "", rules: tuple[Rule, ...] | None = None, user_rules: Mapping[str, tuple[Rule, ...]] | None = None,
+) -> Router:  # fmt: skip
+    """The router of a project on one profile."""
+    catalog = catalog_of(project, extensions)
+    hook = extensions.hook
+    return Router(
+        catalog=catalog,
+        strategies=strategies_of(project, extensions),
+        profile=catalog.profile(profile, where) if isinstance(profile, str) else profile,
+        env=env,
+        classifier=Classifier(
+            *([rules] if rules is not None else []),
+            user_rules=dict(user_rules or {}),
+            override=lambda text, user: hook.llmroute_classify(text=text, user=user),
+        ),
+    )
+
+
+def make_engine(router: Router, extensions: Extensions, scripted: Scripted, *, stand_in: str | None = None) -> Engine:
+    return Engine(router, BackendPool(extensions.backends(), stand_in=stand_in), scripted)
