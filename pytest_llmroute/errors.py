@@ -16,6 +16,8 @@ from enum import Enum
 
 from pytest_llmroute.codes import Code
 
+MANY = 16
+
 
 class LLMRouteError(Exception):
     """The base of everything raised on purpose."""
@@ -54,10 +56,19 @@ class UnknownName(UserError):
         super().__init__(
             f'{prefix}no {kind} "{printable(name)}"{hint}',
             code=code,
-            means=f"known: {', '.join(self.known)}" if self.known else f"no {kind} is known",
+            means=_known(kind, name, self.known),
             fix=fix,
             instead=instead,
         )
+
+
+def _known(kind: str, name: str, known: Sequence[str]) -> str:
+    """All names, or the closest ones where there are many."""
+    if len(known) <= MANY:
+        return f"known: {', '.join(known)}" if known else f"no {kind} is known"
+    close = difflib.get_close_matches(name, known, n=6, cutoff=0.4)
+    all_of_them = f"{len(known)} are known: llmroute models list" if "model" in kind else f"{len(known)} are known"
+    return f"close: {', '.join(close)}; {all_of_them}" if close else all_of_them
 
 
 class ErrorList(UserError):

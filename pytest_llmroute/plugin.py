@@ -54,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_ControllerWatch(config), "llmroute-controller-watch")
     given = any(config.getoption(o.dest) is not None for o in OPTIONS if o.command_line)
     if given or any(config.getini(option.ini) for option in OPTIONS if option.ini):
-        activate(config)
+        activate(config).refuse()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -28,18 +28,15 @@ def merge(base: Tables, file: ConfigFile) -> tuple[dict[str, dict[str, Any]], li
     _agents_everywhere(merged, file.table)
     for section, keys in NEEDED.items():
         for name in file.table.get(section, {}):
-            entry = merged[section].get(name, {})
-            if missing := [key for key in keys if key not in entry]:
-                errors.append(_error(file, (section, name), f"{' and '.join(missing)} missing"))
+            if missing := [key for key in keys if key not in merged[section][name]]:
+                merged[section].pop(name)
+                if not any(f".{name}.extends" in error.what for error in errors):
+                    errors.append(_error(file, (section, name), f"{' and '.join(missing)} missing"))
     for name in file.table.get("profiles", {}):
-        roles = merged["profiles"].get(name, {}).get("roles", {})
-        if missing := [role for role in ROLES if role not in roles]:
-            errors.append(
-                _error(
-                    file, ("profiles", name), f"no model for the roles {', '.join(missing)}",
-                    fix='add them under roles, or extends = "ollama" to start from another profile',
-                )
-            )  # fmt: skip
+        if missing := [role for role in ROLES if role not in merged["profiles"][name].get("roles", {})]:
+            merged["profiles"].pop(name)
+            fix = 'add them under roles, or extends = "ollama" to start from another profile'
+            errors.append(_error(file, ("profiles", name), f"no model for the roles {', '.join(missing)}", fix=fix))
     return merged, errors
 
 

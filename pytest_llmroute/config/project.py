@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from pytest_llmroute.config.catalog import Catalog, Tables, build_catalog, built
 from pytest_llmroute.config.files import ConfigFile, find_project_file, read_config, user_file_path
 from pytest_llmroute.config.merge import merge
 from pytest_llmroute.core.profiles import ROLES
-from pytest_llmroute.core.redact import looks_secret
+from pytest_llmroute.core.redact import looks_secret, masked
 from pytest_llmroute.errors import UnknownName, UserError, nearest, one, printable
 
 At = tuple[str | int, ...]
@@ -46,17 +46,40 @@ def load_project(root: Path, env: Mapping[str, str], named: str | None = None) -
     file = _read(lambda: find_project_file(root, named), errors)
     user = _read(lambda: _user_file(env), errors)
     tables: Tables = builtin_tables()
-    sound = True
-    for each in (file, user):
-        if each is not None and (found := _broken(each, is_user=each is user)):
-            errors += found
-            sound = False
-    if file is not None and sound:
-        tables, wrong = merge(builtin_tables(), file)
-        errors += wrong
+    if user is not None:
+        errors += [error for _, error in _broken(user, is_user=True)]
+    if file is not None:
+        broken = _broken(file, is_user=False)
+        rest = _without(file, [at for at, _ in broken])
+        tables, wrong = merge(builtin_tables(), rest)
+        if errors or broken or wrong:
+            # What else can be known now; names that only an extension knows are judged later.
+            names = [file.table.get(key) for key in ("models", "strategies")]
+            models, strategies = [list(each) if isinstance(each, Mapping) else [] for each in names]
+            found = Project(root, rest, None, tables).check_names(models, strategies)
+            wrong += [error for error in found if _sure(error)]
+        errors += [error for _, error in broken] + wrong
     if errors:
         raise one(errors)
     return Project(root, file, user, tables)
+
+
+def _without(file: ConfigFile, places: list[At]) -> ConfigFile:
+    """The file without the entries that are broken, so that the others can be judged too."""
+    table = dict(file.table)
+    for at in places:
+        section = table.get(str(at[0])) if at else None
+        if len(at) > 1 and isinstance(section, Mapping):
+            table[str(at[0])] = {name: entry for name, entry in section.items() if name != at[1]}
+        elif at:
+            table.pop(str(at[0]), None)
+        else:
+            table = {}
+    return replace(file, table=table)
+
+
+def _sure(error: UserError) -> bool:
+    return "did you mean" in error.what or not isinstance(error, UnknownModel)
 
 
 def _read(read: Any, errors: list[UserError]) -> ConfigFile | None:
@@ -73,7 +96,7 @@ def _user_file(env: Mapping[str, str]) -> ConfigFile | None:
     return read_config(path, str(path)) if path is not None and path.is_file() else None
 
 
-def _broken(file: ConfigFile, *, is_user: bool) -> list[UserError]:
+def _broken(file: ConfigFile, *, is_user: bool) -> list[tuple[At, UserError]]:
     """Every mistake of form, with its place."""
     from pytest_llmroute.config.schema import published
     from pytest_llmroute.config.sentences import mistakes
@@ -82,20 +105,20 @@ def _broken(file: ConfigFile, *, is_user: bool) -> list[UserError]:
     if is_user:
         machine = schema["properties"]["machine"]
         schema = {**schema, "properties": {"$schema": {"type": "string"}, "machine": machine}}
-    errors: list[UserError] = []
-    for at, what, unknown in mistakes(_plain(file.table), schema):
+    errors: list[tuple[At, UserError]] = []
+    found = mistakes(_plain(file.table), schema)
+    for at, what, unknown in sorted(found, key=lambda each: file.lines.of((*file.prefix, *each[0])) or 0):
         where = f"{file.place(at)}: {'.'.join(map(str, at))}" if at else file.shown
         if is_user and unknown and len(at) == 1:
-            errors.append(
-                UserError(
-                    f"{where}: the user file holds machine facts only, in [machine]",
-                    code=Code.USER_FILE,
-                    means="else a repository would behave differently for everybody",
-                    fix="move it into the project's llmroute.toml",
-                )
+            error = UserError(
+                f"{where}: the user file holds machine facts only, in [machine]",
+                code=Code.USER_FILE,
+                means="else a repository would behave differently for everybody",
+                fix="move it into the project's llmroute.toml",
             )
         else:
-            errors.append(UserError(f"{where}: {what}", code=Code.CONFIG_KEY if unknown else Code.CONFIG_VALUE))
+            error = UserError(f"{where}: {masked(what)}", code=Code.CONFIG_KEY if unknown else Code.CONFIG_VALUE)
+        errors.append((at, error))
     return errors + list(_secrets(file, file.table, ()))
 
 
@@ -108,7 +131,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
     return value if isinstance(value, str | int | float | bool) else str(value)
 
 
-def _secrets(file: ConfigFile, value: Any, at: At) -> Iterator[UserError]:
+def _secrets(file: ConfigFile, value: Any, at: At) -> Iterator[tuple[At, UserError]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _secrets(file, inner, (*at, key))
@@ -116,11 +139,14 @@ def _secrets(file: ConfigFile, value: Any, at: At) -> Iterator[UserError]:
         for place, inner in enumerate(value):
             yield from _secrets(file, inner, (*at, place))
     elif isinstance(value, str) and (looks_secret(value) or _has_password(value)):
-        yield UserError(
-            f"{file.place(at)}: {'.'.join(map(str, at))}: a secret stands in the file",
-            code=Code.SECRET,
-            means="files are shared and kept; the value is not shown here",
-            fix='export it, and name the variable: api_key_env = "MY_API_KEY"',
+        yield (
+            at,
+            UserError(
+                f"{file.place(at)}: {'.'.join(map(str, at))}: a secret stands in the file",
+                code=Code.SECRET,
+                means="files are shared and kept; the value is not shown here",
+                fix='export it, and name the variable: api_key_env = "MY_API_KEY"',
+            ),
         )
 
 
@@ -203,9 +229,13 @@ class _References:
                 yield UnknownName(kind, name, known, where=where, code=Code.CONFIG_REFERENCE, fix=fix)
 
 
-def _no_model(kind: str, name: str, known: Collection[str], where: str) -> UserError:
+class UnknownModel(UserError):
+    """A model that nobody has declared."""
+
+
+def _no_model(kind: str, name: str, known: Collection[str], where: str) -> UnknownModel:
     near = nearest(name, known)
-    return UserError(
+    return UnknownModel(
         f'{where}: no {kind} "{printable(name, 80)}"' + (f' (did you mean "{near}"?)' if near else ""),
         code=Code.CONFIG_REFERENCE,
         fix=f'[models."{printable(name, 80)}"] with its backend declares it; llmroute models list shows what is known',

@@ -43,7 +43,8 @@ def config_schema() -> dict[str, Any]:
                 target = properties.setdefault(
                     place, {"type": "object", "additionalProperties": False, "properties": {}}
                 )["properties"]
-            target[key] = {**_of(option), "description": option.help}
+            bounds = f" (from {option.least:g} to {option.most:g})" if option.kind == "number" else ""
+            target[key] = {**_of(option), "description": option.help + bounds}
     properties[keys.TASK_NAMES.name] = {**keys.TASK_NAMES.schema, "description": keys.TASK_NAMES.help}
     properties |= {section.name: dict(section.schema) for section in keys.SECTIONS}
     return {

@@ -34,7 +34,7 @@ def _sentences(error: Any) -> Iterator[tuple[Path, str, bool]]:
     if what == "additionalProperties":
         allowed = list(error.schema.get("properties", {}))
         for key in sorted(set(error.instance) - set(allowed), key=str):
-            near = nearest(str(key), allowed)
+            near = nearest(str(key), allowed) or _inside(str(key), error.schema)
             hint = f' (did you mean "{near}"?)' if near else ""
             yield (*at, key), f'unknown key "{printable(str(key), 60)}"{hint}; allowed: {", ".join(allowed)}', True
     elif what == "required":
@@ -47,6 +47,12 @@ def _sentences(error: Any) -> Iterator[tuple[Path, str, bool]]:
             yield from _sentences(inner)
     else:
         yield at, _sentence(error), False
+
+
+def _inside(key: str, schema: Mapping[str, Any]) -> str | None:
+    """The one table among the allowed keys that has a key of this name."""
+    homes = [name for name, inner in schema.get("properties", {}).items() if key in inner.get("properties", {})]
+    return f"{homes[0]}.{key}" if len(homes) == 1 else None
 
 
 def _meant(error: Any) -> list[Any] | None:

@@ -22,6 +22,12 @@ class Situation:
     """The live environment; behind it the .env file, where one was asked for."""
 
 
+def nothing_configured(root: Path, env: Mapping[str, str]) -> Situation:
+    """Built-in values only: what is left to stand on where the configuration can't be used."""
+    project = Project(root)
+    return Situation(project, resolve(nothing, nothing, {}, project), env)
+
+
 def situation(root: Path, env: Mapping[str, str], *, cli: Given = nothing, ini: Given = nothing) -> Situation:
     """Reads the files of `root` and resolves every option."""
     named = resolve_one(BY_NAME["config"], cli, ini, env, None).value

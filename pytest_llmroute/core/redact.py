@@ -19,6 +19,11 @@ def looks_secret(text: str) -> bool:
     return _PATTERNS.search(text) is not None
 
 
+def masked(text: str) -> str:
+    """The text without what has the shape of a key."""
+    return _PATTERNS.sub("[redacted]", text)
+
+
 class Redactor:
     """Knows the values of variables whose names say that they are secret, and the shapes of common keys."""
 
@@ -36,4 +41,4 @@ class Redactor:
         for value, name in self._values:
             if value in text:
                 text = text.replace(value, f"[{name}]")
-        return _PATTERNS.sub("[redacted]", text)
+        return masked(text)

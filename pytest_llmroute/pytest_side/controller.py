@@ -20,6 +20,7 @@ from pytest_llmroute.report.jsonfile import write_json
 from pytest_llmroute.report.summary import RunHead, Tally
 from pytest_llmroute.report.terminal import misses, render
 from pytest_llmroute.store.contract import RunInfo
+from pytest_llmroute.store.locate import store_path
 from pytest_llmroute.store.merge import Gathered, gather, recover, save_run
 from pytest_llmroute.store.sqlite import SqliteStore
 
@@ -34,6 +35,7 @@ class Controller:
 
     def __init__(self, config: pytest.Config, settings: Settings, columns: tuple[Column, ...], run_id: str) -> None:
         self.config, self.settings, self.run_id = config, settings, run_id
+        self.store_path = store_path(settings["store"], config.rootpath, settings.origin("store"))
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self.head = RunHead(
             run_id=run_id,
@@ -113,7 +115,7 @@ class Controller:
 
     def _store(self, found: Gathered, stopped: bool) -> None:
         root = self.config.rootpath
-        store = SqliteStore(root / FOLDER / "results.db")
+        store = SqliteStore(self.store_path)
         try:
             info = RunInfo(
                 run_id=self.run_id,
@@ -154,9 +156,14 @@ class Controller:
             for line in render(self.tally.summary(), width=100, unicode=_unicode(terminal)):
                 terminal.write_line(line)
             if verbose >= 0 and self.stored:
-                terminal.write_line(f"run {self.run_id} is kept in {FOLDER}/results.db{self._ignore_hint()}")
+                terminal.write_line(f"run {self.run_id} is kept in {self._store_shown()}{self._ignore_hint()}")
         for note in self.notes:
             terminal.write_line(f"llmroute: {note}")
+
+    def _store_shown(self) -> str:
+        root = self.config.rootpath
+        path = self.store_path
+        return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
     def _ignore_hint(self) -> str:
         """Suggested, never written unasked."""

@@ -24,6 +24,8 @@ def check(session: LLMSession, items: Iterable[pytest.Item]) -> list[UserError]:
     if not ours and not session.errors:
         return []
     errors: dict[str, UserError] = {error.text(): error for error in session.errors}
+    if session.broken:
+        return list(errors.values())
     options = _options(session)
     for error in [*options, *_items(session, ours, routes=not (options or errors))]:
         errors.setdefault(error.text(), error)

@@ -14,7 +14,7 @@ import pytest
 
 from pytest_llmroute.config.catalog import Catalog
 from pytest_llmroute.config.options import BY_NAME
-from pytest_llmroute.config.situation import Situation, situation
+from pytest_llmroute.config.situation import Situation, nothing_configured, situation
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.outcomes import CheckResult
@@ -60,10 +60,12 @@ class LLMSession:
         self.keeper = Keeper(config.rootpath, run_id, self.worker, Redactor(self.env))
         self.controller = None if hasattr(config, "workerinput") else Controller(config, self.settings, columns, run_id)
         self._warned = False
+        self.broken = False
+        """Whether the options or files can't be used: nothing runs."""
 
     @staticmethod
     def of(config: pytest.Config, run_id: str) -> LLMSession:
-        """Options are read here: a bad one ends the run before anything is collected."""
+        """Options and files are read here."""
         try:
             found = situation(
                 config.rootpath,
@@ -73,7 +75,21 @@ class LLMSession:
             )
             return LLMSession(config, found, columns_of(found.settings), run_id)
         except UserError as error:
-            raise usage_error(error, debug=bool(config.getoption(BY_NAME["debug"].dest))) from None
+            found = nothing_configured(config.rootpath, os.environ)
+            session = LLMSession(config, found, columns_of(found.settings), run_id)
+            session.errors.append(error)
+            session.broken = True
+            return session
+
+    def refuse(self) -> None:
+        """Ends the run at once where the options are bad; while collecting, the mistakes are kept and told later."""
+        if self.broken:
+            raise self._usage_error(self.errors[0])
+
+    def _usage_error(self, error: UserError) -> pytest.UsageError:
+        """One clean block; the traceback only where it was asked for."""
+        debug = self.config.getoption(BY_NAME["debug"].dest)
+        return pytest.UsageError("".join(traceback.format_exception(error)) if debug else error.text())
 
     # What is there: made on first need, after every conftest.py that plays a part has been loaded.
 
@@ -170,7 +186,7 @@ class LLMSession:
         error = one(errors)
         output = getattr(self.config, "workeroutput", None)
         if output is None:
-            raise usage_error(error, debug=self.settings["debug"])
+            raise self._usage_error(error)
         # On a worker: empty the list, so that nothing runs; the controller ends the run with this text.
         output["llmroute_error"] = error.text()
         session.items.clear()
@@ -355,11 +371,6 @@ class LLMSession:
             terminal.ensure_newline()
             for line in lines:
                 terminal.write_line(line)
-
-
-def usage_error(error: UserError, *, debug: bool) -> pytest.UsageError:
-    """One clean block; the traceback only where it was asked for."""
-    return pytest.UsageError("".join(traceback.format_exception(error)) if debug else error.text())
 
 
 def _forget(item: pytest.Item) -> None:
