@@ -10,6 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_llmroute.api.agents import ask_agent, generate_code_with_llm
+    from pytest_llmroute.api.model_configs import (
+        ModelConfig,
+        ModelConfigRegistry,
+        PromptTemplate,
+        detect_model_capabilities,
+        get_llm_params_for_phase,
+        get_max_tokens_for_phase,
+        get_model_config,
+        get_prompt_template,
+        get_registry,
+        get_temperature_for_phase,
+        load_config_from_env,
+        validate_config,
+    )
     from pytest_llmroute.api.providers import (
         LLMRouter,
         get_claude_provider,
@@ -26,9 +40,11 @@ if TYPE_CHECKING:
     )
     from pytest_llmroute.backends.contract import BackendType
     from pytest_llmroute.backends.scripted import ScriptedAnswer
+    from pytest_llmroute.codes import Code
     from pytest_llmroute.core.decisions import Decision, Rejected
-    from pytest_llmroute.core.models import ModelCard
+    from pytest_llmroute.core.models import ModelCapability, ModelCard, PhaseSettings, RetryPolicy
     from pytest_llmroute.core.outcomes import CheckResult
+    from pytest_llmroute.core.phases import ExecutionPhase
     from pytest_llmroute.core.replies import Call, Reply
     from pytest_llmroute.core.requests import Message, Request
     from pytest_llmroute.engine.llm import LLM
@@ -41,13 +57,21 @@ __version__ = "0.1.0"
 
 _HOME = {
     "api.agents": ("ask_agent", "generate_code_with_llm"),
-    "api.providers": (
-        "LLMRouter",
-        "get_claude_provider",
-        "get_local_provider",
-        "get_router",
-        "to_llm_messages",
+    "api.model_configs": (
+        "ModelConfig",
+        "ModelConfigRegistry",
+        "PromptTemplate",
+        "detect_model_capabilities",
+        "get_llm_params_for_phase",
+        "get_max_tokens_for_phase",
+        "get_model_config",
+        "get_prompt_template",
+        "get_registry",
+        "get_temperature_for_phase",
+        "load_config_from_env",
+        "validate_config",
     ),
+    "api.providers": ("LLMRouter", "get_claude_provider", "get_local_provider", "get_router", "to_llm_messages"),
     "api.selectors": (
         "ModelSelector",
         "create_default_selector",
@@ -57,9 +81,11 @@ _HOME = {
     ),
     "backends.contract": ("BackendType",),
     "backends.scripted": ("ScriptedAnswer",),
+    "codes": ("Code",),
     "core.decisions": ("Decision", "Rejected"),
-    "core.models": ("ModelCard",),
+    "core.models": ("ModelCapability", "ModelCard", "PhaseSettings", "RetryPolicy"),
     "core.outcomes": ("CheckResult",),
+    "core.phases": ("ExecutionPhase",),
     "core.replies": ("Call", "Reply"),
     "core.requests": ("Message", "Request"),
     "engine.llm": ("LLM",),
@@ -71,11 +97,57 @@ _HOME = {
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
-    "LLM", "BackendType", "Call", "Cause", "CheckResult", "CheckType", "Choice", "Classification", "Classifier",
-    "Decision", "LLMRouteError", "LLMRouter", "Message", "ModelCallError", "ModelCard", "ModelSelector", "Query",
-    "Rejected", "Reply", "Request", "Rule", "ScriptedAnswer", "Strategy", "UserError", "ask_agent",
-    "create_default_selector", "create_fast_selector", "create_low_ram_selector", "create_quality_selector",
-    "generate_code_with_llm", "get_claude_provider", "get_local_provider", "get_router", "to_llm_messages",
+    "LLM",
+    "BackendType",
+    "Call",
+    "Cause",
+    "CheckResult",
+    "CheckType",
+    "Choice",
+    "Classification",
+    "Classifier",
+    "Code",
+    "Decision",
+    "ExecutionPhase",
+    "LLMRouteError",
+    "LLMRouter",
+    "Message",
+    "ModelCallError",
+    "ModelCapability",
+    "ModelCard",
+    "ModelConfig",
+    "ModelConfigRegistry",
+    "ModelSelector",
+    "PhaseSettings",
+    "PromptTemplate",
+    "Query",
+    "Rejected",
+    "Reply",
+    "Request",
+    "RetryPolicy",
+    "Rule",
+    "ScriptedAnswer",
+    "Strategy",
+    "UserError",
+    "ask_agent",
+    "create_default_selector",
+    "create_fast_selector",
+    "create_low_ram_selector",
+    "create_quality_selector",
+    "detect_model_capabilities",
+    "generate_code_with_llm",
+    "get_claude_provider",
+    "get_llm_params_for_phase",
+    "get_local_provider",
+    "get_max_tokens_for_phase",
+    "get_model_config",
+    "get_prompt_template",
+    "get_registry",
+    "get_router",
+    "get_temperature_for_phase",
+    "load_config_from_env",
+    "to_llm_messages",
+    "validate_config",
 ]  # fmt: skip
 
 

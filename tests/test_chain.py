@@ -7,12 +7,12 @@ import pytest
 from pytest_llmroute.backends.chain import CANNED_TEXT, answer
 from pytest_llmroute.backends.contract import Backend
 from pytest_llmroute.backends.scripted import ScriptedAnswer, ScriptedBackend
-from pytest_llmroute.core.models import ModelCard, Retry
+from pytest_llmroute.core.models import ModelCard, RetryPolicy
 from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.core.requests import Message, Sampling
 from pytest_llmroute.errors import AllModelsFailed, Cause
 
-CARDS = [ModelCard(name, "scripted", retry=Retry(attempts=1)) for name in ("first", "second")]
+CARDS = [ModelCard(name, "scripted", retry=RetryPolicy(attempts=1)) for name in ("first", "second")]
 
 
 def ask(first: object, second: object, *, canned: bool = False) -> Reply:

@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from pytest_llmroute.core.models import Expected, ModelCard, PhaseSettings, Price, Retry, Source
+from pytest_llmroute.core.models import Expected, ModelCard, PhaseSettings, Price, RetryPolicy, Source
 from pytest_llmroute.core.phases import Phase
 from pytest_llmroute.core.profiles import Agent, Profile
 from pytest_llmroute.errors import UnknownName
@@ -146,7 +146,7 @@ class Catalog:
 @cache
 def builtin_tables() -> Tables:
     """The tables that come with the package, read once."""
-    return {name: _read(name) for name in FILES}
+    return {name: read_data(name) for name in FILES}
 
 
 @cache
@@ -170,12 +170,13 @@ def build_catalog(tables: Tables, task_names: tuple[str, ...] = ()) -> Catalog:
     )
 
 
-def _read(name: str) -> dict[str, Any]:
+def read_data(name: str) -> dict[str, Any]:
+    """One of the package's data files."""
     path = resources.files("pytest_llmroute.config") / "data" / f"{name}.toml"
     read = tomllib.loads(path.read_text(encoding="utf-8"))
     if name != "profiles":
         return read
-    agents = _read("agents")
+    agents = read_data("agents")
     return {key: {**data, "agents": {**agents, **data.get("agents", {})}} for key, data in read.items()}
 
 
@@ -200,7 +201,7 @@ def card_of(name: str, data: Mapping[str, Any]) -> ModelCard:
             phase: PhaseSettings(**{key: value for key, value in own.items() if key != "best_for"})
             for phase, own in values.pop("phases", {}).items()
         },
-        retry=Retry(**retry),
+        retry=RetryPolicy(**retry),
         expected=Expected(**values.pop("expected", {})),
         price=Price(**price) if price else None,
         sources=sources,

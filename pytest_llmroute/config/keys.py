@@ -74,7 +74,7 @@ SETTINGS = (
 )
 PHASE = (
     *SETTINGS,
-    Key("reasoning", FLAG, "whether a model that can think before it answers shall do so"),
+    Key("enable_reasoning", FLAG, "whether a model that can think before it answers shall do so"),
     Key("best_for", TEXT, "what the phase is for"),
 )
 RETRY = (

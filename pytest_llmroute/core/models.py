@@ -4,14 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from pytest_llmroute.errors import Cause
 
-CAPABILITIES = (
-    "tool_calling", "reasoning", "parallel_execution", "reflection", "code_generation", "multimodal", "structured_output",
-    "long_context", "instructions", "simple_chat", "complex_chat", "simple_qa", "summarization", "classification",
-    "complex_reasoning", "multi_step",
-)  # fmt: skip
+
+class ModelCapability(StrEnum):
+    """What a model can do: declared on its card, or told from its name."""
+
+    TOOL_CALLING = "tool_calling"
+    REASONING = "reasoning"
+    PARALLEL_EXECUTION = "parallel_execution"
+    REFLECTION = "reflection"
+    CODE_GENERATION = "code_generation"
+    MULTIMODAL = "multimodal"
+    STRUCTURED_OUTPUT = "structured_output"
+    LONG_CONTEXT = "long_context"
+    INSTRUCTIONS = "instructions"
+    SIMPLE_CHAT = "simple_chat"
+    COMPLEX_CHAT = "complex_chat"
+    SIMPLE_QA = "simple_qa"
+    SUMMARIZATION = "summarization"
+    CLASSIFICATION = "classification"
+    COMPLEX_REASONING = "complex_reasoning"
+    MULTI_STEP = "multi_step"
+
+
+CAPABILITIES = tuple(str(capability) for capability in ModelCapability)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +74,11 @@ class PhaseSettings:
     temperature: float | None = None
     max_tokens: int | None = None
     top_p: float | None = None
-    reasoning: bool | None = None
+    enable_reasoning: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
+class RetryPolicy:
     """When and how often one model is asked again before the chain goes on."""
 
     attempts: int = 3
@@ -102,7 +121,7 @@ class ModelCard:
     max_tokens: int | None = None
     top_p: float | None = None
     phases: Mapping[str, PhaseSettings] = field(default_factory=dict)
-    retry: Retry = Retry()
+    retry: RetryPolicy = RetryPolicy()
     best_for: str = ""
     instructions: str = ""
     tips: tuple[str, ...] = ()

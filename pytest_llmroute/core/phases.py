@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ExecutionPhase(StrEnum):
+    """The built-in phases; a configuration may add others, named by their text."""
+
+    PLANNING = "planning"
+    EXECUTION = "execution"
+    REFLECTION = "reflection"
+    SUMMARIZATION = "summarization"
+    ERROR_RECOVERY = "error_recovery"
+    VALIDATION = "validation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,5 +25,5 @@ class Phase:
     temperature: float
     max_tokens: int
     top_p: float = 0.9
-    reasoning: bool | None = None
+    enable_reasoning: bool | None = None
     best_for: str = ""

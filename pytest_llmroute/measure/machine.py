@@ -8,6 +8,11 @@ from typing import Any
 import psutil
 
 
+def available_ram() -> int:
+    """Bytes that could be used now without swapping."""
+    return int(psutil.virtual_memory().available)
+
+
 def machine_facts() -> dict[str, Any]:
     """System, processor, memory and Python."""
     return {

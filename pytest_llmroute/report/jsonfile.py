@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,16 +26,8 @@ def write_json(path: Path, summary: Summary, records: Iterable[Record]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="ascii") as file:
-            head = {
-                "schema": SCHEMA,
-                "run": asdict(summary.run),
-                "columns": [asdict(c) for c in summary.columns],
-            }
-            file.write(_text(head)[:-1] + ',"records":[')
-            for number, record in enumerate(records):
-                file.write(",\n" if number else "\n")
-                file.write(_text(record.to_dict()))
-            file.write("\n]}\n")
+            for line in text_of(summary, records):
+                file.write(line + "\n")
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
@@ -45,6 +37,20 @@ def write_json(path: Path, summary: Summary, records: Iterable[Record]) -> None:
             means="the run itself is complete and stored",
             fix="mkdir -p its folder, or name another place",
         ) from error
+
+
+def text_of(summary: Summary, records: Iterable[Record]) -> Iterator[str]:
+    """The lines of the file."""
+    head = {"schema": SCHEMA, "run": asdict(summary.run), "columns": [asdict(c) for c in summary.columns]}
+    yield _text(head)[:-1] + ',"records":['
+    before = None
+    for record in records:
+        if before is not None:
+            yield before + ","
+        before = _text(record.to_dict())
+    if before is not None:
+        yield before
+    yield "]}"
 
 
 def _text(value: Any) -> str:

@@ -145,7 +145,9 @@ class Router:
 
 
 def _sampling(own: PhaseSettings | Phase) -> Sampling:
-    return Sampling(temperature=own.temperature, max_tokens=own.max_tokens, top_p=own.top_p, reasoning=own.reasoning)
+    return Sampling(
+        temperature=own.temperature, max_tokens=own.max_tokens, top_p=own.top_p, reasoning=own.enable_reasoning
+    )
 
 
 def agent_variable(agent: str) -> str:

@@ -63,6 +63,11 @@ class SqliteStore:
         rows = self._db.execute("SELECT * FROM runs ORDER BY started_at DESC, run_id DESC LIMIT ?", (limit,)).fetchall()
         return [_run(row) for row in rows]
 
+    def outcomes(self, run_id: str) -> dict[str, int]:
+        """How many cases of a run ended how."""
+        rows = self._db.execute("SELECT outcome, COUNT(*) FROM records WHERE run_id = ? GROUP BY outcome", (run_id,))
+        return {str(outcome): int(count) for outcome, count in rows}
+
     def records(self, run_id: str) -> Iterator[Record]:
         """In the order in which they finished."""
         rows = self._db.execute("SELECT data FROM records WHERE run_id = ? ORDER BY rowid", (run_id,))

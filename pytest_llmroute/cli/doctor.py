@@ -1,0 +1,211 @@
+"""`llmroute doctor`: what is here, what is missing, and the command that fixes it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata, util
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from pytest_llmroute import __version__
+from pytest_llmroute.cli import output
+from pytest_llmroute.cli.situation import root_of
+from pytest_llmroute.config.inifile import ini_reader
+from pytest_llmroute.config.situation import Situation, situation
+from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.redact import Redactor
+from pytest_llmroute.engine.setup import catalog_of, check_names
+from pytest_llmroute.errors import UserError, printable
+from pytest_llmroute.extensions import Extensions
+from pytest_llmroute.measure.machine import available_ram, machine_facts
+from pytest_llmroute.store.locate import store_path
+from pytest_llmroute.store.sqlite import SqliteStore
+
+EXTRAS = {"ollama": "ollama", "anthropic": "anthropic", "transformers": "transformers", "embedded": "xllamacpp"}
+"""Backend → the package that it needs."""
+PATIENCE = 2.0
+GO_ON = "pytest --llm-profile=scripted goes on without"
+START = "ollama serve   (elsewhere: OLLAMA_HOST)"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: ok, warn (something could be better), fail (something configured can't be used)."""
+
+    name: str
+    status: str
+    text: str
+    fix: str = ""
+
+
+@click.command()
+@output.json_option
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool) -> None:
+    """What is here, what is missing, and the command that fixes it; exit status 4 when something is unusable.
+
+    \b
+    Examples:
+      llmroute doctor
+      llmroute doctor --json > report.json      (no secret is in it)
+    """
+    findings = list(_findings(root_of(ctx)))
+    redact = Redactor(os.environ)
+    findings = [Finding(f.name, f.status, redact(f.text), f.fix) for f in findings]
+    if as_json:
+        output.data({"findings": [asdict(finding) for finding in findings]}, "llmroute.doctor/1")
+    else:
+        for finding in findings:
+            output.line(f"{output.mark(finding.status)} {finding.name:<14} {printable(finding.text, 300)}")
+            if finding.fix:
+                output.line(f"  {'':<14} to fix it: {finding.fix}")
+    if any(finding.status == "fail" for finding in findings):
+        ctx.exit(4)
+
+
+def _findings(root: Path) -> Iterator[Finding]:
+    yield _versions()
+    yield from _machine()
+    found: Situation | None = None
+    wrong: Sequence[UserError]
+    try:
+        found = situation(root, os.environ, ini=ini_reader(root))
+        extensions = Extensions()
+        wrong = check_names(found.project, extensions)
+    except UserError as error:
+        wrong = getattr(error, "errors", (error,))
+    for mistake in wrong:
+        code = f" [{mistake.code.number}]" if mistake.code else ""
+        yield Finding("configuration", "fail", mistake.what + code, mistake.fix or "llmroute config validate")
+    if wrong or found is None:
+        return
+    file = found.project.file
+    yield Finding("configuration", "ok", file.shown if file else "no file: built-in values (llmroute init writes one)")
+    yield from _profile(found, extensions)
+    yield _store(found)
+
+
+def _versions() -> Finding:
+    parts = [f"pytest-llmroute {__version__}", f"Python {platform.python_version()}"]
+    for name in ("pytest", "pytest-xdist"):
+        try:
+            parts.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            continue
+    return Finding("versions", "ok", ", ".join(parts))
+
+
+def _machine() -> Iterator[Finding]:
+    facts = machine_facts()
+    yield Finding(
+        "machine", "ok",
+        f"{facts['system']} {facts['machine']}, {facts['cores']} cores, {facts['ram_bytes'] / 1e9:.1f} GB RAM,"
+        f" {available_ram() / 1e9:.1f} GB free",
+    )  # fmt: skip
+    free = shutil.disk_usage(Path.cwd()).free
+    if free < 2e9:
+        yield Finding("disk", "warn", f"{free / 1e9:.1f} GB free: too little for most models", "free some space")
+
+
+def _profile(found: Situation, extensions: Extensions) -> Iterator[Finding]:
+    """Whether the models of the configured profile could be asked."""
+    catalog = catalog_of(found.project, extensions)
+    name = found.settings["profile"]
+    try:
+        profile = catalog.profile(name, found.settings.origin("profile"))
+    except UserError as error:
+        yield Finding("profile", "fail", error.what, "llmroute config show --origin")
+        return
+    yield Finding("profile", "ok", f"{name} ({found.settings.origin('profile')}): {profile.about}")
+    cards: dict[str, list[ModelCard]] = {}
+    for model in dict.fromkeys(profile.roles.values()):
+        card = catalog.model(model)
+        cards.setdefault(card.backend, []).append(card)
+    here = extensions.backends()
+    for backend, members in cards.items():
+        remote_only = all(card.remote for card in members)
+        yield from _backend(found, backend, backend in here, remote_only=remote_only)
+        yield from _keys(found, members)
+        yield from _fit(found, members)
+
+
+def _backend(found: Situation, backend: str, here: bool, *, remote_only: bool) -> Iterator[Finding]:
+    if not here:
+        # Claude stands in every profile; a profile of local models works without it.
+        status = "warn" if remote_only else "fail"
+        yield Finding(backend, status, "this version has no such backend", GO_ON)
+    package = EXTRAS.get(backend)
+    if here and package and util.find_spec(package) is None:
+        yield Finding(backend, "fail", f"the package {package} is missing", f"pip install 'pytest-llmroute[{backend}]'")
+    if backend == "ollama":
+        yield _ollama(found.settings["ollama_host"])
+
+
+def _ollama(host: str) -> Finding:
+    """Asks the server for its version; two seconds, and never anybody else."""
+    address = urlsplit(host if "://" in host else f"http://{host}")
+    where = f"{address.hostname or '127.0.0.1'}:{address.port or 11434}"
+    connection = http.client.HTTPConnection(where, timeout=PATIENCE)
+    try:
+        connection.request("GET", "/api/version")
+        version = _json(connection.getresponse().read(10_000)).get("version")
+    except (OSError, http.client.HTTPException) as error:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return Finding("ollama server", "fail", f"no answer at {where} ({why})", START)
+    finally:
+        connection.close()
+    if not isinstance(version, str):
+        return Finding("ollama server", "fail", f"{where} answers, but is no Ollama server", "set OLLAMA_HOST")
+    return Finding("ollama server", "ok", f"{printable(version, 40)} at {where}")
+
+
+def _json(data: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _keys(found: Situation, cards: list[ModelCard]) -> Iterator[Finding]:
+    for name in dict.fromkeys(card.api_key_env for card in cards if card.api_key_env):
+        models = ", ".join(card.name for card in cards if card.api_key_env == name)
+        if found.env.get(name):
+            yield Finding("key", "ok", f"{name} is set ({models})")
+        else:
+            yield Finding("key", "warn", f"{name} is not set: {models} can't be asked", f"export {name}=…")
+
+
+def _fit(found: Situation, cards: list[ModelCard]) -> Iterator[Finding]:
+    budget = found.settings["ram_budget"] or available_ram()
+    say: Callable[[ModelCard], str] = lambda card: f"{card.name} ({card.expected.ram_gb:g} GB)"  # noqa: E731
+    big = [card for card in cards if card.expected.ram_gb is not None and card.expected.ram_gb * 1e9 > budget]
+    if big:
+        yield Finding(
+            "RAM", "warn", f"expected not to fit {budget / 1e9:.1f} GB: {', '.join(map(say, big))}",
+            "choose smaller models: llmroute models list",
+        )  # fmt: skip
+
+
+def _store(found: Situation) -> Finding:
+    try:
+        path = store_path(found.settings["store"], found.project.root, found.settings.origin("store"))
+        if not path.is_file():
+            return Finding("store", "ok", f"{path}: made by the first run")
+        store = SqliteStore(path)
+        try:
+            count = len(store.runs(10_000))
+        finally:
+            store.close()
+    except UserError as error:
+        return Finding("store", "fail", error.what, error.fix)
+    return Finding("store", "ok", f"{path}: {count} runs")

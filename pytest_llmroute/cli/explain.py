@@ -1,0 +1,68 @@
+"""`llmroute explain`: the decision for one request, without asking anybody."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from pytest_llmroute.cli import output
+from pytest_llmroute.cli.complete import complete
+from pytest_llmroute.cli.situation import found_by
+from pytest_llmroute.config.resolve import DEFAULT_STRATEGY
+from pytest_llmroute.core.columns import Column
+from pytest_llmroute.core.decisions import Decision
+from pytest_llmroute.core.requests import Request, as_messages
+from pytest_llmroute.engine.setup import make_router
+from pytest_llmroute.errors import printable
+from pytest_llmroute.extensions import Extensions
+
+
+@click.command()
+@click.argument("prompt", default="")
+@click.option("--strategy", shell_complete=complete("strategies"), help="Else what is configured, else balanced.")
+@click.option("--profile", shell_complete=complete("profiles"), help="Else what is configured.")
+@click.option("--model", shell_complete=complete("models"), help="As a test would that names its model.")
+@click.option("--task", help="The kind of work: analyze, fix, validate, document, …")
+@click.option("--phase", shell_complete=complete("phases"), help="planning, execution, …")
+@click.option("--agent", shell_complete=complete("agents"), help="The agent that asks.")
+@click.option("--user", help="The user that asks.")
+@click.option("--tools", is_flag=True, help="As if tools were offered.")
+@output.json_option
+@click.pass_context
+def explain(
+    ctx: click.Context, prompt: str, strategy: str | None, profile: str | None, model: str | None, task: str | None,
+    phase: str | None, agent: str | None, user: str | None, tools: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Which model would answer PROMPT, with which settings, and why; nobody is asked.
+
+    \b
+    Examples:
+      llmroute explain --strategy balanced --task fix --phase execution
+      llmroute explain --strategy hybrid "Summarize this mail: …"
+    What a conftest.py brings is known to pytest only: pytest --llm-plan.
+    """
+    found = found_by(ctx)
+    settings = found.settings
+    router = make_router(
+        found.project, Extensions(), profile or settings["profile"], found.env,
+        where="--profile" if profile else settings.origin("profile"),
+    )  # fmt: skip
+    named = settings["strategy"] or (DEFAULT_STRATEGY,)
+    request = Request(
+        as_messages(prompt), task=task, phase=phase, agent=agent, user=user, model=model, tools=({},) if tools else ()
+    )
+    decisions = [router.decide(request, Column("strategy", name)) for name in ((strategy,) if strategy else named)]
+    if as_json:
+        output.data({"decisions": [_values(decision) for decision in decisions]}, "llmroute.explain/1")
+        return
+    for decision in decisions:
+        output.line(f"{decision.column} on profile {decision.profile}")
+        for line in str(decision).splitlines():
+            output.line(f"  {printable(line, 300)}")
+
+
+def _values(decision: Decision) -> dict[str, object]:
+    values = asdict(decision)
+    values.pop("asked")
+    return values

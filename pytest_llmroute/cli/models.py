@@ -1,0 +1,220 @@
+"""`llmroute models`: the cards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from pytest_llmroute.cli import output
+from pytest_llmroute.cli.complete import complete
+from pytest_llmroute.cli.situation import found_by
+from pytest_llmroute.config.catalog import Catalog
+from pytest_llmroute.config.situation import Situation
+from pytest_llmroute.core.models import ModelCard, Source
+from pytest_llmroute.core.requests import Request, Sampling
+from pytest_llmroute.engine.setup import catalog_of, make_router
+from pytest_llmroute.extensions import Extensions
+from pytest_llmroute.measure.machine import available_ram
+
+
+@click.group()
+def models() -> None:
+    """Model cards: what is known of each model, and whether it fits here."""
+
+
+@models.command("list")
+@click.option("--profile", shell_complete=complete("profiles"), help="Only the models of this profile.")
+@click.option("--family", help="Only this family: qwen, llama, gemma, …")
+@click.option("--backend", help="Only this backend: ollama, anthropic, …")
+@output.json_option
+@click.pass_context
+def list_models(
+    ctx: click.Context, profile: str | None, family: str | None, backend: str | None, as_json: bool
+) -> None:
+    """All models by name.
+
+    \b
+    Examples:
+      llmroute models list --family qwen
+      llmroute models list --profile ollama --json
+    """
+    found = found_by(ctx)
+    catalog = catalog_of(found.project, Extensions())
+    names = set(catalog.models)
+    if profile is not None:
+        chosen = catalog.profile(profile, "--profile")
+        agents = [chosen.roles.get(agent.model, agent.model) for agent in chosen.agents.values()]
+        names = {catalog.model(name).name for name in (*chosen.roles.values(), *agents)}
+    cards = [
+        card for name, card in sorted(catalog.models.items())
+        if name in names and family in (None, card.family) and backend in (None, card.backend)
+        and (backend or not card.scripted or profile)
+    ]  # fmt: skip
+    budget = found.settings["ram_budget"] or available_ram()
+    roles = _roles(catalog, profile or found.settings["profile"])
+    if as_json:
+        output.data(
+            {"ram_budget": budget, "models": [_values(card, budget, found.env, roles) for card in cards]},
+            "llmroute.models/1",
+        )
+        return
+    output.table(
+        ("model", "backend", "family", "context", "RAM GB", "tok/s", "$ in/out", "here", "best for"),
+        [_row(card, budget, found.env) for card in cards],
+        right=(3, 4, 5, 6),
+    )
+    output.note(
+        f"{len(cards)} models; RAM, tok/s are expected, somebody's estimates; empty: not known; here: whether it fits"
+        f" {budget / 1e9:.1f} GB, or its key is set"
+    )
+
+
+def _roles(catalog: Catalog, profile: str) -> Mapping[str, list[str]]:
+    played: dict[str, list[str]] = {}
+    for role, name in catalog.profile(profile).roles.items():
+        played.setdefault(catalog.model(name).name if catalog.find(name) else name, []).append(role)
+    return played
+
+
+def _row(card: ModelCard, budget: int, env: Mapping[str, str]) -> tuple[str, ...]:
+    expected, price = card.expected, card.price
+    return (
+        card.name,
+        card.backend,
+        card.family,
+        _tokens(card.context),
+        f"{expected.ram_gb:g}" if expected.ram_gb else "",
+        f"{expected.tokens_per_second:g}" if expected.tokens_per_second else "",
+        f"{price.input:g}/{price.output:g}" if price else "",
+        _here(card, budget, env),
+        card.best_for,
+    )
+
+
+def _here(card: ModelCard, budget: int, env: Mapping[str, str]) -> str:
+    """Whether it could be used here, as far as a card can tell; what is not known is not claimed."""
+    if card.api_key_env:
+        return "key set" if env.get(card.api_key_env) else "no key"
+    fits = _fits(card, budget)
+    return "" if fits is None else "fits" if fits else "too big"
+
+
+def _fits(card: ModelCard, budget: int) -> bool | None:
+    if card.remote or card.expected.ram_gb is None:
+        return None
+    return card.expected.ram_gb * 1e9 <= budget
+
+
+def _tokens(count: int | None) -> str:
+    return "" if count is None else f"{count:,}".replace(",", " ")
+
+
+def _values(card: ModelCard, budget: int, env: Mapping[str, str], roles: Mapping[str, list[str]]) -> dict[str, Any]:
+    expected, price = card.expected, card.price
+    return {
+        "name": card.name,
+        "backend": card.backend,
+        "family": card.family,
+        "remote": card.remote,
+        "aliases": list(card.aliases),
+        "context": card.context,
+        "expected_ram_gb": expected.ram_gb,
+        "expected_tokens_per_second": expected.tokens_per_second,
+        "usd_per_million_in": price.input if price else None,
+        "usd_per_million_out": price.output if price else None,
+        "capabilities": sorted(card.capabilities),
+        "roles": roles.get(card.name, []),
+        "fits": _fits(card, budget),
+        "key": bool(env.get(card.api_key_env)) if card.api_key_env else None,
+        "best_for": card.best_for,
+    }
+
+
+@models.command()
+@click.argument("name", shell_complete=complete("models"))
+@output.json_option
+@click.pass_context
+def show(ctx: click.Context, name: str, as_json: bool) -> None:
+    """Everything that is known of one model, each figure with its source.
+
+    \b
+    Examples:
+      llmroute models show qwen2.5-coder:14b
+      llmroute models show claude --json
+    """
+    found = found_by(ctx)
+    extensions = Extensions()
+    catalog = catalog_of(found.project, extensions)
+    card = catalog.model(name)
+    phases = _phases(found, extensions, card)
+    budget = found.settings["ram_budget"] or available_ram()
+    if as_json:
+        values = _values(card, budget, found.env, _roles(catalog, found.settings["profile"]))
+        figures = {title: {"value": value, "source": s.source, "date": s.date} for title, value, s in _figures(card)}
+        output.data({**values, "figures": figures, "phases": phases, "tips": list(card.tips)}, "llmroute.model/1")
+        return
+    output.line(f"{card.name}  {card.display_name}".rstrip())
+    for title, text in _facts(card):
+        if text:
+            output.line(f"  {title:<14} {text}")
+    for title, value, source in _figures(card):
+        where = ", ".join(part for part in (source.source, source.date) if part)
+        output.line(f"  {title:<14} {value}" + (f"   ({where})" if where else ""))
+    output.line("  phases")
+    for phase, settings in phases.items():
+        parts = ", ".join(f"{key}={value}" for key, value in settings.items() if value is not None)
+        output.line(f"    {phase:<16} {parts}")
+    for tip in card.tips:
+        output.line(f"  tip            {tip}")
+
+
+def _phases(found: Situation, extensions: Extensions, card: ModelCard) -> dict[str, dict[str, Any]]:
+    """The settings that the router would send, by phase."""
+    router = make_router(found.project, extensions, found.settings["profile"], found.env)
+    settings = {
+        phase: router.settings(Request((), phase=phase), card, Sampling(), 0, 0)[0] for phase in router.catalog.phases
+    }
+    return {
+        phase: {"temperature": s.temperature, "max_tokens": s.max_tokens, "top_p": s.top_p, "reasoning": s.reasoning}
+        for phase, s in settings.items()
+    }
+
+
+def _facts(card: ModelCard) -> list[tuple[str, str]]:
+    retry = card.retry
+    return [
+        ("backend", card.backend + (f" at {card.base_url}" if card.base_url else "")),
+        ("served as", card.id),
+        ("aliases", ", ".join(card.aliases)),
+        ("family", card.family),
+        ("parameters", card.parameters),
+        ("best for", card.best_for),
+        ("capabilities", ", ".join(sorted(card.capabilities))),
+        ("thinking", card.thinking),
+        ("prompt format", card.prompt_format),
+        ("instructions", card.instructions),
+        ("key", f"in {card.api_key_env}" if card.api_key_env else ""),
+        ("steps", f"at most {card.max_iterations}" if card.max_iterations else ""),
+        ("parallel calls", f"at most {card.max_parallel_calls}" if card.max_parallel_calls else ""),
+        ("tries", f"{retry.attempts} on {', '.join(retry.causes)}" if retry.attempts > 1 else "1"),
+    ]
+
+
+def _figures(card: ModelCard) -> list[tuple[str, Any, Source]]:
+    expected, price = card.expected, card.price
+    source = Source(expected.source, expected.date)
+    figures: list[tuple[str, Any, Source]] = [
+        ("context", card.context, card.sources.get("context", Source())),
+        ("max output", card.max_output, card.sources.get("max_output", Source())),
+        ("expected RAM", f"{expected.ram_gb:g} GB" if expected.ram_gb else None, source),
+        ("expected speed", f"{expected.tokens_per_second:g} tokens/s" if expected.tokens_per_second else None, source),
+        ("expected rate", expected.requests_per_second and f"{expected.requests_per_second} requests/s", source),
+        ("expected level", expected.accuracy, source),
+        ("download", f"{expected.download_gb:g} GB" if expected.download_gb else None, source),
+    ]
+    if price:
+        text = f"${price.input:g} in, ${price.output:g} out per million tokens"
+        figures.append(("price", text, Source(price.source, price.date)))
+    return [(title, value, where) for title, value, where in figures if value]

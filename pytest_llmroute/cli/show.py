@@ -1,0 +1,147 @@
+"""`llmroute show`: one run from the store."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import click
+
+from pytest_llmroute.cli import output
+from pytest_llmroute.cli.situation import found_by, open_store
+from pytest_llmroute.codes import Code
+from pytest_llmroute.core.records import CallRecord, Record
+from pytest_llmroute.errors import UserError, nearest, printable
+from pytest_llmroute.report.jsonfile import text_of
+from pytest_llmroute.report.summary import RunHead, summarize
+from pytest_llmroute.report.terminal import render
+from pytest_llmroute.store.contract import RunInfo, Store
+from pytest_llmroute.store.journal import KeptCall
+
+OUTCOMES = ("passed", "missed", "failed", "error", "skipped", "interrupted")
+MOST = 50
+
+
+@click.command()
+@click.argument("run", default="last")
+@click.argument("case", default="")
+@click.option("--outcome", type=click.Choice(OUTCOMES), help="Only cases that ended so.")
+@click.option("--calls", is_flag=True, help="Each call of the cases: decision, prompt, reply.")
+@click.option(
+    "-n", "limit", type=click.IntRange(1, 1_000_000), default=MOST, show_default=True, help="At most this many cases."
+)
+@output.json_option
+@click.pass_context
+def show(ctx: click.Context, run: str, case: str, outcome: str | None, calls: bool, limit: int, as_json: bool) -> None:
+    """One run: its table and its cases. RUN is an id, the beginning of one, or `last`; CASE a part of a name.
+
+    \b
+    Examples:
+      llmroute show last --outcome missed
+      llmroute show last test_adds --calls
+      llmroute show 20261121-0342 --json
+    """
+    store = open_store(found_by(ctx))
+    try:
+        info = _find(store, run)
+        records = list(store.records(info.run_id))
+        kept = [r for r in records if case in r.nodeid and outcome in (None, r.outcome)]
+        if as_json:
+            _json(info, records, kept)
+            return
+        _head(info)
+        for line in render(summarize(records, _head_of(info)), width=output.width()):
+            output.line(line)
+        output.line()
+        for record in kept[:limit]:
+            _case(store, record, calls)
+        if len(kept) > limit:
+            output.note(f"… and {len(kept) - limit} more (-n {len(kept)} shows all)")
+        if not kept:
+            output.note("no case of that kind" if case or outcome else "the run has no cases")
+    finally:
+        store.close()
+
+
+def _find(store: Store, wanted: str) -> RunInfo:
+    runs = store.runs(10_000)
+    if not runs:
+        raise UserError("the store holds no run", code=Code.NO_RUN, fix="pytest --llm-strategy=balanced")
+    if wanted == "last":
+        return runs[0]
+    fitting = [run for run in runs if run.run_id.startswith(wanted)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        some = ", ".join(run.run_id for run in fitting[:3])
+        raise UserError(f'"{printable(wanted, 60)}" begins {len(fitting)} runs: {some}, …', code=Code.NO_RUN,
+                        fix="give more of the id")  # fmt: skip
+    near = nearest(wanted, [run.run_id for run in runs])
+    raise UserError(
+        f'no run "{printable(wanted, 60)}"' + (f" (did you mean {near}?)" if near else ""),
+        code=Code.NO_RUN,
+        fix="llmroute runs lists them; `last` is the newest",
+    )
+
+
+def _head_of(info: RunInfo) -> RunHead:
+    return RunHead(info.run_id, info.version, info.profile, info.columns, info.started_at, info.facts)
+
+
+def _head(info: RunInfo) -> None:
+    output.line(f"run {info.run_id}: {info.status}, profile {printable(info.profile)}, version {info.version}")
+
+
+def _case(store: Store, record: Record, calls: bool) -> None:
+    head = f"{record.outcome:<8} {record.seconds:8.3f} s  {printable(', '.join(record.models), 60)}"
+    _wrapped(f"{head}  {printable(record.nodeid, 1000)}")
+    if record.message:
+        _wrapped(f"         {printable(record.message, 300)}")
+    if not calls:
+        return
+    kept = store.calls(record.run_id, record.nodeid)
+    for number, call in enumerate(record.calls):
+        _call(call, kept[number] if number < len(kept) else None)
+
+
+def _wrapped(text: str) -> None:
+    """A line that may be too wide: the rest is indented below, nothing is left out."""
+    indent = " " * (len(text) - len(text.lstrip()) + 4)
+    for part in textwrap.wrap(text, output.width(), subsequent_indent=indent, drop_whitespace=False):
+        output.line(part.rstrip())
+
+
+def _call(call: CallRecord, kept: KeptCall | None) -> None:
+    settings = ", ".join(
+        f"{name}={value:g}" for name in ("temperature", "max_tokens", "top_p", "seed")
+        if (value := getattr(call, name)) is not None
+    )  # fmt: skip
+    _wrapped(f"    call {call.attempt}: {call.model} ({call.link}; {printable(call.reason)})")
+    output.line(f"      settings {settings or 'the model’s own'}; {call.total_s:.3f} s;"
+                f" tokens {call.prompt_tokens}/{call.completion_tokens}")  # fmt: skip
+    for model, reason in call.rejected:
+        _wrapped(f"      not {printable(model)}: {printable(reason)}")
+    for model, cause, text in call.failures:
+        _wrapped(f"      failed {printable(model)}: {printable(text)} [{cause}]")
+    if call.error_class:
+        output.line(f"      error {call.error_class}")
+    if kept is None:
+        return
+    for message in kept.messages:
+        _text(message["role"], message["content"])
+    _text("reply", kept.reply or "")
+
+
+def _text(title: str, text: str) -> None:
+    """Model text is hostile: every line is made inert before it is shown."""
+    for place, part in enumerate(text.splitlines() or [""]):
+        head = f"      {title if not place else '':<10}| "
+        for piece in textwrap.wrap(printable(part, 4000), output.width() - len(head), drop_whitespace=False) or [""]:
+            output.line(head + piece)
+            head = f"      {'':<10}| "
+
+
+def _json(info: RunInfo, records: Sequence[Record], kept: Sequence[Record]) -> None:
+    """The same as `--llm-json` writes."""
+    for part in text_of(summarize(records, _head_of(info)), kept):
+        output.line(part)
