@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import tomllib
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
-import click
-
-from pytest_llmroute.config.catalog import builtin_tables
 from pytest_llmroute.config.files import find_project_file, project_root
 from pytest_llmroute.errors import UserError
 
-Completer = Callable[[click.Context, click.Parameter, str], list[str]]
+IN_CODE = {"strategies": ("hybrid", "local_fallback", "local_only", "claude_only", "agents")}
 
 
-def complete(section: str) -> Completer:
-    """Completes the names of a section; a broken file completes built-in names."""
-
-    def names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-        known = dict(builtin_tables()[section])
-        try:
-            file = find_project_file(project_root(Path.cwd()), os.environ.get("LLMROUTE_CONFIG"))
-        except UserError:
-            file = None
-        if file is not None and isinstance(own := file.table.get(section), dict):
-            known |= own
-        more = ("hybrid", "local_fallback", "local_only", "claude_only", "agents") if section == "strategies" else ()
-        return sorted(name for name in (*known, *more) if name.startswith(incomplete))
-
-    return names
+def names_of(section: str) -> list[str]:
+    """The names of a section; beside a broken file, the built-in ones."""
+    text = (resources.files("pytest_llmroute.config") / "data" / f"{section}.toml").read_text(encoding="utf-8")
+    known: dict[str, Any] = tomllib.loads(text)
+    try:
+        file = find_project_file(project_root(Path.cwd()), os.environ.get("LLMROUTE_CONFIG"))
+    except UserError:
+        file = None
+    own = file.table.get(section) if file is not None else None
+    return sorted({*known, *(own if isinstance(own, dict) else ()), *IN_CODE.get(section, ())})

@@ -16,7 +16,7 @@ from pytest_llmroute.config import files, reference
 from pytest_llmroute.config.keys import SECTIONS
 from pytest_llmroute.config.options import BY_NAME, OPTIONS
 from pytest_llmroute.config.resolve import Level
-from pytest_llmroute.config.schema import PUBLISHED, as_text, published
+from pytest_llmroute.config.schema import as_text, published
 from pytest_llmroute.config.situation import Situation
 from pytest_llmroute.core.redact import Redactor
 from pytest_llmroute.engine.setup import catalog_of, check_names, strategies_of
@@ -27,24 +27,8 @@ VARIABLES = {"VIBEAGENT_MODEL_DEFAULT", "VIBEAGENT_MODEL_MAX_TOKENS", "LLMROUTE_
 PREFIXES = ("LLMROUTE_", "VIBEAGENT_MODEL_")
 
 
-@click.group()
-def config() -> None:
-    """What is configured, where it comes from, and whether it is right."""
-
-
-@config.command()
-@click.option("--origin", is_flag=True, help="Name the place that set each value.")
-@click.option("--all", "everything", is_flag=True, help="Values that nobody set, too.")
-@output.json_option
-@click.pass_context
 def show(ctx: click.Context, origin: bool, everything: bool, as_json: bool) -> None:
-    """Every value in force, as pytest would find it here.
-
-    \b
-    Examples:
-      llmroute config show --origin
-      LLM_STRATEGY=fast llmroute config show --origin --json
-    """
+    """Every value in force, as pytest would find it here."""
     found = found_by(ctx)
     redact = Redactor(found.env)
     options = [
@@ -103,17 +87,8 @@ def _text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict) else str(value)
 
 
-@config.command()
-@output.json_option
-@click.pass_context
 def validate(ctx: click.Context, as_json: bool) -> None:
-    """Check the files, the environment and every name in them; all mistakes at once.
-
-    \b
-    Examples:
-      llmroute config validate
-      llmroute -C sub/project config validate --json
-    """
+    """Check the files, the environment and every name in them; all mistakes at once."""
     errors, warnings, shown = _judge(ctx)
     if as_json:
         output.data(
@@ -178,17 +153,8 @@ def _unread(env: Mapping[str, str]) -> list[str]:
     return warnings
 
 
-@config.command()
-@output.json_option
-@click.pass_context
 def path(ctx: click.Context, as_json: bool) -> None:
-    """Which files are looked for, and which are read.
-
-    \b
-    Examples:
-      llmroute config path
-      llmroute config path --json
-    """
+    """Which files are looked for, and which are read."""
     root = root_of(ctx)
     named = os.environ.get(BY_NAME["config"].env[0])
     user = files.user_file_path(os.environ)
@@ -209,17 +175,8 @@ def path(ctx: click.Context, as_json: bool) -> None:
         output.line(f"{each['kind']:<8} {each['path']}  ({state})")
 
 
-@config.command()
-@click.argument("name", type=click.Choice(PUBLISHED), default="config")
-@click.option("-o", "--output", "target", type=click.Path(dir_okay=False), help="Write it to this file.")
-def schema(name: str, target: str | None) -> None:
-    """Print a JSON Schema: config, cards, tasks, run (--llm-json), exports (--json of this command).
-
-    \b
-    Examples:
-      llmroute config schema -o llmroute.schema.json
-      llmroute config schema tasks
-    """
+def schema(ctx: click.Context, name: str, target: str | None) -> None:
+    """Print a JSON Schema: config, cards, tasks, run (--llm-json), exports (--json of this command)."""
     text = as_text(published(name))
     if target is None:
         output.line(text.rstrip("\n"))
@@ -228,12 +185,6 @@ def schema(name: str, target: str | None) -> None:
     output.note(f"wrote {target}")
 
 
-@config.command("reference")
-def reference_page() -> None:
-    """Print every option and key with its meaning, as Markdown.
-
-    \b
-    Example:
-      llmroute config reference > configuration.md
-    """
+def reference_page(ctx: click.Context) -> None:
+    """Print every option and key with its meaning, as Markdown."""
     output.line(reference.page().rstrip("\n"))

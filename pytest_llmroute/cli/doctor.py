@@ -47,17 +47,8 @@ class Finding:
     fix: str = ""
 
 
-@click.command()
-@output.json_option
-@click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
-    """What is here, what is missing, and the command that fixes it; exit status 4 when something is unusable.
-
-    \b
-    Examples:
-      llmroute doctor
-      llmroute doctor --json > report.json      (no secret is in it)
-    """
+    """What is here, what is missing, and the command that fixes it; exit status 4 when something is unusable."""
     findings = list(_findings(root_of(ctx)))
     redact = Redactor(os.environ)
     findings = [Finding(f.name, f.status, redact(f.text), f.fix) for f in findings]

@@ -7,7 +7,6 @@ from dataclasses import asdict
 import click
 
 from pytest_llmroute.cli import output
-from pytest_llmroute.cli.complete import complete
 from pytest_llmroute.cli.situation import found_by
 from pytest_llmroute.config.resolve import DEFAULT_STRATEGY
 from pytest_llmroute.core.columns import Column
@@ -18,30 +17,20 @@ from pytest_llmroute.errors import printable
 from pytest_llmroute.extensions import Extensions
 
 
-@click.command()
-@click.argument("prompt", default="")
-@click.option("--strategy", shell_complete=complete("strategies"), help="Else what is configured, else balanced.")
-@click.option("--profile", shell_complete=complete("profiles"), help="Else what is configured.")
-@click.option("--model", shell_complete=complete("models"), help="As a test would that names its model.")
-@click.option("--task", help="The kind of work: analyze, fix, validate, document, …")
-@click.option("--phase", shell_complete=complete("phases"), help="planning, execution, …")
-@click.option("--agent", shell_complete=complete("agents"), help="The agent that asks.")
-@click.option("--user", help="The user that asks.")
-@click.option("--tools", is_flag=True, help="As if tools were offered.")
-@output.json_option
-@click.pass_context
 def explain(
-    ctx: click.Context, prompt: str, strategy: str | None, profile: str | None, model: str | None, task: str | None,
-    phase: str | None, agent: str | None, user: str | None, tools: bool, as_json: bool,
-) -> None:  # fmt: skip
-    """Which model would answer PROMPT, with which settings, and why; nobody is asked.
-
-    \b
-    Examples:
-      llmroute explain --strategy balanced --task fix --phase execution
-      llmroute explain --strategy hybrid "Summarize this mail: …"
-    What a conftest.py brings is known to pytest only: pytest --llm-plan.
-    """
+    ctx: click.Context,
+    prompt: str,
+    strategy: str | None,
+    profile: str | None,
+    model: str | None,
+    task: str | None,
+    phase: str | None,
+    agent: str | None,
+    user: str | None,
+    tools: bool,
+    as_json: bool,
+) -> None:
+    """Which model would answer PROMPT, with which settings, and why; nobody is asked."""
     found = found_by(ctx)
     settings = found.settings
     router = make_router(

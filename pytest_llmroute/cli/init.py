@@ -22,17 +22,8 @@ FILES = {
 }
 
 
-@click.command()
-@output.json_option
-@click.pass_context
 def init(ctx: click.Context, as_json: bool) -> None:
-    """Write a commented llmroute.toml and a sample test into this project; what is there is left as it is.
-
-    \b
-    Examples:
-      llmroute init
-      llmroute -C sub/project init
-    """
+    """Write a commented llmroute.toml and a sample test into this project; what is there is left as it is."""
     root = Path.cwd() if ctx.find_root().obj is None else root_of(ctx)
     configured = find_project_file(root)
     written, kept = [], []

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from pytest_llmroute.cli import output
-from pytest_llmroute.cli.complete import complete
 from pytest_llmroute.cli.situation import found_by
 from pytest_llmroute.config.catalog import Catalog
 from pytest_llmroute.config.situation import Situation
@@ -19,27 +18,10 @@ from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.measure.machine import available_ram
 
 
-@click.group()
-def models() -> None:
-    """Model cards: what is known of each model, and whether it fits here."""
-
-
-@models.command("list")
-@click.option("--profile", shell_complete=complete("profiles"), help="Only the models of this profile.")
-@click.option("--family", help="Only this family: qwen, llama, gemma, …")
-@click.option("--backend", help="Only this backend: ollama, anthropic, …")
-@output.json_option
-@click.pass_context
 def list_models(
     ctx: click.Context, profile: str | None, family: str | None, backend: str | None, as_json: bool
 ) -> None:
-    """All models by name.
-
-    \b
-    Examples:
-      llmroute models list --family qwen
-      llmroute models list --profile ollama --json
-    """
+    """All models by name."""
     found = found_by(ctx)
     catalog = catalog_of(found.project, Extensions())
     names = set(catalog.models)
@@ -132,18 +114,8 @@ def _values(card: ModelCard, budget: int, env: Mapping[str, str], roles: Mapping
     }
 
 
-@models.command()
-@click.argument("name", shell_complete=complete("models"))
-@output.json_option
-@click.pass_context
 def show(ctx: click.Context, name: str, as_json: bool) -> None:
-    """Everything that is known of one model, each figure with its source.
-
-    \b
-    Examples:
-      llmroute models show qwen2.5-coder:14b
-      llmroute models show claude --json
-    """
+    """Everything that is known of one model, each figure with its source."""
     found = found_by(ctx)
     extensions = Extensions()
     catalog = catalog_of(found.project, extensions)

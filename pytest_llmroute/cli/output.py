@@ -20,8 +20,6 @@ PLAIN = str.maketrans({
     "✓": "+", "✗": "x", "–": "-", "×": "x", "→": ">", "…": "~", "·": ".", "’": "'",
 })  # fmt: skip
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, with the name of its schema.")
-
 
 def width() -> int:
     return min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns or WIDEST)
@@ -35,13 +33,6 @@ def line(text: str = "", *, colour: str | None = None) -> None:
 def note(text: str) -> None:
     """Something for the reader that is not data."""
     _write(sys.stderr, text, None)
-
-
-def fail(text: str, *, usage: str = "", trace: str | None = None) -> None:
-    """What went wrong, as one block on stderr."""
-    for part in (usage, trace, f"llmroute: {text}"):
-        if part:
-            _write(sys.stderr, part, None)
 
 
 def data(value: Mapping[str, Any], schema: str) -> None:

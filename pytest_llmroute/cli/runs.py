@@ -9,20 +9,8 @@ from pytest_llmroute.cli.situation import found_by, open_store
 from pytest_llmroute.core.outcomes import SCORED
 
 
-@click.command()
-@click.option(
-    "-n", "limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many, newest first."
-)
-@output.json_option
-@click.pass_context
 def runs(ctx: click.Context, limit: int, as_json: bool) -> None:
-    """The stored runs, newest first.
-
-    \b
-    Examples:
-      llmroute runs
-      llmroute runs -n 100 --json
-    """
+    """The stored runs, newest first."""
     store = open_store(found_by(ctx))
     try:
         listed = [(run, store.outcomes(run.run_id)) for run in store.runs(limit)]

@@ -18,29 +18,9 @@ from pytest_llmroute.report.terminal import render
 from pytest_llmroute.store.contract import RunInfo, Store
 from pytest_llmroute.store.journal import KeptCall
 
-OUTCOMES = ("passed", "missed", "failed", "error", "skipped", "interrupted")
-MOST = 50
 
-
-@click.command()
-@click.argument("run", default="last")
-@click.argument("case", default="")
-@click.option("--outcome", type=click.Choice(OUTCOMES), help="Only cases that ended so.")
-@click.option("--calls", is_flag=True, help="Each call of the cases: decision, prompt, reply.")
-@click.option(
-    "-n", "limit", type=click.IntRange(1, 1_000_000), default=MOST, show_default=True, help="At most this many cases."
-)
-@output.json_option
-@click.pass_context
 def show(ctx: click.Context, run: str, case: str, outcome: str | None, calls: bool, limit: int, as_json: bool) -> None:
-    """One run: its table and its cases. RUN is an id, the beginning of one, or `last`; CASE a part of a name.
-
-    \b
-    Examples:
-      llmroute show last --outcome missed
-      llmroute show last test_adds --calls
-      llmroute show 20261121-0342 --json
-    """
+    """One run: its table and its cases. RUN is an id, the beginning of one, or `last`; CASE a part of a name."""
     store = open_store(found_by(ctx))
     try:
         info = _find(store, run)

@@ -1,0 +1,287 @@
+"""What can be typed: every verb with its options and help. The work is loaded when a verb is called.
+
+Imported for `--help` and for completion, so it imports click and nothing that is not light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from pytest_llmroute import __version__
+from pytest_llmroute.errors import nearest
+
+SCHEMAS = ("config", "cards", "tasks", "run", "exports")
+OUTCOMES = ("passed", "missed", "failed", "error", "skipped", "interrupted")
+SHELLS = ("bash", "zsh", "fish")
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, with the name of its schema.")
+
+
+class Verbs(click.Group):
+    """Names the nearest verb where one is misspelt."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and not args[0].startswith("-"):
+            raise click.UsageError(_unknown(args[0], known), ctx)
+        return super().resolve_command(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    if name == "run":
+        return 'no command "run": pytest is the runner. Try: pytest --llm-strategy=balanced'
+    near = nearest(name, known)
+    return f'no command "{name}"' + (f' (did you mean "{near}"?)' if near else "") + f"; known: {', '.join(known)}"
+
+
+def _work(module: str, function: str, ctx: click.Context, **options: Any) -> None:
+    getattr(import_module(f"pytest_llmroute.cli.{module}"), function)(ctx, **options)
+
+
+def _names(section: str) -> Any:
+    """Completes the names of a section of the configuration."""
+
+    def names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+        from pytest_llmroute.cli.complete import names_of
+
+        return [name for name in names_of(section) if name.startswith(incomplete)]
+
+    return names
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="llmroute")
+@click.option("--debug", is_flag=True, help="Show the traceback behind a message.")
+@click.option("-C", "--root", type=click.Path(), help="The project's folder, instead of looking upwards from here.")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool, root: str | None) -> None:
+    """Companion of pytest-llmroute: configuration, models, decisions and stored runs.
+
+    \b
+    Tests are run by pytest:
+      pytest --llm-strategy=balanced,fast
+      llmroute show last
+    """
+    ctx.obj = root
+
+
+@cli.group(cls=Verbs)
+def config() -> None:
+    """What is configured, where it is from, whether it is right."""
+
+
+@config.command("show")
+@click.option("--origin", is_flag=True, help="Name the place that set each value.")
+@click.option("--all", "everything", is_flag=True, help="Values that nobody set, too.")
+@json_option
+@click.pass_context
+def config_show(ctx: click.Context, **options: Any) -> None:
+    """Every value in force, as pytest would find it here.
+
+    \b
+    Examples:
+      llmroute config show --origin
+      LLM_STRATEGY=fast llmroute config show --origin --json
+    """
+    _work("config", "show", ctx, **options)
+
+
+@config.command("validate")
+@json_option
+@click.pass_context
+def config_validate(ctx: click.Context, **options: Any) -> None:
+    """Check the files, the environment and every name in them; all mistakes at once.
+
+    \b
+    Examples:
+      llmroute config validate
+      llmroute -C sub/project config validate --json
+    """
+    _work("config", "validate", ctx, **options)
+
+
+@config.command("path")
+@json_option
+@click.pass_context
+def config_path(ctx: click.Context, **options: Any) -> None:
+    """Which files are looked for, and which are read.
+
+    \b
+    Examples:
+      llmroute config path
+      llmroute config path --json
+    """
+    _work("config", "path", ctx, **options)
+
+
+@config.command("schema")
+@click.argument("name", type=click.Choice(SCHEMAS), default="config")
+@click.option("-o", "--output", "target", type=click.Path(dir_okay=False), help="Write it to this file.")
+@click.pass_context
+def config_schema(ctx: click.Context, **options: Any) -> None:
+    """Print a JSON Schema: config, cards, tasks, run (--llm-json), exports (--json of this command).
+
+    \b
+    Examples:
+      llmroute config schema -o llmroute.schema.json
+      llmroute config schema tasks
+    """
+    _work("config", "schema", ctx, **options)
+
+
+@config.command("reference")
+@click.pass_context
+def config_reference(ctx: click.Context) -> None:
+    """Print every option and key with its meaning, as Markdown.
+
+    \b
+    Example:
+      llmroute config reference > configuration.md
+    """
+    _work("config", "reference_page", ctx)
+
+
+@cli.group(cls=Verbs)
+def models() -> None:
+    """Model cards: what is known of each, whether it fits here."""
+
+
+@models.command("list")
+@click.option("--profile", shell_complete=_names("profiles"), help="Only the models of this profile.")
+@click.option("--family", help="Only this family: qwen, llama, gemma, …")
+@click.option("--backend", help="Only this backend: ollama, anthropic, …")
+@json_option
+@click.pass_context
+def models_list(ctx: click.Context, **options: Any) -> None:
+    """All models by name.
+
+    \b
+    Examples:
+      llmroute models list --family qwen
+      llmroute models list --profile ollama --json
+    """
+    _work("models", "list_models", ctx, **options)
+
+
+@models.command("show")
+@click.argument("name", shell_complete=_names("models"))
+@json_option
+@click.pass_context
+def models_show(ctx: click.Context, **options: Any) -> None:
+    """Everything that is known of one model, each figure with its source.
+
+    \b
+    Examples:
+      llmroute models show qwen2.5-coder:14b
+      llmroute models show claude --json
+    """
+    _work("models", "show", ctx, **options)
+
+
+@cli.command()
+@click.argument("prompt", default="")
+@click.option("--strategy", shell_complete=_names("strategies"), help="Else what is configured, else balanced.")
+@click.option("--profile", shell_complete=_names("profiles"), help="Else what is configured.")
+@click.option("--model", shell_complete=_names("models"), help="As a test would that names its model.")
+@click.option("--task", help="The kind of work: analyze, fix, validate, document, …")
+@click.option("--phase", shell_complete=_names("phases"), help="planning, execution, …")
+@click.option("--agent", shell_complete=_names("agents"), help="The agent that asks.")
+@click.option("--user", help="The user that asks.")
+@click.option("--tools", is_flag=True, help="As if tools were offered.")
+@json_option
+@click.pass_context
+def explain(ctx: click.Context, **options: Any) -> None:
+    """Which model would answer PROMPT, with which settings, and why; nobody is asked.
+
+    \b
+    Examples:
+      llmroute explain --strategy balanced --task fix --phase execution
+      llmroute explain --strategy hybrid "Summarize this mail: …"
+    What a conftest.py brings is known to pytest only: pytest --llm-plan.
+    """
+    _work("explain", "explain", ctx, **options)
+
+
+@cli.command()
+@click.option("-n", "limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many.")
+@json_option
+@click.pass_context
+def runs(ctx: click.Context, **options: Any) -> None:
+    """The stored runs, newest first.
+
+    \b
+    Examples:
+      llmroute runs
+      llmroute runs -n 100 --json
+    """
+    _work("runs", "runs", ctx, **options)
+
+
+@cli.command()
+@click.argument("run", default="last")
+@click.argument("case", default="")
+@click.option("--outcome", type=click.Choice(OUTCOMES), help="Only cases that ended so.")
+@click.option("--calls", is_flag=True, help="Each call of the cases: decision, prompt, reply.")
+@click.option("-n", "limit", type=click.IntRange(1), default=50, show_default=True, help="At most this many cases.")
+@json_option
+@click.pass_context
+def show(ctx: click.Context, **options: Any) -> None:
+    """One run: its table and its cases. RUN is an id, the beginning of one, or `last`; CASE a part of a name.
+
+    \b
+    Examples:
+      llmroute show last --outcome missed
+      llmroute show last test_adds --calls
+      llmroute show 20261121-0342 --json
+    """
+    _work("show", "show", ctx, **options)
+
+
+@cli.command()
+@json_option
+@click.pass_context
+def init(ctx: click.Context, **options: Any) -> None:
+    """Write a commented llmroute.toml and a sample test into this project; what is there is left as it is.
+
+    \b
+    Examples:
+      llmroute init
+      llmroute -C sub/project init
+    """
+    _work("init", "init", ctx, **options)
+
+
+@cli.command()
+@json_option
+@click.pass_context
+def doctor(ctx: click.Context, **options: Any) -> None:
+    """What is here, what is missing, and the command that fixes it; exit status 4 when something is unusable.
+
+    \b
+    Examples:
+      llmroute doctor
+      llmroute doctor --json > report.json      (no secret is in it)
+    """
+    _work("doctor", "doctor", ctx, **options)
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(SHELLS))
+@click.pass_context
+def completion(ctx: click.Context, **options: Any) -> None:
+    """Print the script that completes names in your shell.
+
+    \b
+    Examples:
+      llmroute completion bash >> ~/.bashrc
+      llmroute completion fish > ~/.config/fish/completions/llmroute.fish
+    """
+    _work("completion", "completion", ctx, **options)
