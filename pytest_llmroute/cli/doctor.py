@@ -56,7 +56,9 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
         output.data({"findings": [asdict(finding) for finding in findings]}, "llmroute.doctor/1")
     else:
         for finding in findings:
-            output.line(f"{output.mark(finding.status)} {finding.name:<14} {printable(finding.text, 300)}")
+            output.wrapped(
+                f"{output.mark(finding.status)} {finding.name:<14} {printable(finding.text, 300)}", indent=17
+            )
             if finding.fix:
                 output.line(f"  {'':<14} to fix it: {finding.fix}")
     if any(finding.status == "fail" for finding in findings):

@@ -48,7 +48,7 @@ def explain(
     for decision in decisions:
         output.line(f"{decision.column} on profile {decision.profile}")
         for line in str(decision).splitlines():
-            output.line(f"  {printable(line, 300)}")
+            output.wrapped(f"  {printable(line, 300)}", indent=17)
 
 
 def _values(decision: Decision) -> dict[str, object]:

@@ -43,9 +43,9 @@ def list_models(
         )
         return
     output.table(
-        ("model", "backend", "family", "context", "RAM GB", "tok/s", "$ in/out", "here", "best for"),
+        ("model", "backend", "context", "RAM GB", "tok/s", "$ in/out", "here", "family", "best for"),
         [_row(card, budget, found.env) for card in cards],
-        right=(3, 4, 5, 6),
+        right=(2, 3, 4, 5),
     )
     output.note(
         f"{len(cards)} models; RAM, tok/s are expected, somebody's estimates; empty: not known; here: whether it fits"
@@ -65,12 +65,12 @@ def _row(card: ModelCard, budget: int, env: Mapping[str, str]) -> tuple[str, ...
     return (
         card.name,
         card.backend,
-        card.family,
         _tokens(card.context),
         f"{expected.ram_gb:g}" if expected.ram_gb else "",
         f"{expected.tokens_per_second:g}" if expected.tokens_per_second else "",
         f"{price.input:g}/{price.output:g}" if price else "",
         _here(card, budget, env),
+        card.family,
         card.best_for,
     )
 
@@ -130,16 +130,16 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
     output.line(f"{card.name}  {card.display_name}".rstrip())
     for title, text in _facts(card):
         if text:
-            output.line(f"  {title:<14} {text}")
+            output.wrapped(f"  {title:<14} {text}", indent=17)
     for title, value, source in _figures(card):
         where = ", ".join(part for part in (source.source, source.date) if part)
-        output.line(f"  {title:<14} {value}" + (f"   ({where})" if where else ""))
+        output.wrapped(f"  {title:<14} {value}" + (f"   ({where})" if where else ""), indent=17)
     output.line("  phases")
     for phase, settings in phases.items():
         parts = ", ".join(f"{key}={value}" for key, value in settings.items() if value is not None)
         output.line(f"    {phase:<16} {parts}")
     for tip in card.tips:
-        output.line(f"  tip            {tip}")
+        output.wrapped(f"  tip            {tip}", indent=17)
 
 
 def _phases(found: Situation, extensions: Extensions, card: ModelCard) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
@@ -28,6 +29,12 @@ def width() -> int:
 def line(text: str = "", *, colour: str | None = None) -> None:
     """One line of data, whatever the stream can show."""
     _write(sys.stdout, text, colour)
+
+
+def wrapped(text: str, *, indent: int) -> None:
+    """A line that may be too wide: the rest is indented below, nothing is left out."""
+    for part in textwrap.wrap(text, width(), subsequent_indent=" " * indent, drop_whitespace=False) or [""]:
+        line(part.rstrip())
 
 
 def note(text: str) -> None:

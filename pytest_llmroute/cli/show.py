@@ -74,9 +74,9 @@ def _head(info: RunInfo) -> None:
 
 def _case(store: Store, record: Record, calls: bool) -> None:
     head = f"{record.outcome:<8} {record.seconds:8.3f} s  {printable(', '.join(record.models), 60)}"
-    _wrapped(f"{head}  {printable(record.nodeid, 1000)}")
+    output.wrapped(f"{head}  {printable(record.nodeid, 1000)}", indent=12)
     if record.message:
-        _wrapped(f"         {printable(record.message, 300)}")
+        output.wrapped(f"         {printable(record.message, 300)}", indent=12)
     if not calls:
         return
     kept = store.calls(record.run_id, record.nodeid)
@@ -84,25 +84,18 @@ def _case(store: Store, record: Record, calls: bool) -> None:
         _call(call, kept[number] if number < len(kept) else None)
 
 
-def _wrapped(text: str) -> None:
-    """A line that may be too wide: the rest is indented below, nothing is left out."""
-    indent = " " * (len(text) - len(text.lstrip()) + 4)
-    for part in textwrap.wrap(text, output.width(), subsequent_indent=indent, drop_whitespace=False):
-        output.line(part.rstrip())
-
-
 def _call(call: CallRecord, kept: KeptCall | None) -> None:
     settings = ", ".join(
         f"{name}={value:g}" for name in ("temperature", "max_tokens", "top_p", "seed")
         if (value := getattr(call, name)) is not None
     )  # fmt: skip
-    _wrapped(f"    call {call.attempt}: {call.model} ({call.link}; {printable(call.reason)})")
+    output.wrapped(f"    call {call.attempt}: {call.model} ({call.link}; {printable(call.reason)})", indent=12)
     output.line(f"      settings {settings or 'the model’s own'}; {call.total_s:.3f} s;"
                 f" tokens {call.prompt_tokens}/{call.completion_tokens}")  # fmt: skip
     for model, reason in call.rejected:
-        _wrapped(f"      not {printable(model)}: {printable(reason)}")
+        output.wrapped(f"      not {printable(model)}: {printable(reason)}", indent=12)
     for model, cause, text in call.failures:
-        _wrapped(f"      failed {printable(model)}: {printable(text)} [{cause}]")
+        output.wrapped(f"      failed {printable(model)}: {printable(text)} [{cause}]", indent=12)
     if call.error_class:
         output.line(f"      error {call.error_class}")
     if kept is None:

@@ -83,7 +83,7 @@ def config() -> None:
 @click.option("--all", "everything", is_flag=True, help="Values that nobody set, too.")
 @json_option
 @click.pass_context
-def config_show(ctx: click.Context, **options: Any) -> None:
+def config_show(ctx: click.Context, /, **options: Any) -> None:
     """Every value in force, as pytest would find it here.
 
     \b
@@ -97,7 +97,7 @@ def config_show(ctx: click.Context, **options: Any) -> None:
 @config.command("validate")
 @json_option
 @click.pass_context
-def config_validate(ctx: click.Context, **options: Any) -> None:
+def config_validate(ctx: click.Context, /, **options: Any) -> None:
     """Check the files, the environment and every name in them; all mistakes at once.
 
     \b
@@ -111,7 +111,7 @@ def config_validate(ctx: click.Context, **options: Any) -> None:
 @config.command("path")
 @json_option
 @click.pass_context
-def config_path(ctx: click.Context, **options: Any) -> None:
+def config_path(ctx: click.Context, /, **options: Any) -> None:
     """Which files are looked for, and which are read.
 
     \b
@@ -126,7 +126,7 @@ def config_path(ctx: click.Context, **options: Any) -> None:
 @click.argument("name", type=click.Choice(SCHEMAS), default="config")
 @click.option("-o", "--output", "target", type=click.Path(dir_okay=False), help="Write it to this file.")
 @click.pass_context
-def config_schema(ctx: click.Context, **options: Any) -> None:
+def config_schema(ctx: click.Context, /, **options: Any) -> None:
     """Print a JSON Schema: config, cards, tasks, run (--llm-json), exports (--json of this command).
 
     \b
@@ -160,7 +160,7 @@ def models() -> None:
 @click.option("--backend", help="Only this backend: ollama, anthropic, …")
 @json_option
 @click.pass_context
-def models_list(ctx: click.Context, **options: Any) -> None:
+def models_list(ctx: click.Context, /, **options: Any) -> None:
     """All models by name.
 
     \b
@@ -175,7 +175,7 @@ def models_list(ctx: click.Context, **options: Any) -> None:
 @click.argument("name", shell_complete=_names("models"))
 @json_option
 @click.pass_context
-def models_show(ctx: click.Context, **options: Any) -> None:
+def models_show(ctx: click.Context, /, **options: Any) -> None:
     """Everything that is known of one model, each figure with its source.
 
     \b
@@ -198,7 +198,7 @@ def models_show(ctx: click.Context, **options: Any) -> None:
 @click.option("--tools", is_flag=True, help="As if tools were offered.")
 @json_option
 @click.pass_context
-def explain(ctx: click.Context, **options: Any) -> None:
+def explain(ctx: click.Context, /, **options: Any) -> None:
     """Which model would answer PROMPT, with which settings, and why; nobody is asked.
 
     \b
@@ -214,7 +214,7 @@ def explain(ctx: click.Context, **options: Any) -> None:
 @click.option("-n", "limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many.")
 @json_option
 @click.pass_context
-def runs(ctx: click.Context, **options: Any) -> None:
+def runs(ctx: click.Context, /, **options: Any) -> None:
     """The stored runs, newest first.
 
     \b
@@ -233,7 +233,7 @@ def runs(ctx: click.Context, **options: Any) -> None:
 @click.option("-n", "limit", type=click.IntRange(1), default=50, show_default=True, help="At most this many cases.")
 @json_option
 @click.pass_context
-def show(ctx: click.Context, **options: Any) -> None:
+def show(ctx: click.Context, /, **options: Any) -> None:
     """One run: its table and its cases. RUN is an id, the beginning of one, or `last`; CASE a part of a name.
 
     \b
@@ -248,7 +248,7 @@ def show(ctx: click.Context, **options: Any) -> None:
 @cli.command()
 @json_option
 @click.pass_context
-def init(ctx: click.Context, **options: Any) -> None:
+def init(ctx: click.Context, /, **options: Any) -> None:
     """Write a commented llmroute.toml and a sample test into this project; what is there is left as it is.
 
     \b
@@ -262,7 +262,7 @@ def init(ctx: click.Context, **options: Any) -> None:
 @cli.command()
 @json_option
 @click.pass_context
-def doctor(ctx: click.Context, **options: Any) -> None:
+def doctor(ctx: click.Context, /, **options: Any) -> None:
     """What is here, what is missing, and the command that fixes it; exit status 4 when something is unusable.
 
     \b
@@ -276,7 +276,7 @@ def doctor(ctx: click.Context, **options: Any) -> None:
 @cli.command()
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
-def completion(ctx: click.Context, **options: Any) -> None:
+def completion(ctx: click.Context, /, **options: Any) -> None:
     """Print the script that completes names in your shell.
 
     \b

@@ -78,21 +78,21 @@ class TestRouter:
     def test_hybrid_sends_simple_work_to_the_local_model_and_the_rest_to_claude(self) -> None:
         router = llmroute.LLMRouter("hybrid")
         assert router.explain("Hi there!").model == "MBZUAI/LaMini-Flan-T5-783M"
-        assert router.explain("Write a function that adds two numbers").model == "claude-sonnet-4-5"
-        assert router.explain("Hi there!", tools=[{"name": "search"}]).model == "claude-sonnet-4-5"
+        assert router.explain("Write a function that adds two numbers").model == "claude-sonnet-5-5"
+        assert router.explain("Hi there!", tools=[{"name": "search"}]).model == "claude-sonnet-5-5"
 
     def test_replies_can_be_counted_by_model(self) -> None:
         router = llmroute.LLMRouter("hybrid")
         for text in ("Hello!", "Good morning!", "Write a function that adds two numbers"):
             router.generate(text)
-        assert router.usage() == {"MBZUAI/LaMini-Flan-T5-783M": 2, "claude-sonnet-4-5": 1}
+        assert router.usage() == {"MBZUAI/LaMini-Flan-T5-783M": 2, "claude-sonnet-5-5": 1}
 
     def test_rules_of_users_come_first(self) -> None:
         import re
 
         rule = llmroute.Rule("code_generation", "mine", re.compile("Hello"))
         router = llmroute.LLMRouter("hybrid", user_rules={"ops": [rule]})
-        assert router.explain("Hello!", user="ops").model == "claude-sonnet-4-5"
+        assert router.explain("Hello!", user="ops").model == "claude-sonnet-5-5"
         assert router.explain("Hello!").model == "MBZUAI/LaMini-Flan-T5-783M"
 
     def test_get_router_is_one_for_the_process(self) -> None:
@@ -102,8 +102,8 @@ class TestRouter:
         local, claude = llmroute.get_local_provider(), llmroute.get_claude_provider()
         assert local.get_model_info().size == "1.5 GB (expected)"
         assert "summarization" in local.get_model_info().capabilities
-        assert claude.get_model_info().name == "claude-sonnet-4-5"
-        assert claude.generate("x").model == "claude-sonnet-4-5"
+        assert claude.get_model_info().name == "claude-sonnet-5-5"
+        assert claude.generate("x").model == "claude-sonnet-5-5"
         monkeypatch.setenv("LOCAL_MODEL_NAME", "phi-2")
         assert local.generate([("user", "x")]).model == "microsoft/phi-2"
         monkeypatch.setenv("LOCAL_LLM_ENABLED", "false")

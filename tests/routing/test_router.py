@@ -132,12 +132,12 @@ class TestProviders:
 
     def test_local_fallback_has_claude_behind_the_local_model(self) -> None:
         decision = router().decide(ask("hi"), Column("strategy", "local_fallback"))
-        assert (decision.model, decision.chain) == ("gemma2:2b", ("claude-sonnet-4-5",))
+        assert (decision.model, decision.chain) == ("gemma2:2b", ("claude-sonnet-5-5",))
 
     @pytest.mark.parametrize("strategy", ["hybrid", "local_fallback"])
     def test_disabled_local_models_are_rejected_with_that_reason(self, strategy: str) -> None:
         decision = router(LOCAL_LLM_ENABLED="false").decide(ask("hi"), Column("strategy", strategy))
-        assert decision.model == "claude-sonnet-4-5"
+        assert decision.model == "claude-sonnet-5-5"
         assert [(i.model, i.reason) for i in decision.rejected] == [("gemma2:2b", "LOCAL_LLM_ENABLED is false")]
         assert decision.chain == ()
 
@@ -153,7 +153,7 @@ class TestProviders:
             model("hybrid", ask("hi"), LOCAL_LLM_ENABLED="maybe")
 
     def test_a_declared_task_wins_over_the_message(self) -> None:
-        assert model("hybrid", ask("Hello!", task="code_generation")) == "claude-sonnet-4-5"
+        assert model("hybrid", ask("Hello!", task="code_generation")) == "claude-sonnet-5-5"
         assert model("hybrid", ask("Write a function", task="simple_chat")) == "gemma2:2b"
 
 
