@@ -138,12 +138,14 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 def _lists_task_files(config: pytest.Config) -> bool:
     """Whether `tasks` is set anywhere; the project's files are looked at once, and not parsed."""
     if LISTS_TASKS not in config.stash:
-        texts = [path.read_text(encoding="utf-8", errors="replace") for name in CONFIG_FILES
+        texts = [(name, path.read_text(encoding="utf-8", errors="replace")) for name in CONFIG_FILES
                  if (path := config.rootpath / name).is_file()]  # fmt: skip
         config.stash[LISTS_TASKS] = bool(
             config.getini("llm_tasks")
             or os.environ.get("LLMROUTE_TASKS")
-            or any("llmroute" in text and re.search(r"^\s*tasks\s*=", text, re.MULTILINE) for text in texts)
+            or any(
+                "llmroute" in name + text and re.search(r"^\s*tasks\s*=", text, re.MULTILINE) for name, text in texts
+            )
         )
     return config.stash[LISTS_TASKS]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from pytest_llmroute.backends.chain import CANNED_TEXT, answer
@@ -10,7 +12,7 @@ from pytest_llmroute.backends.scripted import ScriptedAnswer, ScriptedBackend
 from pytest_llmroute.core.models import ModelCard, RetryPolicy
 from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.core.requests import Message, Sampling
-from pytest_llmroute.errors import AllModelsFailed, Cause
+from pytest_llmroute.errors import AllModelsFailed, Cause, ModelCallError
 
 CARDS = [ModelCard(name, "scripted", retry=RetryPolicy(attempts=1)) for name in ("first", "second")]
 
@@ -61,3 +63,57 @@ def test_an_interruption_is_not_swallowed() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         answer(CARDS, lambda card: Call(card, (), Sampling()), interrupted, canned=True)
+
+
+class Flaky:
+    """A backend that fails as often as it is told, then answers."""
+
+    def __init__(self, fails: list[Cause]) -> None:
+        self.fails, self.asked = fails, 0
+
+    def generate(self, call: Call) -> Reply:
+        self.asked += 1
+        if self.fails:
+            raise ModelCallError(self.fails.pop(0), "flaky", model=call.card.name)
+        return Reply("fine", call.card.name)
+
+    def close(self) -> None: ...
+
+
+QUICK = RetryPolicy(attempts=3, first_wait=0.0, causes=("rate", "server"))
+
+
+def flaky(fails: list[Cause], retry: RetryPolicy = QUICK, *, within: float | None = None) -> tuple[Reply, Flaky]:
+    backend = Flaky(fails)
+    card = ModelCard("m", "flaky", retry=retry)
+    reply = answer([card], lambda c: Call(c, (), Sampling()), lambda c: backend, canned=True, within=within)
+    return reply, backend
+
+
+def test_a_call_is_tried_again_as_the_cards_policy_says() -> None:
+    reply, backend = flaky([Cause.RATE, Cause.SERVER])
+    assert (reply.text, reply.link, reply.retries, backend.asked) == ("fine", "primary", 2, 3)
+
+
+def test_a_policy_has_an_end_and_the_failure_says_how_often_it_was_tried() -> None:
+    reply, backend = flaky([Cause.RATE] * 5)
+    assert (reply.link, reply.retries, backend.asked) == ("canned", 2, 3)
+    assert reply.failures[0].text == "flaky (3 tries)"
+
+
+def test_what_no_second_try_would_mend_is_not_tried_again() -> None:
+    reply, backend = flaky([Cause.AUTH])
+    assert (reply.link, reply.retries, backend.asked) == ("canned", 0, 1)
+    assert reply.failures[0].text == "flaky"
+
+
+def test_a_wait_that_the_time_limit_has_no_room_for_is_not_begun() -> None:
+    started = time.monotonic()
+    reply, backend = flaky([Cause.RATE], RetryPolicy(first_wait=30.0), within=1.0)
+    assert (reply.link, backend.asked) == ("canned", 1)
+    assert time.monotonic() - started < 1
+
+
+def test_waits_grow_up_to_the_longest() -> None:
+    policy = RetryPolicy(attempts=9, first_wait=1, factor=3, longest_wait=5)
+    assert [policy.wait(failed) for failed in (1, 2, 3)] == [1, 3, 5]

@@ -85,8 +85,9 @@ RETRY = (
     Key("causes", {"type": "array", "items": one_of(*(cause.value for cause in Cause))}, "what is worth a second try"),
 )
 FIGURE: Schema = {
-    "anyOf": [COUNT, table((Key("value", COUNT, "the number", required=True), *SOURCE))],
-    "description": "a whole number above 0, or {value, source, date}",
+    **table((Key("value", COUNT, "the number", required=True), *SOURCE)),
+    "type": ["integer", "object"],
+    "minimum": 1,
 }
 EXPECTED = (
     Key("ram_gb", POSITIVE, "gigabytes of RAM"),
@@ -147,10 +148,7 @@ PROFILE = (
         'single cells, as "balanced.fix" = "large"',
     ),
 )  # fmt: skip
-_WHO: Schema = {
-    "anyOf": [NAME, {"type": "array", "items": NAME, "minItems": 1}],
-    "description": "a name, or a list of names",
-}
+_WHO: Schema = {"type": ["string", "array"], "items": NAME, "minItems": 1, "minLength": 1}
 RULE = (
     Key("user", _WHO, "a user, or a list of them"),
     Key("agent", _WHO, "an agent, or a list of them"),

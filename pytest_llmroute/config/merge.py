@@ -25,13 +25,13 @@ def merge(base: Tables, file: ConfigFile) -> tuple[dict[str, dict[str, Any]], li
     """All sections, and what keeps single entries from being whole."""
     errors: list[UserError] = []
     merged = {section: _section(section, base[section], file.table.get(section, {}), file, errors) for section in FILES}
-    _agents_everywhere(merged, file.table)
     for section, keys in NEEDED.items():
         for name in file.table.get(section, {}):
             if missing := [key for key in keys if key not in merged[section][name]]:
                 merged[section].pop(name)
                 if not any(f".{name}.extends" in error.what for error in errors):
                     errors.append(_error(file, (section, name), f"{' and '.join(missing)} missing"))
+    _agents_everywhere(merged, file.table)
     for name in file.table.get("profiles", {}):
         if missing := [role for role in ROLES if role not in merged["profiles"][name].get("roles", {})]:
             merged["profiles"].pop(name)
@@ -85,6 +85,8 @@ def _agents_everywhere(merged: dict[str, dict[str, Any]], table: Entry) -> None:
     for name, profile in merged["profiles"].items():
         agents = {**merged["agents"], **profile.get("agents", {})}
         for agent, data in own.items():
+            if agent not in merged["agents"]:
+                continue
             special = profiles.get(name, {}).get("agents", {}).get(agent, {})
             agents[agent] = _over(_over(agents.get(agent, {}), data), special)
         merged["profiles"][name] = {**profile, "agents": agents}

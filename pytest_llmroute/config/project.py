@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -123,12 +124,13 @@ def _broken(file: ConfigFile, *, is_user: bool) -> list[tuple[At, UserError]]:
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """TOML's dates as texts, so that a schema can judge them."""
+    """TOML's dates, and what is no number, as texts, so that a schema can judge them."""
     if isinstance(value, Mapping):
         return {key: _plain(inner, depth + 1) for key, inner in value.items()}
     if isinstance(value, list):
         return [_plain(inner, depth + 1) for inner in value]
-    return value if isinstance(value, str | int | float | bool) else str(value)
+    sound = isinstance(value, str | int | bool) or (isinstance(value, float) and math.isfinite(value))
+    return value if sound else str(value)
 
 
 def _secrets(file: ConfigFile, value: Any, at: At) -> Iterator[tuple[At, UserError]]:

@@ -82,9 +82,9 @@ def _type(schema: Mapping[str, Any]) -> str:
             + ", ".join(f"`{value}`" for value in schema["enum"][:6])
             + (", …" if len(schema["enum"]) > 6 else "")
         )
-    if "anyOf" in schema:
-        return " or ".join(_type(inner) for inner in schema["anyOf"])
     kind = schema.get("type")
+    if isinstance(kind, list):
+        return " or ".join(_type({**schema, "type": each}) for each in kind)
     if kind == "array":
         return f"list of {_type(schema['items'])}"
     if kind == "object":

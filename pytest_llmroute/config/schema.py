@@ -70,13 +70,13 @@ def cards_schema() -> dict[str, Any]:
 
 def _of(option: Option) -> dict[str, Any]:
     """What the file may hold for an option: the natural type of TOML, as strict as the option."""
-    names = {"type": "array", "items": keys.NAME, "minItems": 1}
+    names = {"type": ["string", "array"], "items": keys.NAME, "minItems": 1, "minLength": 1}
     kinds: dict[str, Mapping[str, Any]] = {
-        "names": {"anyOf": [keys.NAME, names]},
+        "names": names,
         "name": keys.NAME,
         "path": keys.NAME,
         "text": keys.NAME,
-        "size": {"anyOf": [keys.NAME, keys.POSITIVE]},
+        "size": {"type": ["string", "number"], "minLength": 1, "exclusiveMinimum": 0},
         "paths": {"type": "array", "items": keys.NAME},
         "count": {"type": "integer", "minimum": 1, "maximum": 1000},
         "number": {"type": "number", "minimum": option.least, "maximum": option.most},

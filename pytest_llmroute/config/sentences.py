@@ -42,9 +42,6 @@ def _sentences(error: Any) -> Iterator[tuple[Path, str, bool]]:
         yield at, f"{' and '.join(missing)} missing", False
     elif what == "oneOf" and at == ():
         yield at, "exactly one of prompt and messages must be there", False
-    elif what == "anyOf" and (branch := _meant(error)) is not None:
-        for inner in branch:
-            yield from _sentences(inner)
     else:
         yield at, _sentence(error), False
 
@@ -53,22 +50,6 @@ def _inside(key: str, schema: Mapping[str, Any]) -> str | None:
     """The one table among the allowed keys that has a key of this name."""
     homes = [name for name, inner in schema.get("properties", {}).items() if key in inner.get("properties", {})]
     return f"{homes[0]}.{key}" if len(homes) == 1 else None
-
-
-def _meant(error: Any) -> list[Any] | None:
-    """The mistakes of the one branch whose type the value has, where there is one."""
-    by_branch: dict[int, list[Any]] = {}
-    for inner in error.context:
-        by_branch.setdefault(inner.schema_path[0], []).append(inner)
-    fitting = [
-        inners
-        for inners in by_branch.values()
-        if not any(inner.validator == "type" and not inner.relative_path for inner in inners)
-    ]
-    if len(fitting) != 1:
-        return None
-    about_keys = any(inner.validator in ("additionalProperties", "required") for inner in fitting[0])
-    return fitting[0] if about_keys or "description" not in error.schema else None
 
 
 def _sentence(error: Any) -> str:

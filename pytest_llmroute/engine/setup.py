@@ -57,9 +57,11 @@ def check_names(project: Project, extensions: Extensions) -> list[UserError]:
     if project.file is None:
         return []
     try:
-        return project.check_names(extensions.models(), extensions.strategies())
+        wrong = project.check_names(extensions.models(), extensions.strategies())
+        strategies_of(project, extensions)
     except UserError as error:
         return [error]
+    return wrong
 
 
 def make_router(
