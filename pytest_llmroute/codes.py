@@ -126,7 +126,6 @@ class Code(Enum):
         "LLR603", "no stored run to work on",
         "There is no store yet, it holds no run, or none of this name. `llmroute runs` lists them; exit status 3.",
     )  # fmt: skip
-    EXISTS = ("LLR604", "a file is there already", "`llmroute init` never overwrites. Move the file away, or keep it.")
     ENVIRONMENT = (
         "LLR701", "something configured can't be used here",
         "`llmroute doctor` lists what is here, what is missing and the command that fixes it; exit status 4.",

@@ -50,8 +50,10 @@ def show(ctx: click.Context, origin: bool, everything: bool, as_json: bool) -> N
     rows = [(name, value, where) for name, value, where in options]
     rows += [(".".join(key), value, where) for key, value, where in entries]
     shown = [(name, redact(_text(value)), where) for name, value, where in rows]
-    titles = ("key", "value", "origin") if origin else ("key", "value")
-    output.table(titles, [row[: len(titles)] for row in shown])
+    if origin:
+        output.table(("key", "origin", "value"), [(key, where, value) for key, value, where in shown], cut_last=True)
+    else:
+        output.table(("key", "value"), [row[:2] for row in shown], cut_last=True)
 
 
 def _entries(found: Situation) -> Iterator[tuple[tuple[str, ...], Any, str]]:

@@ -192,8 +192,10 @@ def _fit(found: Situation, cards: list[ModelCard]) -> Iterator[Finding]:
 def _store(found: Situation) -> Finding:
     try:
         path = store_path(found.settings["store"], found.project.root, found.settings.origin("store"))
+        root = found.project.root
+        shown = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
         if not path.is_file():
-            return Finding("store", "ok", f"{path}: made by the first run")
+            return Finding("store", "ok", f"{shown}: made by the first run")
         store = SqliteStore(path)
         try:
             count = len(store.runs(10_000))
@@ -201,4 +203,4 @@ def _store(found: Situation) -> Finding:
             store.close()
     except UserError as error:
         return Finding("store", "fail", error.what, error.fix)
-    return Finding("store", "ok", f"{path}: {count} runs")
+    return Finding("store", "ok", f"{shown}: {count} runs")

@@ -53,11 +53,19 @@ def mark(status: str) -> str:
     return click.style(sign if _can(sys.stdout, sign) else plain, fg=colour) if _colours(sys.stdout) else sign
 
 
-def table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
-    """A table; columns from the right give way where it gets too wide, and the last line says which."""
-    shown = [[printable(cell, 60) for cell in row] for row in rows]
+def table(
+    titles: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), cut_last: bool = False
+) -> None:
+    """A table; columns from the right give way where it gets too wide, and the last line says which.
+
+    With `cut_last` the last column is shortened instead.
+    """
+    shown = [[printable(cell, 200) for cell in row] for row in rows]
     widths = [max(display_width(cell) for cell in column) for column in zip(titles, *shown, strict=True)]
     kept = len(titles)
+    if cut_last:
+        widths[-1] = min(widths[-1], max(20, width() - sum(widths[:-1]) - 2 * (kept - 1)))
+        shown = [[*row[:-1], cut(row[-1], widths[-1])] for row in shown]
     while kept > 1 and sum(widths[:kept]) + 2 * (kept - 1) > width():
         kept -= 1
     for row in (titles, *shown):

@@ -47,7 +47,7 @@ class Redactor:
 
 
 def _without_halves(text: str, value: str, name: str) -> str:
-    """pytest shortens what it shows in the middle: a secret may stand there by half."""
+    """Pytest shortens what it shows in the middle: a secret may stand there by half."""
     for dots in ("...", "…"):
         for length in range(len(value) - 1, SHORTEST // 2, -1):
             head, tail = value[:length] + dots, dots + value[-length:]

@@ -1,0 +1,281 @@
+"""The other verbs, from outside: what they print, what they end with, what they never do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_llmroute.cli.verbs import cli
+
+from .conftest import Call
+
+TEST = """
+def test_good(llm):
+    assert llm.generate("say yes", task="fix").text == "yes"
+def test_bad(llm):
+    assert llm.generate("say \\x1b[31mno", task="fix").text == "yes"
+"""
+CONFTEST = """
+def llmroute_scripted(call):
+    return call.messages[-1].content.removeprefix("say ")
+"""
+
+
+@pytest.fixture
+def stored(folder: Path) -> Path:
+    """A project with one run in its store."""
+    (folder / "test_it.py").write_text(TEST)
+    (folder / "conftest.py").write_text(CONFTEST)
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--llm-strategy=balanced,fast", "--llm-gate=record", "-p", "no:asyncio"],
+        cwd=folder, check=False, capture_output=True,
+    )  # fmt: skip
+    return folder
+
+
+# models
+
+
+def test_models_are_listed_with_what_is_known(call: Call) -> None:
+    ended = call("models", "list", "--family", "gemma")
+    assert "gemma2:27b" in ended.out
+    assert "expected, somebody's estimates" in ended.err
+    data = call("models", "list", "--profile", "ollama", "--json").json
+    by_name = {model["name"]: model for model in data["models"]}
+    assert by_name["gemma2:2b"]["roles"] == ["small"]
+    assert by_name["gemma2:2b"]["expected_ram_gb"] == 1.6
+    assert by_name["claude-sonnet-5-5"]["key"] is False
+
+
+def test_what_does_not_fit_is_said_and_what_is_unknown_is_not_claimed(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLMROUTE_RAM_BUDGET", "6GB")
+    fits = {model["name"]: model["fits"] for model in call("models", "list", "--json").json["models"]}
+    assert (fits["gemma2:2b"], fits["gemma2:27b"], fits["qwen3:8b"], fits["gpt-5.5"]) == (True, False, None, None)
+
+
+def test_one_model_is_shown_with_the_source_of_each_figure(call: Call, folder: Path) -> None:
+    ended = call("models", "show", "claude")
+    assert "claude-sonnet-5-5" in ended.out
+    assert "2026-11-21" in ended.out
+    assert "planning         temperature=0.3, max_tokens=3000, top_p=0.9" in ended.out
+    data = call("models", "show", "gemma2:2b", "--json").json
+    assert data["figures"]["expected RAM"]["source"].startswith("system E")
+    wrong = call("models", "show", "gemma2:2bb")
+    assert (wrong.code, '(did you mean "gemma2:2b"?)' in wrong.err) == (2, True)
+    (folder / "llmroute.toml").write_text('[models.house]\nextends = "gemma2:2b"\ncontext = 5000\n')
+    assert call("models", "show", "house", "--json").json["context"] == 5000
+
+
+# explain
+
+
+def test_a_decision_is_explained_and_nobody_is_asked(call: Call) -> None:
+    ended = call("explain", "--strategy", "balanced", "--profile", "ollama", "--task", "fix", "--phase", "planning")
+    assert "qwen2.5-coder:14b: balanced: fix → coder" in ended.out
+    assert "rejected   gemma2:2b: plays small; not the role for fix" in ended.out
+    (decision,) = call("explain", "--strategy", "hybrid", "--json", "Hello!").json["decisions"]
+    assert (decision["task"], decision["model"], decision["log_line"]) == (
+        "simple_chat", "scripted-small", "[Router] Using local model (hybrid: simple task) taskType=simple_chat",
+    )  # fmt: skip
+    forced = call("explain", "--model", "gemma2:2b").out
+    assert "the strategy's choice was overruled" in forced
+    assert call("explain", "--strategy", "hybird").code == 2
+
+
+# runs and show
+
+
+def test_runs_and_one_run_are_shown(call: Call, stored: Path) -> None:
+    (run,) = call("runs", "--json").json["runs"]
+    assert run["outcomes"] == {"passed": 2, "missed": 2}
+    assert run["run_id"] in call("runs").out
+    shown = call("show", "last", "--outcome", "missed")
+    assert shown.out.count("test_bad") == 2
+    assert "test_good" not in shown.out.split("tokens\n")[-1]
+    calls = call("show", run["run_id"][:12], "test_bad[fast]", "--calls").out
+    assert "user      | say \\x1b[31mno" in calls
+    assert "reply     | \\x1b[31mno" in calls
+    assert "\x1b" not in calls
+    data = call("show", "last", "--json").json
+    assert (len(data["records"]), data["run"]["run_id"]) == (4, run["run_id"])
+
+
+def test_without_a_run_to_work_on_the_exit_status_is_3(call: Call, stored: Path) -> None:
+    assert call("show", "nothing").code == 3
+    assert call("-C", str(stored / ".llmroute"), "runs").code == 3
+    (stored / "llmroute.toml").write_text('[store]\nurl = "sqlite:///elsewhere.db"\n')
+    ended = call("runs")
+    assert (ended.code, "[LLR603]" in ended.err) == (3, True)
+    assert not (stored / "elsewhere.db").exists()
+
+
+def test_a_store_that_can_not_be_read_is_the_environments_fault(call: Call, stored: Path) -> None:
+    (stored / ".llmroute" / "results.db").write_bytes(b"no database" * 100)
+    ended = call("runs")
+    assert (ended.code, "[LLR601]" in ended.err) == (4, True)
+
+
+# init
+
+
+def test_init_writes_a_sample_that_runs_and_never_overwrites(call: Call, folder: Path) -> None:
+    ended = call("init")
+    assert ended.out.count("✓ wrote") == 4
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "tests/llm_sample", "--llm-strategy=balanced,fast", "-p", "no:asyncio"],
+        cwd=folder, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout
+    assert "8 passed" in result.stdout
+    assert call("config", "validate").code == 0
+    (folder / "llmroute.toml").write_text("repeat = 2\n")
+    data = call("init", "--json").json
+    assert (data["written"], len(data["kept"])) == ([], 4)
+    assert (folder / "llmroute.toml").read_text() == "repeat = 2\n"
+
+
+def test_every_line_of_the_sample_configuration_is_right_when_it_is_uncommented(call: Call, folder: Path) -> None:
+    call("init")
+    text = (folder / "llmroute.toml").read_text()
+    lines = [line.removeprefix("# ") for line in text.splitlines()]
+    kept = [line for line in lines if "=" in line.split("#")[0] or line.startswith("[")]
+    kept = [line for line in kept if not line.startswith(("An editor", "llmroute", "A ", "Configuration"))]
+    (folder / "llmroute.toml").write_text("\n".join(kept))
+    (folder / ".env").write_text("")
+    ended = call("config", "validate")
+    assert ended.code == 0, ended.err
+    assert "strategies.careful.rules" in call("config", "show").out
+
+
+def test_init_makes_no_second_configuration(call: Call, folder: Path) -> None:
+    (folder / "pyproject.toml").write_text("[tool.llmroute]\nrepeat = 2\n")
+    ended = call("init")
+    assert "! llmroute.toml: [tool.llmroute] in pyproject.toml is there" in ended.out
+    assert not (folder / "llmroute.toml").exists()
+
+
+# doctor
+
+
+def test_doctor_ends_with_0_when_all_that_is_configured_can_be_used(call: Call) -> None:
+    ended = call("doctor")
+    assert ended.code == 0
+    assert "✓ versions" in ended.out
+    assert {finding["status"] for finding in call("doctor", "--json").json["findings"]} == {"ok"}
+
+
+def test_doctor_ends_with_4_and_names_the_cure(call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
+    (folder / "llmroute.toml").write_text('profile = "ollama"\n[machine]\nram_budget = "4GB"\n')
+    ended = call("doctor")
+    assert ended.code == 4
+    assert "✗ ollama server  no answer at 127.0.0.1:9" in ended.out
+    assert "ollama serve" in ended.out
+    assert "expected not to fit 4.0 GB: gemma2:9b (5.5 GB), qwen2.5-coder:14b (8.5 GB)" in " ".join(ended.out.split())
+    (folder / "llmroute.toml").write_text('profil = "ollama"\n')
+    ended = call("doctor")
+    assert (ended.code, '(did you mean "profile"?)' in " ".join(ended.out.split())) == (4, True)
+
+
+def test_doctors_report_holds_no_secret(call: Call, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "hunter2hunter2")
+    (folder / "llmroute.toml").write_text('profile = "ollama"\n')
+    ended = call("doctor", "--json")
+    assert "hunter2" not in ended.out
+    assert "ANTHROPIC_API_KEY is set" in ended.out
+
+
+# the frame
+
+
+def test_a_misspelt_command_or_option_is_answered_with_the_nearest(call: Call) -> None:
+    wrong = call("confg")
+    assert (wrong.code, '(did you mean "config"?)' in wrong.err) == (2, True)
+    assert "pytest is the runner" in call("run").err
+    assert '(did you mean "validate"?)' in call("config", "validat").err
+    assert "--json" in call("runs", "--jsn").err
+    assert call("show", "--outcome", "mist").code == 2
+    assert call().code == 2
+
+
+def test_every_verb_has_help_with_an_example(call: Call) -> None:
+    for name, command in cli.commands.items():
+        text = call(name, "--help").out
+        if not hasattr(command, "commands"):
+            assert "Example" in text, name
+            assert f"llmroute {name}" in text, name
+
+
+def test_a_mistake_of_ours_is_one_block_and_a_traceback_only_with_debug(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr("pytest_llmroute.cli.runs.runs", broken)
+    ended = call("runs")
+    assert (ended.code, "ZeroDivisionError: ours [LLR901]" in ended.err) == (4, True)
+    assert "Traceback" in call("--debug", "runs").err
+
+
+def test_an_interruption_ends_with_130(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pytest_llmroute.cli.runs.runs", interrupted)
+    assert call("runs").code == 130
+
+
+def command(*args: str, **env: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest_llmroute", *args], capture_output=True, check=False, env={**os.environ, **env}
+    )
+
+
+def test_the_module_is_the_same_command(folder: Path) -> None:
+    assert b"Companion of pytest-llmroute" in command("--help").stdout
+    assert command("--version").stdout.startswith(b"llmroute, version ")
+    assert command("show").returncode == 3
+
+
+def test_a_poor_encoding_gets_ascii_and_no_color_means_it(folder: Path) -> None:
+    plain = command("doctor", PYTHONIOENCODING="ascii")
+    assert plain.stdout.startswith(b"+ versions")
+    assert plain.stdout.isascii()
+    assert b"\x1b" in command("doctor", FORCE_COLOR="1").stdout
+    assert b"\x1b" not in command("doctor", FORCE_COLOR="1", NO_COLOR="1").stdout
+
+
+def test_a_narrow_terminal_gets_fewer_columns_and_is_told_which(folder: Path) -> None:
+    narrow = command("models", "list", "--family", "gemma", COLUMNS="50")
+    assert max(len(line) for line in narrow.stdout.decode().splitlines()) <= 50
+    assert b"left out for want of width: " in narrow.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_names(folder: Path, shell: str) -> None:
+    assert b"_LLMROUTE_COMPLETE" in command("completion", shell).stdout
+    (folder / "llmroute.toml").write_text('[models.qhouse]\nextends = "gemma2:2b"\n')
+    words = {"COMP_WORDS": "llmroute models show q", "COMP_CWORD": "q" if shell == "fish" else "3"}
+    words |= {"COMP_WORDS": "llmroute models show "} if shell == "fish" else {}
+    found = subprocess.run(
+        [sys.executable, "-c", "from pytest_llmroute.cli.main import main; main([])"],
+        env={**os.environ, "_LLMROUTE_COMPLETE": f"{shell}_complete", **words}, capture_output=True, check=False,
+        cwd=folder,
+    )  # fmt: skip
+    assert b"qwen2.5-coder:14b" in found.stdout
+    assert b"qhouse" in found.stdout
+
+
+def test_help_and_completion_import_no_more_than_they_need() -> None:
+    code = "import sys; import pytest_llmroute.cli.main; print(json.dumps(sorted(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", "import json; " + code], capture_output=True, check=True)
+    loaded = set(json.loads(found.stdout))
+    assert not loaded & {"jsonschema", "yaml", "psutil", "sqlite3", "pytest", "pytest_llmroute.engine.engine"}
