@@ -38,7 +38,7 @@ class UserError(LLMRouteError):
             lines.append(f"  to fix it:        {self.fix}")
         if self.instead:
             lines.append(f"  go on without:    {self.instead}")
-        return "\n".join(lines)
+        return "\n".join(_inert(line) for line in "\n".join(lines).split("\n"))
 
 
 class UnknownName(UserError):
@@ -131,6 +131,11 @@ def printable(text: str, limit: int = 200) -> str:
     """Text safe for a terminal: control and bidirectional characters escaped, cut at `limit`."""
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
     return "".join(char if char.isprintable() else _escape(char) for char in cut)
+
+
+def _inert(line: str) -> str:
+    """A message may quote what a file holds: nothing of it may reach the terminal as a command."""
+    return line if line.isprintable() else printable(line, len(line))
 
 
 def _escape(char: str) -> str:

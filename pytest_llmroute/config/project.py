@@ -13,12 +13,15 @@ from typing import Any
 from pytest_llmroute.codes import Code
 from pytest_llmroute.config.catalog import Catalog, Tables, build_catalog, builtin_catalog, builtin_tables
 from pytest_llmroute.config.files import ConfigFile, find_project_file, read_config, user_file_path
+from pytest_llmroute.config.keys import BACKENDS
 from pytest_llmroute.config.merge import merge
 from pytest_llmroute.core.profiles import ROLES
 from pytest_llmroute.core.redact import looks_secret, masked
 from pytest_llmroute.errors import UnknownName, UserError, nearest, one, printable
 
 At = tuple[str | int, ...]
+NO_MODEL = '[models."{}"] with its backend declares it; llmroute models list shows what is known'
+NO_BACKEND = f"one of {', '.join(BACKENDS)}, or one that the hook llmroute_backends brings"
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,11 @@ class Project:
             return builtin_catalog()
         return build_catalog(self.tables, tuple(self.file.table.get("task_names", ())))
 
-    def check_names(self, models: Collection[str] = (), strategies: Collection[str] = ()) -> list[UserError]:
-        """What the file names and nobody has; `models` and `strategies` are those that extensions bring."""
-        return list(_References(self, models, strategies).errors()) if self.file is not None else []
+    def check_names(
+        self, models: Collection[str] = (), strategies: Collection[str] = (), backends: Collection[str] = ()
+    ) -> list[UserError]:
+        """What the file names and nobody has; the arguments are what extensions bring."""
+        return list(_References(self, models, strategies, backends).errors()) if self.file is not None else []
 
 
 def load_project(root: Path, env: Mapping[str, str], named: str | None = None) -> Project:
@@ -80,7 +85,7 @@ def _without(file: ConfigFile, places: list[At]) -> ConfigFile:
 
 
 def _sure(error: UserError) -> bool:
-    return "did you mean" in error.what or not isinstance(error, UnknownModel)
+    return "did you mean" in error.what or not isinstance(error, Undeclared)
 
 
 def _read(read: Any, errors: list[UserError]) -> ConfigFile | None:
@@ -159,12 +164,15 @@ def _has_password(value: str) -> bool:
 class _References:
     """Everything in a file that names something else."""
 
-    def __init__(self, project: Project, models: Collection[str], strategies: Collection[str]) -> None:
+    def __init__(
+        self, project: Project, models: Collection[str], strategies: Collection[str], backends: Collection[str]
+    ) -> None:
         assert project.file is not None
         self._file, catalog = project.file, project.catalog
         self._table = project.file.table
         self._models = {*catalog.models, *catalog.aliases, *models}
         self._strategies = {*catalog.tables, *strategies}
+        self._backends = {*BACKENDS, *backends}
         self._phases, self._agents = catalog.phases, catalog.agent_spellings
         self._catalog = catalog
 
@@ -173,6 +181,8 @@ class _References:
         for name, data in table.get("models", {}).items():
             at: At = ("models", name)
             yield from self._in(data.get("phases", {}), "phase", self._phases, (*at, "phases"))
+            if (backend := data.get("backend")) is not None and backend not in self._backends:
+                yield _undeclared("backend", backend, self._backends, self._where((*at, "backend")), NO_BACKEND)
         for name, data in table.get("agents", {}).items():
             yield from self._model(data.get("model"), ("agents", name, "model"))
         for name, data in table.get("profiles", {}).items():
@@ -213,6 +223,9 @@ class _References:
                 names = [named] if isinstance(named, str) else named
                 yield from self._in(names, key, known, (*here, key), exact=True)
 
+    def _where(self, at: At) -> str:
+        return f"{self._file.place(at)}: {'.'.join(map(str, at))}"
+
     def _model(self, name: Any, at: At) -> Iterator[UserError]:
         """A role or a model."""
         if name is not None and name not in ROLES:
@@ -223,24 +236,24 @@ class _References:
             if name in known or (kind == "agent" and _folded(name) in {_folded(k) for k in known}):
                 continue
             place = at if exact else (*at, name)
-            where = f"{self._file.place(place)}: {'.'.join(map(str, place))}"
+            where = self._where(place)
             if "model" in kind:
-                yield _no_model(kind, name, known, where)
+                yield _undeclared(kind, name, known, where, NO_MODEL.format(printable(name, 80)))
             else:
                 fix = f'task_names = ["{printable(name, 60)}"] declares a task of your own' if kind == "task" else ""
                 yield UnknownName(kind, name, known, where=where, code=Code.CONFIG_REFERENCE, fix=fix)
 
 
-class UnknownModel(UserError):
-    """A model that nobody has declared."""
+class Undeclared(UserError):
+    """A model or backend that nobody has declared so far: a conftest.py may yet bring it."""
 
 
-def _no_model(kind: str, name: str, known: Collection[str], where: str) -> UnknownModel:
+def _undeclared(kind: str, name: str, known: Collection[str], where: str, fix: str) -> Undeclared:
     near = nearest(name, known)
-    return UnknownModel(
+    return Undeclared(
         f'{where}: no {kind} "{printable(name, 80)}"' + (f' (did you mean "{near}"?)' if near else ""),
         code=Code.CONFIG_REFERENCE,
-        fix=f'[models."{printable(name, 80)}"] with its backend declares it; llmroute models list shows what is known',
+        fix=fix,
     )
 
 

@@ -23,7 +23,9 @@ Of the gate's knobs only `mode` does something yet: the others are read and chec
 
 ## Other variables
 
-Read at each call; an empty variable counts as unset. The environment is never searched for names.
+Read at each call; an empty variable counts as unset. No name is guessed from the environment: it is only gone
+through to keep the values of variables called `…_API_KEY`, `…_TOKEN`, `…_SECRET`, `…_PASSWORD` out of records, and by
+`config validate`, which names variables with our prefixes that nothing reads.
 
 | variable | meaning |
 |---|---|

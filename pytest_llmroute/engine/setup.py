@@ -57,7 +57,7 @@ def check_names(project: Project, extensions: Extensions) -> list[UserError]:
     if project.file is None:
         return []
     try:
-        wrong = project.check_names(extensions.models(), extensions.strategies())
+        wrong = project.check_names(extensions.models(), extensions.strategies(), extensions.backends())
         strategies_of(project, extensions)
     except UserError as error:
         return [error]

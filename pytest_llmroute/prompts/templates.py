@@ -15,6 +15,8 @@ from pytest_llmroute.core.requests import Message, Request
 from pytest_llmroute.errors import UserError, nearest, printable
 from pytest_llmroute.prompts.placeholders import fill, placeholders
 
+OFFERED = ("prompt", "instructions", "tools", "model")
+"""What a call fills in."""
 SYSTEM = "system"
 """The type that becomes a system message; all others wrap the last user message."""
 
@@ -45,7 +47,7 @@ def render(name: str, text: str, values: Mapping[str, Any]) -> str:
 
 def messages_for(request: Request, template: Template, card: ModelCard) -> tuple[Message, ...]:
     """What the model is sent: the last user message inside the template, or a system message before it all."""
-    offered = {"prompt": request.text, "instructions": card.instructions, "tools": _tools(request), "model": card.name}
+    offered = dict(zip(OFFERED, (request.text, card.instructions, _tools(request), card.name), strict=True))
     values = {name: value for name, value in offered.items() if name in placeholders(template.text)}
     text = render(template.name, template.text, values)
     if template.type == SYSTEM:

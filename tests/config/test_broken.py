@@ -84,6 +84,7 @@ FILES = [
     ('[agents.a]\nmodel = ""', "agents.a.model"),
     ("[phases.planning]\ntop_p = 2", "2 won't do: a number from 0 to 1"),
     # names that lead nowhere
+    ('[models.a]\nbackend = "olama"', 'no backend "olama" (did you mean "ollama"?)'),
     ('[models.a]\nextends = "gemma2:2bb"', 'models.a.extends: no model "gemma2:2bb" (did you mean "gemma2:2b"?)'),
     ('[models.a]\nextends = "b"\n[models.b]\nextends = "a"', "extend each other: "),
     ("[models.a]\ntemperature = 1", "models.a: backend missing"),
