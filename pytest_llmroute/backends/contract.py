@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Reply
+from pytest_llmroute.errors import UserError
 
 
 class Backend(Protocol):
@@ -24,3 +25,5 @@ class BackendType:
 
     name: str
     open: Callable[[ModelCard], Backend]
+    missing: Callable[[ModelCard], UserError | None] | None = None
+    """Says before any test what keeps a model from being opened; None where nothing does."""

@@ -33,10 +33,13 @@ class BackendPool:
         """Whether the card's own backend is there."""
         return card.backend in self._types
 
-    def missing(self, card: ModelCard) -> BackendMissing | None:
-        """The error for a card whose backend is not there; None when it is."""
-        if self.has(card) or self._stand_in is not None:
+    def missing(self, card: ModelCard) -> UserError | None:
+        """The error for a card whose backend is not there, or can't be used; None when it can."""
+        if self._stand_in is not None:
             return None
+        if self.has(card):
+            asked = self._types[card.backend].missing
+            return asked(card) if asked is not None else None
         return BackendMissing(
             f'model "{card.name}" needs the backend "{card.backend}", which this version does not have',
             code=Code.BACKEND,

@@ -106,6 +106,8 @@ MODEL = (
     Key("extends", NAME, "the card that this one starts from"),
     Key("backend", NAME, "how it is reached: " + ", ".join(BACKENDS) + ", or one that a hook brings"),
     Key("id", NAME, "the name that the server knows it by, where that is another"),
+    Key("path", TEXT, "a GGUF file for the embedded engine, or ollama:NAME for a model that Ollama has pulled"),
+    Key("threads", {"type": "integer", "minimum": 1, "maximum": 1024}, "threads of the embedded engine"),
     Key("remote", FLAG, "whether a call leaves the machine"),
     Key("aliases", {"type": "array", "items": NAME}, "further names"),
     Key("base_url", {"type": "string", "pattern": "^https?://[^ ]+$"}, "the server's address: http://… or https://…"),

@@ -105,6 +105,9 @@ class ModelCard:
     aliases: tuple[str, ...] = ()
     id: str = ""
     """The server's name for it, where that is another."""
+    path: str = ""
+    """A GGUF file for the embedded engine, or `ollama:NAME` for one that Ollama has pulled."""
+    threads: int | None = None
     base_url: str = ""
     api_key_env: str = ""
     family: str = ""

@@ -83,6 +83,12 @@ class Reply:
     decision: Decision | None = None
     retries: int = 0
     """Tries beyond the first one of each model that was asked."""
+    resident: int | None = None
+    """Peak bytes of the process that ran the model, where it has one of its own."""
+    digest: str | None = None
+    """What identifies the model's weights."""
+    cold: bool | None = None
+    """Whether the model had to be loaded for this call; None = not known."""
     usd: float | None = None
     """Cost by the card's price; None where no price is known."""
 

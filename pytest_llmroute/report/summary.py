@@ -54,6 +54,8 @@ class ColumnSummary:
     """Calls to models whose price is not known."""
     calls: int
     models: Mapping[str, int]
+    models_ram: Mapping[str, int]
+    """Peak bytes by model, where each runs in a process of its own."""
     forced: int
     scripted: int
     canned: int
@@ -80,6 +82,7 @@ class _Column:
     usd: float | None = None
     unpriced: int = 0
     models: Counter[str] = field(default_factory=Counter)
+    models_ram: dict[str, int] = field(default_factory=dict)
     marks: Counter[str] = field(default_factory=Counter)
 
 
@@ -106,7 +109,10 @@ class Tally:
         if record.usd is not None:
             column.usd = (column.usd or 0.0) + record.usd
         column.unpriced += sum(call.usd is None for call in record.calls)
-        column.models.update(call.model for call in record.calls)
+        for call in record.calls:
+            column.models[call.model] += 1
+            if call.ps_size is not None:
+                column.models_ram[call.model] = max(call.ps_size, column.models_ram.get(call.model, 0))
         for mark in ("forced", "scripted", "canned"):
             column.marks[mark] += getattr(record, mark)
 
@@ -158,6 +164,7 @@ def _summary(name: str, column: _Column) -> ColumnSummary:
         unpriced=column.unpriced,
         calls=sum(column.models.values()),
         models=dict(column.models.most_common()),
+        models_ram=dict(column.models_ram),
         forced=column.marks["forced"],
         scripted=column.marks["scripted"],
         canned=column.marks["canned"],

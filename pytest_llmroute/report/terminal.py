@@ -153,12 +153,16 @@ def _marks(column: ColumnSummary) -> str:
 
 def _models(columns: Sequence[ColumnSummary]) -> list[str]:
     """Which models answered how many calls, a line a column."""
-    named = [(cut(printable(column.column), 22), column.models) for column in columns if column.models]
+    named = [(cut(printable(column.column), 22), column) for column in columns if column.models]
     width = max((display_width(name) for name, _ in named), default=0)
     return [
         f"{name}{' ' * (width - display_width(name))}  used "
-        + ", ".join(f"{printable(model, 40)} ×{count}" for model, count in models.items())
-        for name, models in named
+        + ", ".join(
+            f"{printable(model, 40)} ×{count}"
+            + (f" ({_bytes(column.models_ram[model])})" if model in column.models_ram else "")
+            for model, count in column.models.items()
+        )
+        for name, column in named
     ]
 
 
@@ -204,7 +208,8 @@ def _usd(column: ColumnSummary) -> str:
 
 def _ascii_names(column: ColumnSummary) -> ColumnSummary:
     models = {_ascii(printable(name, 40)): count for name, count in column.models.items()}
-    return replace(column, column=_ascii(printable(column.column)), models=models)
+    ram = {_ascii(printable(name, 40)): size for name, size in column.models_ram.items()}
+    return replace(column, column=_ascii(printable(column.column)), models=models, models_ram=ram)
 
 
 def _ascii(line: str) -> str:

@@ -1,0 +1,207 @@
+"""The backend `embedded`: any GGUF file on llama.cpp, each model in a worker process of its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from importlib import util
+from typing import Any
+
+from pytest_llmroute.backends.embedded.files import ModelFile, find_file
+from pytest_llmroute.backends.embedded.process import Worker, WorkerGone, WorkerLate, died_of
+from pytest_llmroute.codes import Code
+from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.replies import Call, Reply, Timings, Tokens
+from pytest_llmroute.errors import Cause, ModelCallError, UserError
+
+PACKAGE = "xllamacpp"
+DEFAULT_CONTEXT = 4096
+MOST_TOKENS = 512
+"""Tokens of a reply where nobody says how many."""
+OPEN_WITHIN = 120.0
+
+
+def missing_engine(card: ModelCard) -> UserError | None:
+    """What keeps a model from being opened: no engine, or no file. None where nothing does."""
+    if util.find_spec(PACKAGE) is not None:
+        try:
+            find_file(card)
+        except ModelCallError as error:
+            fix = 'path = "…/model.gguf" on its card, or path = "ollama:NAME"'
+            return UserError(f'model "{card.name}": {error.text}', code=Code.BACKEND, fix=fix)
+        return None
+    return UserError(
+        f'model "{card.name}" needs the engine of the extra "embedded"',
+        code=Code.BACKEND,
+        means="without it no model can run on this machine without a server",
+        fix="pip install 'pytest-llmroute[embedded]'",
+        instead="--llm-profile=scripted (answers written beforehand), or --llm-plan (asks nobody)",
+    )
+
+
+class EmbeddedModel:
+    """One opened model; calls come one after the other, whoever asks."""
+
+    def __init__(self, card: ModelCard) -> None:
+        self.card = card
+        self.file: ModelFile = find_file(card)
+        self._lock = threading.Lock()
+        self._worker: Worker | None = None
+        self._load_s = 0.0
+        self.notes: tuple[str, ...] = ()
+        """What the installed release of the engine no longer has."""
+
+    @property
+    def context(self) -> int:
+        """The card's, or the file's up to a bound; the engine itself rounds up to 256."""
+        known = [size for size in (self.card.context, self.file.head.context) if size]
+        return min([*known, *([] if self.card.context else [DEFAULT_CONTEXT])])
+
+    def generate(self, call: Call) -> Reply:
+        asked = time.perf_counter()
+        with self._lock:
+            queued = time.perf_counter() - asked
+            left = None if call.timeout is None else max(0.001, call.timeout - queued)
+            loaded = self._open(left)
+            started = time.perf_counter()
+            answer = self._ask({"do": "chat", "stream": False, "body": self._body(call)}, left)
+            total = time.perf_counter() - started
+        return self._reply(answer, queued=queued, loaded=loaded, total=queued + loaded + total)
+
+    def stream(self, call: Call) -> Iterator[str]:
+        """The text piece by piece."""
+        with self._lock:
+            self._open(call.timeout)
+            request = {"do": "chat", "stream": True, "body": self._body(call)}
+            assert self._worker is not None
+            try:
+                for answer in self._worker.stream(request, call.timeout):
+                    self._refuse(answer)
+                    yield from _deltas(answer.get("piece"))
+            except (WorkerLate, WorkerGone) as error:
+                raise self._failure(error, call.timeout) from None
+
+    def close(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.end()
+
+    def _open(self, within: float | None) -> float:
+        """Starts the worker where there is none; the seconds that it took."""
+        if self._worker is not None:
+            return 0.0
+        started = time.perf_counter()
+        self._worker = Worker()
+        threads = self.card.threads or min(4, os.cpu_count() or 1)
+        request = {"do": "open", "path": str(self.file.path), "context": self.context, "threads": threads}
+        told = self._ask(request, OPEN_WITHIN if within is None else within)
+        self.notes = tuple(told["ok"]["missing"])
+        return time.perf_counter() - started
+
+    def _ask(self, request: dict[str, Any], within: float | None) -> dict[str, Any]:
+        assert self._worker is not None
+        try:
+            answer = self._worker.ask(request, within)
+        except (WorkerLate, WorkerGone) as error:
+            raise self._failure(error, within) from None
+        self._refuse(answer)
+        return answer
+
+    def _failure(self, error: WorkerLate | WorkerGone, within: float | None) -> ModelCallError:
+        """A worker that is gone is forgotten: the next call starts another."""
+        self._worker = None
+        if isinstance(error, WorkerLate):
+            return self._error(Cause.TIMEOUT, f"no answer within {within:.3g} s; its process was ended")
+        return self._error(*_why(error))
+
+    def _refuse(self, answer: dict[str, Any]) -> None:
+        """What the engine could not do, with its cause."""
+        if "error" in answer:
+            self.close()
+            raise self._error(*_engine_trouble(str(answer["error"])))
+        told = answer.get("ok")
+        if isinstance(told, dict) and "error" in told:
+            error = told["error"]
+            if error.get("type") == "exceed_context_size_error":
+                asked, size = error.get("n_prompt_tokens"), error.get("n_ctx")
+                raise self._error(Cause.CONTEXT, f"the prompt has {asked} tokens, the context holds {size}")
+            raise self._error(Cause.BACKEND, str(error.get("message", error)))
+
+    def _error(self, cause: Cause, text: str) -> ModelCallError:
+        return ModelCallError(cause, text, model=self.card.name)
+
+    def _body(self, call: Call) -> dict[str, Any]:
+        if call.tools:
+            raise self._error(Cause.CAPABILITY, "the embedded engine is given no tools")
+        settings = call.settings
+        temperature = settings.temperature if settings.temperature is not None else 0.0
+        body: dict[str, Any] = {
+            "messages": [{"role": message.role, "content": message.content} for message in call.messages],
+            "max_tokens": settings.max_tokens or min(MOST_TOKENS, self.context),
+            "temperature": temperature,
+            "top_p": settings.top_p if settings.top_p is not None else 1.0,
+            "top_k": 0 if temperature else 1,
+            "min_p": 0.0,
+            "seed": (settings.seed or 0) & 0xFFFFFFFF,
+            "stop": list(settings.stop),
+            "cache_prompt": False,
+        }
+        if call.schema is not None:
+            body["response_format"] = {
+                "type": "json_schema",
+                "json_schema": {"name": "reply", "schema": dict(call.schema)},
+            }
+        if settings.reasoning is not None:
+            body["chat_template_kwargs"] = {"enable_thinking": settings.reasoning}
+        return body
+
+    def _reply(self, answer: dict[str, Any], *, queued: float, loaded: float, total: float) -> Reply:
+        told = answer["ok"]
+        choice, usage, spent = told["choices"][0], told["usage"], told.get("timings", {})
+        return Reply(
+            text=choice["message"].get("content") or "",
+            model=self.card.name,
+            tokens=Tokens(usage["prompt_tokens"], usage["completion_tokens"]),
+            timings=Timings(
+                queue=queued,
+                load=loaded,
+                prefill=spent.get("prompt_ms", 0.0) / 1000,
+                decode=spent.get("predicted_ms", 0.0) / 1000,
+                total=total,
+            ),
+            resident=answer.get("rss"),
+            digest=self.file.digest,
+            cold=loaded > 0,
+        )
+
+
+def _deltas(piece: Any) -> Iterator[str]:
+    chunks = piece if isinstance(piece, list) else [piece]
+    for chunk in chunks:
+        for choice in (chunk or {}).get("choices") or ():
+            if text := choice.get("delta", {}).get("content"):
+                yield text
+
+
+def _why(gone: WorkerGone) -> tuple[Cause, str]:
+    """Why the process ended, from its status and last words."""
+    signal = died_of(gone.status)
+    if signal == "SIGILL":
+        return Cause.BACKEND, "the engine needs a processor with AVX2; this one has none (see llmroute doctor)"
+    if signal == "SIGKILL":
+        return Cause.OUT_OF_MEMORY, "its process was ended from outside, most likely for want of memory"
+    return _engine_trouble(gone.words or f"its process ended ({signal or gone.status})")
+
+
+def _engine_trouble(words: str) -> tuple[Cause, str]:
+    lowered = words.lower()
+    if "libgomp" in lowered:
+        return Cause.BACKEND, "the engine needs the library libgomp.so.1: apt-get install libgomp1"
+    if "modulenotfounderror" in lowered and PACKAGE in lowered:
+        return Cause.BACKEND, "the engine is not installed: pip install 'pytest-llmroute[embedded]'"
+    if "memory" in lowered or "bad_alloc" in lowered:
+        return Cause.OUT_OF_MEMORY, "not enough memory for the model; choose a smaller one: llmroute models list"
+    last = next((line for line in reversed(words.splitlines()) if line.strip()), words)
+    return Cause.BACKEND, last[:300]

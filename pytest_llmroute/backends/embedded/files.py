@@ -1,0 +1,95 @@
+"""From a card to its GGUF file: one of ours, a path, or a model that Ollama has pulled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pytest_llmroute.backends.embedded.gguf import Head, NotGGUF, read_head
+from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.errors import Cause, ModelCallError
+
+OLLAMA = "ollama:"
+MODEL_LAYER = "application/vnd.ollama.image.model"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A file that can be opened."""
+
+    path: Path
+    head: Head
+    digest: str | None = None
+    """sha256 where it is known without reading the whole of a large file."""
+
+
+@cache
+def manifest() -> dict[str, Any]:
+    """The shipped models by name: file, sha256, size."""
+    path = resources.files("pytest_llmroute") / "models" / "manifest.json"
+    if not path.is_file():
+        return {}
+    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return loaded
+
+
+def find_file(card: ModelCard) -> ModelFile:
+    """The file of a card; what is wrong with it is said with its cause."""
+    if card.path.startswith(OLLAMA):
+        path, digest = _ollama_blob(card)
+    elif card.path:
+        path, digest = Path(card.path).expanduser(), None
+    else:
+        path, digest = _shipped(card)
+    if not path.is_file():
+        raise _missing(card, f"{path} is not there")
+    try:
+        head = read_head(path)
+    except NotGGUF as error:
+        raise ModelCallError(
+            Cause.BACKEND, f"{path} is no GGUF file that can be used: {error}", model=card.name
+        ) from None
+    except OSError as error:
+        raise ModelCallError(Cause.BACKEND, f"{path} can't be read: {error.strerror}", model=card.name) from None
+    return ModelFile(path, head, digest)
+
+
+def _shipped(card: ModelCard) -> tuple[Path, str]:
+    entry = manifest().get(card.id or card.name)
+    if entry is None:
+        known = ", ".join(manifest()) or "none"
+        raise _missing(
+            card, f"no path on its card, and no model of this name comes with the package (those that do: {known})"
+        )
+    path = Path(str(resources.files("pytest_llmroute") / "models" / entry["file"]))
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != entry["sha256"]:
+        raise ModelCallError(
+            Cause.BACKEND, f"{path.name} is damaged; pip install --force-reinstall pytest-llmroute", model=card.name
+        )
+    return path, found
+
+
+def _ollama_blob(card: ModelCard) -> tuple[Path, str]:
+    """The weights of a pulled model, by Ollama's own manifest."""
+    name, _, tag = card.path.removeprefix(OLLAMA).partition(":")
+    root = Path(os.environ.get("OLLAMA_MODELS") or "~/.ollama/models").expanduser()
+    space = name if "/" in name else f"library/{name}"
+    listed = root / "manifests" / "registry.ollama.ai" / space / (tag or "latest")
+    try:
+        layers = json.loads(listed.read_text(encoding="utf-8"))["layers"]
+        digest = next(layer["digest"] for layer in layers if layer["mediaType"] == MODEL_LAYER)
+    except (OSError, ValueError, KeyError, TypeError, StopIteration):
+        wanted = f"{name}:{tag or 'latest'}"
+        raise _missing(card, f"Ollama has not pulled {wanted} into {root}: ollama pull {wanted}") from None
+    return root / "blobs" / digest.replace(":", "-"), digest.partition(":")[2]
+
+
+def _missing(card: ModelCard, text: str) -> ModelCallError:
+    return ModelCallError(Cause.MISSING_MODEL, text, model=card.name)
