@@ -13,15 +13,12 @@ from typing import Any
 from pytest_llmroute.codes import Code
 from pytest_llmroute.config.catalog import Catalog, Tables, build_catalog, builtin_catalog, builtin_tables
 from pytest_llmroute.config.files import ConfigFile, find_project_file, read_config, user_file_path
-from pytest_llmroute.config.keys import BACKENDS
 from pytest_llmroute.config.merge import merge
-from pytest_llmroute.core.profiles import ROLES
+from pytest_llmroute.config.references import Undeclared, wrong_names
 from pytest_llmroute.core.redact import looks_secret, masked
-from pytest_llmroute.errors import UnknownName, UserError, nearest, one, printable
+from pytest_llmroute.errors import UserError, one
 
 At = tuple[str | int, ...]
-NO_MODEL = '[models."{}"] with its backend declares it; llmroute models list shows what is known'
-NO_BACKEND = f"one of {', '.join(BACKENDS)}, or one that the hook llmroute_backends brings"
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,9 @@ class Project:
         self, models: Collection[str] = (), strategies: Collection[str] = (), backends: Collection[str] = ()
     ) -> list[UserError]:
         """What the file names and nobody has; the arguments are what extensions bring."""
-        return list(_References(self, models, strategies, backends).errors()) if self.file is not None else []
+        if self.file is None:
+            return []
+        return wrong_names(self.file, self.catalog, models=models, strategies=strategies, backends=backends)
 
 
 def load_project(root: Path, env: Mapping[str, str], named: str | None = None) -> Project:
@@ -159,103 +158,3 @@ def _secrets(file: ConfigFile, value: Any, at: At) -> Iterator[tuple[At, UserErr
 
 def _has_password(value: str) -> bool:
     return re.match(r"[a-z+]+://[^/@:\s]*:[^/@$\s][^/@\s]*@", value) is not None
-
-
-class _References:
-    """Everything in a file that names something else."""
-
-    def __init__(
-        self, project: Project, models: Collection[str], strategies: Collection[str], backends: Collection[str]
-    ) -> None:
-        assert project.file is not None
-        self._file, catalog = project.file, project.catalog
-        self._table = project.file.table
-        self._models = {*catalog.models, *catalog.aliases, *models}
-        self._strategies = {*catalog.tables, *strategies}
-        self._backends = {*BACKENDS, *backends}
-        self._phases, self._agents = catalog.phases, catalog.agent_spellings
-        self._catalog = catalog
-
-    def errors(self) -> Iterator[UserError]:
-        table = self._table
-        for name, data in table.get("models", {}).items():
-            at: At = ("models", name)
-            yield from self._in(data.get("phases", {}), "phase", self._phases, (*at, "phases"))
-            if (backend := data.get("backend")) is not None and backend not in self._backends:
-                yield _undeclared("backend", backend, self._backends, self._where((*at, "backend")), NO_BACKEND)
-        for name, data in table.get("agents", {}).items():
-            yield from self._model(data.get("model"), ("agents", name, "model"))
-        for name, data in table.get("profiles", {}).items():
-            yield from self._profile(name, data)
-        for name, data in table.get("strategies", {}).items():
-            yield from self._strategy(name, data)
-        for name, data in table.get("templates", {}).items():
-            for place, model in enumerate(data.get("models", ())):
-                at = ("templates", name, "models", place)
-                yield from self._in([model], "model", self._models, at, exact=True)
-
-    def _profile(self, name: str, data: Mapping[str, Any]) -> Iterator[UserError]:
-        at: At = ("profiles", name)
-        for role, model in data.get("roles", {}).items():
-            yield from self._in([model], "model", self._models, (*at, "roles", role), exact=True)
-        for agent, own in data.get("agents", {}).items():
-            yield from self._model(own.get("model"), (*at, "agents", agent, "model"))
-        for cell, use in data.get("overrides", {}).items():
-            strategy, _, task = cell.partition(".")
-            place = (*at, "overrides", cell)
-            yield from self._in([strategy], "strategy", self._strategies, place, exact=True)
-            yield from self._in([task], "task", (*self._catalog.tasks, "default"), place, exact=True)
-            yield from self._model(use, place)
-
-    def _strategy(self, name: str, data: Mapping[str, Any]) -> Iterator[UserError]:
-        at: At = ("strategies", name)
-        yield from self._in(data.get("tasks", {}), "task", self._catalog.tasks, (*at, "tasks"))
-        for task, use in data.get("tasks", {}).items():
-            yield from self._model(use, (*at, "tasks", task))
-        yield from self._model(data.get("default"), (*at, "default"))
-        for place, use in enumerate(data.get("fallback", ())):
-            yield from self._model(use, (*at, "fallback", place))
-        for place, rule in enumerate(data.get("rules", ())):
-            here = (*at, "rules", place)
-            yield from self._model(rule["use"], (*here, "use"))
-            for key, known in (("agent", self._agents), ("phase", self._phases), ("task", self._catalog.tasks)):
-                named = rule.get(key, ())
-                names = [named] if isinstance(named, str) else named
-                yield from self._in(names, key, known, (*here, key), exact=True)
-
-    def _where(self, at: At) -> str:
-        return f"{self._file.place(at)}: {'.'.join(map(str, at))}"
-
-    def _model(self, name: Any, at: At) -> Iterator[UserError]:
-        """A role or a model."""
-        if name is not None and name not in ROLES:
-            yield from self._in([name], "role or model", {*ROLES, *self._models}, at, exact=True)
-
-    def _in(self, names: Any, kind: str, known: Collection[str], at: At, *, exact: bool = False) -> Iterator[UserError]:
-        for name in names:
-            if name in known or (kind == "agent" and _folded(name) in {_folded(k) for k in known}):
-                continue
-            place = at if exact else (*at, name)
-            where = self._where(place)
-            if "model" in kind:
-                yield _undeclared(kind, name, known, where, NO_MODEL.format(printable(name, 80)))
-            else:
-                fix = f'task_names = ["{printable(name, 60)}"] declares a task of your own' if kind == "task" else ""
-                yield UnknownName(kind, name, known, where=where, code=Code.CONFIG_REFERENCE, fix=fix)
-
-
-class Undeclared(UserError):
-    """A model or backend that nobody has declared so far: a conftest.py may yet bring it."""
-
-
-def _undeclared(kind: str, name: str, known: Collection[str], where: str, fix: str) -> Undeclared:
-    near = nearest(name, known)
-    return Undeclared(
-        f'{where}: no {kind} "{printable(name, 80)}"' + (f' (did you mean "{near}"?)' if near else ""),
-        code=Code.CONFIG_REFERENCE,
-        fix=fix,
-    )
-
-
-def _folded(name: str) -> str:
-    return name.replace("_", "").casefold()
