@@ -262,12 +262,13 @@ def test_a_worker_that_ignores_its_end_is_ended() -> None:
 
 
 def test_a_parameter_that_the_engine_no_longer_has_is_a_note(
-    monkeypatch: pytest.MonkeyPatch, pico: EmbeddedModel
+    monkeypatch: pytest.MonkeyPatch, pico: EmbeddedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     code = "import pytest_llmroute.backends.embedded.worker as w\nw.WANTED['renamed_away'] = 1\nw.main()\n"
     monkeypatch.setattr(backend_module, "Worker", lambda: scripted(code))
     assert pico.generate(call(pico)).text
     assert pico.notes == ("renamed_away",)
+    assert "no longer has renamed_away: its own values hold" in caplog.text
 
 
 def test_without_the_extra_the_command_to_type_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -16,6 +17,7 @@ from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Reply, Timings, Tokens
 from pytest_llmroute.errors import Cause, ModelCallError, UserError
 
+log = logging.getLogger("pytest_llmroute.backends")
 PACKAGE = "xllamacpp"
 DEFAULT_CONTEXT = 4096
 MOST_TOKENS = 512
@@ -98,6 +100,11 @@ class EmbeddedModel:
         request = {"do": "open", "path": str(self.file.path), "context": self.context, "threads": threads}
         told = self._ask(request, OPEN_WITHIN if within is None else within)
         self.notes = tuple(told["ok"]["missing"])
+        if self.notes:
+            version = told["ok"]["version"]
+            log.warning(
+                "[Embedded] %s %s no longer has %s: its own values hold", PACKAGE, version, ", ".join(self.notes)
+            )
         return time.perf_counter() - started
 
     def _ask(self, request: dict[str, Any], within: float | None) -> dict[str, Any]:
