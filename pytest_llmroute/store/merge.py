@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_llmroute.core.records import Record
 from pytest_llmroute.store.contract import RunInfo, Store
 from pytest_llmroute.store.journal import FOLDER, JournalContents, KeptCall, journal_folder, read_journal
+
+MANY = 100_000
+DONE = ".stored"
+"""The end of the name of a folder whose run is in the store, and that is being removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +31,14 @@ def gather(root: Path, run_id: str) -> Gathered:
     A case that was begun and never finished is kept as interrupted, unless it finished elsewhere (xdist hands the
     case of a crashed worker on). Of several records of one item the last one counts.
     """
+    return _together(_journals(journal_folder(root, run_id)))
+
+
+def _together(journals: Iterable[JournalContents]) -> Gathered:
     finished: dict[str, Record] = {}
     unfinished: dict[str, Record] = {}
     calls: dict[str, list[KeptCall]] = {}
-    for contents in _journals(journal_folder(root, run_id)):
+    for contents in journals:
         _add(contents, finished, unfinished, calls)
     left = [record for nodeid, record in unfinished.items() if nodeid not in finished]
     return Gathered((*finished.values(), *left), tuple(kept for group in calls.values() for kept in group))
@@ -37,7 +47,12 @@ def gather(root: Path, run_id: str) -> Gathered:
 def save_run(root: Path, run: RunInfo, found: Gathered, store: Store) -> None:
     """Into the store; the journals go only after that, so whatever fails leaves them where they are."""
     store.save(run, found.records, found.calls)
-    shutil.rmtree(journal_folder(root, run.run_id), ignore_errors=True)
+    folder = journal_folder(root, run.run_id)
+    done = folder.with_name(folder.name + DONE)
+    # Renamed first: another run that looks for dead ones must see a run's journals whole, or not at all.
+    with suppress(OSError):
+        folder.rename(done)
+    shutil.rmtree(done, ignore_errors=True)
 
 
 def recover(root: Path, store: Store, *, current: str) -> list[str]:
@@ -46,10 +61,19 @@ def recover(root: Path, store: Store, *, current: str) -> list[str]:
     for folder in sorted((root / FOLDER).glob("*")):
         if folder.name == current or not folder.is_dir():
             continue
-        journals = _journals(folder)
+        if folder.name.endswith(DONE):
+            shutil.rmtree(folder, ignore_errors=True)
+            continue
+        try:
+            journals = _journals(folder)
+        except FileNotFoundError:
+            continue  # its own run has just put it into the store
         if not journals or any(contents.alive for contents in journals):
             continue
-        save_run(root, _info(folder.name, journals), gather(root, folder.name), store)
+        if any(run.run_id == folder.name and run.status == "finished" for run in store.runs(MANY)):
+            shutil.rmtree(folder, ignore_errors=True)
+            continue
+        save_run(root, _info(folder.name, journals), _together(journals), store)
         recovered.append(folder.name)
     return recovered
 

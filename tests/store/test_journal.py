@@ -123,6 +123,34 @@ def test_a_run_that_still_lives_is_left_alone(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_run_that_is_being_stored_by_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    """Its journal may vanish between being seen and being read."""
+    path = journal_path(tmp_path, "theirs", "main")
+    path.parent.mkdir(parents=True)
+    path.symlink_to(tmp_path / "nowhere")
+    removed_by_half = journal_path(tmp_path, "old.stored", "gw0")
+    removed_by_half.parent.mkdir(parents=True)
+    removed_by_half.write_text("")
+    store = SqliteStore(tmp_path / "s.db")
+    assert recover(tmp_path, store, current="mine") == []
+    assert list(store.runs()) == []
+    assert path.parent.exists()
+    assert not removed_by_half.parent.exists()
+    store.close()
+
+
+def test_leftovers_of_a_stored_run_never_replace_it(tmp_path: Path) -> None:
+    left = Journal(journal_path(tmp_path, "run", "gw0"), {**run_header("run", "gw0"), "pid_started": 1.0})
+    left.record(record())
+    left.close()
+    store = SqliteStore(tmp_path / "s.db")
+    store.save(RunInfo("run", "now", status="finished"), [record("a"), record("b")], [])
+    assert recover(tmp_path, store, current="mine") == []
+    assert len(list(store.records("run"))) == 2
+    assert not left.path.parent.exists()
+    store.close()
+
+
 def test_journals_stay_when_the_store_fails(tmp_path: Path) -> None:
     journal(tmp_path).record(record())
     store = SqliteStore(tmp_path / "s.db")
