@@ -22,7 +22,7 @@ KEYS = frozenset({
     "repeat", "min_pass", "temperature", "max_tokens", "check", "scripted", "template",
 })  # fmt: skip
 NOT_IN_DEFAULTS = frozenset({"id", "prompt", "messages"})
-_CAUSES = frozenset(cause.value for cause in Cause)
+_CAUSES = tuple(cause.value for cause in Cause)
 
 
 def to_task(

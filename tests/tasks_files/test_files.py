@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pytest_llmroute.config.schema import published
@@ -262,6 +262,7 @@ TASKS = st.sampled_from(list(PARTS)).flatmap(
 
 @settings(max_examples=600, deadline=None)
 @given(TASKS)
+@example({**GOOD, "scripted": {"fail": []}})
 def test_the_quick_way_and_the_published_schema_agree(task: dict[str, Any]) -> None:
     """What the converter refuses the schema refuses, and the other way round."""
     types = builtin_checks()
