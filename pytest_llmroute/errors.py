@@ -100,8 +100,10 @@ class Cause(Enum):
 class ModelCallError(LLMRouteError):
     """A call that brought no reply: counted as lost, never as the model's failure."""
 
-    def __init__(self, cause: Cause, text: str, *, model: str = "") -> None:
+    def __init__(self, cause: Cause, text: str, *, model: str = "", retry_after: float | None = None) -> None:
         self.cause, self.text, self.model = cause, text, model
+        self.retry_after = retry_after
+        """Seconds that the server asked to wait before another try."""
         super().__init__(f"{model}: {text} [{cause.value}]" if model else f"{text} [{cause.value}]")
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pluggy
 
 from pytest_llmroute import hookspecs
-from pytest_llmroute.backends.contract import BackendType
+from pytest_llmroute.backends.contract import BackendType, Surroundings
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.errors import UserError, nearest
@@ -39,7 +39,8 @@ class _Manager(pluggy.PluginManager):
 class Extensions:
     """All parts that have a name, wherever they come from."""
 
-    def __init__(self) -> None:
+    def __init__(self, around: Surroundings | None = None) -> None:
+        self._given = {"around": around or Surroundings()}
         self._manager = _Manager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._cache: dict[str, dict[str, Any]] = {}
@@ -92,11 +93,16 @@ class Extensions:
             self._cache[hook] = self._collect(hook, name_of)
         return self._cache[hook]
 
+    def _parts(self, implementation: pluggy.HookImpl) -> Any:
+        """What one implementation brings; it takes as many of the arguments as it names."""
+        wanted = {name: self._given[name] for name in implementation.argnames}
+        return implementation.function(**wanted)
+
     def _collect(self, hook: str, name_of: Callable[[Any], str]) -> dict[str, Any]:
         """Parts by name; the same name twice is a mistake that names both sides."""
         found: dict[str, tuple[Any, str]] = {}
         for implementation in getattr(self.hook, hook).get_hookimpls():
-            for item in _list(implementation.function(), implementation.plugin_name):
+            for item in _list(self._parts(implementation), implementation.plugin_name):
                 name = name_of(item)
                 if name in found:
                     raise UserError(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from pytest_llmroute.backends.contract import BackendType
+    from pytest_llmroute.backends.contract import BackendType, Surroundings
     from pytest_llmroute.core.models import ModelCard
     from pytest_llmroute.core.replies import Call
     from pytest_llmroute.routing.contract import Strategy
@@ -42,8 +42,10 @@ def llmroute_strategies() -> Iterable[Strategy]:  # type: ignore[empty-body]
 
 
 @hookspec
-def llmroute_backends() -> Iterable[BackendType]:  # type: ignore[empty-body]
+def llmroute_backends(around: Surroundings) -> Iterable[BackendType]:  # type: ignore[empty-body]
     """Ways to reach models: a name, and a function that opens one model.
+
+    `around` (environment, hosts, folders) may be left out, as any argument of a hook.
 
     ```python
     from pytest_llmroute import BackendType, Reply

@@ -10,10 +10,13 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+SEED = 20261121
+HELD_OUT, UNSEEN_NAMES = 1_000_000, 2_000_000
+"""Seeds: of training, and of the test sets that training leaves out."""
 TASKS = ("analyze", "fix", "validate", "document")
 SHARES = {"analyze": 0.6, "fix": 3.0, "validate": 3.0, "document": 1.2}
 """How often each task comes in training."""
-MADE_UP = 0.5
+MADE_UP = 0.45
 """The share of names that are no words."""
 WORDS = [
     "sensor",
@@ -205,7 +208,26 @@ UNSEEN = [
     "plug",
     "fuse",
 ]
-CONSONANTS, VOWELS = "bcdfghjklmnprstvwz", "aeiou"
+ONSETS = [
+    *"bcdfghjklmnprstvwz",
+    *"bdgklmnprst",
+    "br",
+    "ch",
+    "cl",
+    "cr",
+    "dr",
+    "fl",
+    "gl",
+    "pl",
+    "pr",
+    "sh",
+    "sp",
+    "st",
+    "tr",
+    "wh",
+]
+VOWELS = [*"aeiou", *"aeiou", "ai", "ea", "ee", "oo", "ou"]
+CODAS = [*"bdgklmnprst", "ch", "ck", "ll", "ng", "nt", "rm", "st"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,13 +252,14 @@ class Names:
         if self._unseen:
             return rng.choice(UNSEEN) if rng.random() < 0.5 else rng.choice(WORDS)
         if rng.random() < MADE_UP:
-            made = "".join(rng.choice(CONSONANTS) + rng.choice(VOWELS) for _ in range(rng.randint(1, 3)))
-            return made + (rng.choice(CONSONANTS) if rng.random() < 0.5 else "")
+            made = "".join(rng.choice(ONSETS) + rng.choice(VOWELS) for _ in range(rng.randint(1, 2)))
+            made += rng.choice(CODAS) if rng.random() < 0.5 else ""
+            return made if made not in UNSEEN else self.word()
         return rng.choice(WORDS)
 
     def name(self) -> str:
         first = self.word()
-        return f"{first}_{self.word()}" if self._rng.random() < 0.4 else first
+        return f"{first}_{self.word()}" if self._rng.random() < 0.25 else first
 
     def distinct(self, count: int) -> list[str]:
         found: list[str] = []
@@ -359,14 +382,14 @@ def _fill(rng: random.Random, line: str, words: dict[str, str]) -> str:
 def c_program(rng: random.Random, names: Names) -> Program:
     v, f, g, s = names.distinct(4)
     words = {"v": v, "f": f, "s": s, "w": names.word()}
-    chosen = [rng.choice(C_LINES) for _ in range(rng.randint(1, 2))]
+    chosen = [rng.choice(C_LINES) for _ in range(1 if rng.random() < 0.6 else 2)]
     top: list[str] = []
-    if rng.random() < 0.3:
+    if rng.random() < 0.25:
         line, header = rng.choice([pair for pair in HEADERS.items() if "{s}" not in pair[0]])
         chosen.insert(rng.randrange(len(chosen) + 1), line)
         top = [f"#include {header}"]
     body = [_fill(rng, line, words) for line in chosen]
-    if rng.random() < 0.5:
+    if rng.random() < 0.4:
         return Program("c", (*top, f"void {g}(int {v}) {{", *(f"  {line}" for line in body), "}"), v)
     return Program("c", (*top, f"int {v} = {rng.randint(0, 99)};", *body), v)
 
@@ -374,14 +397,14 @@ def c_program(rng: random.Random, names: Names) -> Program:
 def py_program(rng: random.Random, names: Names) -> Program:
     v, f, g = names.distinct(3)
     words = {"v": v, "f": f, "w": names.word()}
-    chosen = [rng.choice(PY_LINES) for _ in range(rng.randint(1, 2))]
+    chosen = [rng.choice(PY_LINES) for _ in range(1 if rng.random() < 0.6 else 2)]
     top: list[str] = []
-    if rng.random() < 0.3:
+    if rng.random() < 0.25:
         line, module = rng.choice(list(MODULES.items()))
         chosen.insert(rng.randrange(len(chosen) + 1), line)
         top = [f"import {module}"]
     body = [part for line in chosen for part in _fill(rng, line, words).split("\n")]
-    if rng.random() < 0.5:
+    if rng.random() < 0.4:
         return Program("python", (*top, f"def {g}({v}):", *(f"    {line}" for line in body)), v)
     return Program("python", (*top, f"{v} = {rng.randint(0, 99)}", *body), v)
 
@@ -584,6 +607,11 @@ def items(seed: int, *, task: str | None = None, unseen: bool = False) -> Iterat
     kinds, weights = list(SHARES), list(SHARES.values())
     while True:
         yield MAKERS[task or rng.choices(kinds, weights)[0]](rng, names)
+
+
+def left_out() -> tuple[list[Item], list[Item]]:
+    """The exercises that training never sees: with any names, and with names of `UNSEEN`. The examples are of these."""
+    return test_items(HELD_OUT, 300), test_items(UNSEEN_NAMES, 200, unseen=True)
 
 
 def test_items(seed: int, count: int, *, unseen: bool = False) -> list[Item]:

@@ -10,10 +10,10 @@ import json
 from pathlib import Path
 
 import torch
-from data import TASKS, test_items
+from data import HELD_OUT, TASKS, test_items
 from model import SHAPES, Llama
 from tokenizers import Tokenizer
-from train import BEGIN, END, HELD_OUT, OUT
+from train import BEGIN, END, OUT
 
 PROMPTS = 40
 MOST = 120

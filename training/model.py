@@ -28,8 +28,8 @@ class Shape:
 
 SHAPES = {
     "pico": Shape("pico", 64, 1, 4, 128, 8_000_000),
-    "nano": Shape("nano", 96, 2, 4, 256, 9_000_000),
-    "micro": Shape("micro", 192, 6, 6, 512, 9_500_000),
+    "nano": Shape("nano", 96, 2, 4, 256, 5_000_000),
+    "micro": Shape("micro", 192, 6, 6, 512, 16_000_000),
 }
 
 
@@ -56,7 +56,9 @@ class Block(nn.Module):
         batch, length, width = x.shape
         h = self.attn_norm(x)
         q, k, v = (part(h).view(batch, length, self.heads, -1).transpose(1, 2) for part in (self.q, self.k, self.v))
-        attended = F.scaled_dot_product_attention(rotate(q, turn), rotate(k, turn), v, is_causal=True)
+        scores = rotate(q, turn) @ rotate(k, turn).transpose(-1, -2) * (width // self.heads) ** -0.5
+        hidden = torch.ones(length, length, dtype=torch.bool).triu(1)  # on short lines faster than a fused kernel
+        attended = scores.masked_fill(hidden, float("-inf")).softmax(-1).to(v.dtype) @ v
         x = x + self.o(attended.transpose(1, 2).reshape(batch, length, width))
         h = self.ffn_norm(x)
         return x + self.down(F.silu(self.gate(h)) * self.up(h))
@@ -82,12 +84,7 @@ class Llama(nn.Module):
         self.register_buffer("sin", angles.sin(), persistent=False)
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Embedding):
-                nn.init.normal_(
-                    module.weight, std=0.02 if isinstance(module, nn.Embedding) else module.weight.shape[1] ** -0.5
-                )
-        for block in self.blocks:
-            nn.init.zeros_(block.o.weight)
-            nn.init.zeros_(block.down.weight)
+                nn.init.normal_(module.weight, std=0.02)
 
     def forward(self, tokens: Tensor) -> Tensor:
         length = tokens.shape[1]

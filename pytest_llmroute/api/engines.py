@@ -33,7 +33,7 @@ def make_engine(
     A card whose backend is missing is answered by a scripted stand-in, and the reply says so.
     """
     found = found or here()
-    extensions = Extensions()
+    extensions = Extensions(setup.surroundings(found.settings, found.env))
     hook = extensions.hook
     router = setup.make_router(found.project, extensions, profile, found.env, rules=rules, user_rules=user_rules)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Reply
@@ -19,6 +19,44 @@ class Backend(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class Streams(Protocol):
+    """A backend that can also give the text piece by piece."""
+
+    def stream(self, call: Call) -> Iterator[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a backend may know of where it runs. The environment is read per call: a key may come or go."""
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    """The live environment; behind it the .env file, where one was asked for."""
+    ollama_host: str = "http://127.0.0.1:11434"
+    cache_dir: str = "./.cache/models"
+    """Where downloaded models are kept."""
+    offline: bool = False
+    """Nothing but loopback may be reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What one server or library said when it was asked before any test."""
+
+    endpoint: str
+    up: bool
+    text: str = ""
+    """Its version, or why it can't be used."""
+    fix: str = ""
+    """The command that mends it."""
+    installed: frozenset[str] | None = None
+    """Its models by their ids; None where it can't say."""
+    resident: Mapping[str, int] = field(default_factory=dict)
+    """Loaded models by id, with their bytes."""
+    elsewhere: frozenset[str] = frozenset()
+    """Models that a local server runs on somebody else's machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class BackendType:
     """A kind of backend: its name on model cards, and how one model is opened."""
@@ -26,4 +64,6 @@ class BackendType:
     name: str
     open: Callable[[ModelCard], Backend]
     missing: Callable[[ModelCard], UserError | None] | None = None
-    """Says before any test what keeps a model from being opened; None where nothing does."""
+    """Says before any test what keeps a model from being opened, without asking a server; None where nothing does."""
+    survey: Callable[[Sequence[ModelCard], float], Sequence[Survey]] | None = None
+    """Asks the servers of these cards, each once and all within so many seconds."""

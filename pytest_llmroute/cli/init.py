@@ -46,7 +46,7 @@ def init(ctx: click.Context, as_json: bool) -> None:
         output.line(f"{output.mark('warn')} {name}: {why}")
     if ignore:
         output.line("add a line .llmroute/ to .gitignore: runs are kept there")
-    output.line(f"next: pytest {SAMPLE.as_posix()} --llm-strategy=balanced,fast")
+    output.line(f"next: pytest {SAMPLE.as_posix()} --llm-strategy=balanced,fast --llm-gate=record")
 
 
 def _write(path: Path, text: str) -> None:

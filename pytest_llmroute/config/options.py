@@ -65,7 +65,7 @@ OPTIONS: tuple[Option, ...] = (
         metavar="NAME[,NAME…]", aliases=("LLM_STRATEGY",), file="strategy",
     ),
     Option(
-        "profile", "name", "the set of models that play the roles", metavar="NAME", default="scripted", file="profile",
+        "profile", "name", "the set of models that play the roles", metavar="NAME", default="embedded", file="profile",
     ),
     Option(
         "model", "names", "a column for each of these models, without routing",

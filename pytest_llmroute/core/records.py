@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 PROPERTY = "llmroute"
@@ -45,6 +45,13 @@ class CallRecord:
     prefill_s: float = 0.0
     decode_s: float = 0.0
     total_s: float = 0.0
+    first_s: float = 0.0
+    """Until the first token; 0 where the reply came in one piece."""
+    cached_tokens: int = 0
+    """Tokens of the prompt that came from the server's cache."""
+    finish: str = ""
+    sent: Mapping[str, Any] = field(default_factory=dict)
+    """The settings that the server was sent, by its own names."""
     cold: bool | None = None
     """Whether the model had to be loaded for this call; None = not known."""
     digest: str | None = None

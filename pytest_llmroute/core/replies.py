@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pytest_llmroute.core.decisions import Decision
@@ -20,6 +20,8 @@ class Tokens:
     prompt: int = 0
     completion: int = 0
     exact: bool = True
+    cached: int = 0
+    """Those of the prompt that came from the server's cache."""
 
     @property
     def total(self) -> int:
@@ -35,6 +37,8 @@ class Timings:
     prefill: float = 0.0
     decode: float = 0.0
     total: float = 0.0
+    first: float = 0.0
+    """Until the first token, from sending; 0 where the reply came in one piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class Call:
     tools: tuple[Mapping[str, Any], ...] = ()
     schema: Mapping[str, Any] | None = None
     timeout: float | None = None
+    logprobs: bool = False
     script: Any = None
     """Scripted answers that the case itself brings; only the scripted backend looks at them."""
 
@@ -75,7 +80,15 @@ class Reply:
     tokens: Tokens = Tokens()
     timings: Timings = Timings()
     tool_calls: tuple[Mapping[str, Any], ...] = ()
+    """Each with id, name, and arguments as a table."""
     parsed: Any = None
+    finish: str = ""
+    """Why the text ends: stop, length, tool_calls, or a server's own word."""
+    thinking: str = ""
+    """What a thinking model wrote before its answer, where the server parts the two."""
+    logprobs: Any = None
+    sent: Mapping[str, Any] = field(default_factory=dict)
+    """The settings that the server was sent, by its own names."""
     link: Link = "primary"
     failures: tuple[LinkFailure, ...] = ()
     scripted: bool = False

@@ -18,6 +18,10 @@ class Message:
 
     role: str
     content: str
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
+    """Of an assistant: what it asked for, each with id, name and arguments."""
+    tool_call_id: str = ""
+    """Of a tool: which of them it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,10 @@ def as_messages(prompt: str | Iterable[Any], system: str | None = None) -> tuple
 def _as_message(item: Any) -> Message:
     if isinstance(item, Message):
         return item
+    more: dict[str, Any] = {}
     if isinstance(item, Mapping):
         role, content = item.get("role"), item.get("content")
+        more = {"tool_calls": tuple(item.get("tool_calls") or ()), "tool_call_id": str(item.get("tool_call_id") or "")}
     elif isinstance(item, tuple) and len(item) == 2:
         role, content = item
     else:
@@ -103,4 +109,4 @@ def _as_message(item: Any) -> Message:
             code=Code.CALL,
             fix='{"role": "user", "content": "…"}',
         )
-    return Message(role, content)
+    return Message(role, content, **more)

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from pytest_llmroute.backends.contract import Surroundings
 from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.codes import Code
 from pytest_llmroute.config.catalog import Catalog
 from pytest_llmroute.config.project import Project
+from pytest_llmroute.config.resolve import Settings
 from pytest_llmroute.core.profiles import Profile
 from pytest_llmroute.core.replies import Call
 from pytest_llmroute.engine.engine import Engine
@@ -82,6 +84,11 @@ def make_router(
             override=lambda text, user: hook.llmroute_classify(text=text, user=user),
         ),
     )
+
+
+def surroundings(settings: Settings, env: Mapping[str, str]) -> Surroundings:
+    """What the backends of a session may know."""
+    return Surroundings(env, settings["ollama_host"], settings["cache_dir"])
 
 
 def make_engine(router: Router, extensions: Extensions, scripted: Scripted, *, stand_in: str | None = None) -> Engine:

@@ -105,7 +105,7 @@ def _route(session: LLMSession, item: pytest.Item, case: Case) -> None:
     if case.model is not None:
         catalog.model(case.model, where)
     decision = session.decide(case)
-    if session.settings["plan"]:
-        return  # a plan asks nobody
+    if session.settings["plan"] or session.config.getoption("collectonly"):
+        return  # nobody is asked
     if missing := session.engine.pool.missing(catalog.model(decision.model)):
         raise missing

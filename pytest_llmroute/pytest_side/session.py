@@ -25,7 +25,7 @@ from pytest_llmroute.core.requests import as_messages
 from pytest_llmroute.engine.case import Case, CaseRun
 from pytest_llmroute.engine.engine import Engine
 from pytest_llmroute.engine.llm import LLM
-from pytest_llmroute.engine.setup import catalog_of, check_names, make_engine, make_router
+from pytest_llmroute.engine.setup import catalog_of, check_names, make_engine, make_router, surroundings
 from pytest_llmroute.errors import UserError, one
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.measure.process import Mark, ProcessMeter
@@ -34,6 +34,7 @@ from pytest_llmroute.pytest_side import plan, preflight, reports
 from pytest_llmroute.pytest_side.collect import TaskCollector
 from pytest_llmroute.pytest_side.columns import Cell, cells_of, columns_of, distinct
 from pytest_llmroute.pytest_side.controller import SHOWN, Controller
+from pytest_llmroute.pytest_side.header import header
 from pytest_llmroute.pytest_side.journaling import Keeper
 from pytest_llmroute.pytest_side.marker import Declared, let_prompt_use_parameters, messages_of
 from pytest_llmroute.tasks.files import recognises
@@ -95,7 +96,7 @@ class LLMSession:
 
     @cached_property
     def extensions(self) -> Extensions:
-        extensions = Extensions()
+        extensions = Extensions(surroundings(self.settings, self.env))
         for plugin in self.config.pluginmanager.get_plugins():
             extensions.register(plugin)
         return extensions
@@ -349,21 +350,17 @@ class LLMSession:
         if self.controller is not None:
             self.controller.write_summary(terminalreporter)
 
-    def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> str | None:
+    def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
         """The header comes when it is known that something of ours will run."""
         ours = any(item_side.CASE in item.stash or item_side.is_ours(item) for item in items)
-        if not ours or self.config.get_verbosity() < 0:
-            return None
-        return self._header()
+        return self._header() if ours and self.config.get_verbosity() >= 0 else []
 
-    def pytest_report_header(self) -> str | None:
+    def pytest_report_header(self) -> list[str]:
         """Under xdist nothing is collected here; the header comes first, if an option asked for us."""
-        return self._header() if self.config.getoption("dist", "no") != "no" else None
+        return self._header() if self.config.getoption("dist", "no") != "no" else []
 
-    def _header(self) -> str:
-        names = ", ".join(column.name for column in self.columns)
-        about = " (answers written beforehand; no model is called)" if self.settings["profile"] == "scripted" else ""
-        return f"llmroute: profile {self.settings['profile']}{about} · {names}"
+    def _header(self) -> list[str]:
+        return header(self.catalog, self.settings, self.columns, self.env)
 
     def _write(self, lines: Sequence[str]) -> None:
         terminal = self.config.pluginmanager.get_plugin("terminalreporter")

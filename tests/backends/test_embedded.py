@@ -20,8 +20,8 @@ import pytest
 import pytest_llmroute
 from pytest_llmroute.backends.embedded import backend as backend_module
 from pytest_llmroute.backends.embedded.backend import EmbeddedModel, missing_engine
-from pytest_llmroute.backends.embedded.files import manifest
-from pytest_llmroute.backends.embedded.gguf import NotGGUF, read_head
+from pytest_llmroute.backends.embedded.files import ModelFile, manifest, needed, what_fits
+from pytest_llmroute.backends.embedded.gguf import Head, NotGGUF, read_head
 from pytest_llmroute.backends.embedded.process import Worker, WorkerGone, WorkerLate
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call
@@ -165,6 +165,34 @@ def test_a_file_that_is_cut_off_behind_its_head_is_told_by_the_engine(tmp_path: 
     assert caught.value.text
 
 
+def test_a_model_beyond_the_memory_is_refused_with_what_would_fit(tmp_path: Path) -> None:
+    """Before its process is started; the file is real on disk, and has holes."""
+    huge = tmp_path / "huge.gguf"
+    huge.write_bytes(PICO.read_bytes())
+    os.truncate(huge, 4 * 10**12)
+    model = EmbeddedModel(ModelCard("huge", "embedded", path=str(huge)))
+    with pytest.raises(
+        ModelCallError, match=r"it takes about 4000\.1 GB, .* GB are free; it takes a smaller"
+    ) as caught:
+        model.generate(call(model))
+    assert caught.value.cause is Cause.OUT_OF_MEMORY
+    (tmp_path / "small.gguf").write_bytes(PICO.read_bytes())
+    with pytest.raises(ModelCallError, match=r"small\.gguf beside it would fit \(0\.0 GB\)"):
+        model.generate(call(model))
+
+
+def test_less_context_is_named_where_it_is_what_would_fit(tmp_path: Path) -> None:
+    head = Head("llama", 1_000_000, True, 1, 10**9, 100_000)
+    file = ModelFile(tmp_path / "long.gguf", head)
+    assert "context = 9216 on its card" in what_fits(file, 1_000_000, 2_000_000_000)
+    assert needed(file, 9216) < 2_000_000_000 < needed(file, 9216 + 256)
+    assert "smaller model" in what_fits(file, 1_000_000, 1_000_000_000)
+
+
+def test_the_cache_of_a_file_is_known_from_its_head() -> None:
+    assert read_head(PICO).cache == 4 * 1 * 4 * 16
+
+
 def test_a_missing_file_a_missing_name_and_a_damaged_model_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,7 +267,11 @@ def test_a_worker_answers_by_number() -> None:
             Cause.BACKEND,
             "apt-get install libgomp1",
         ),
-        ("import sys; sys.stdin.readline(); raise MemoryError('bad_alloc')", Cause.OUT_OF_MEMORY, "not enough memory"),
+        (
+            "import sys; sys.stdin.readline(); raise MemoryError('bad_alloc')",
+            Cause.OUT_OF_MEMORY,
+            "ran out of memory; with a context of",
+        ),
         ("raise ModuleNotFoundError(\"No module named 'xllamacpp'\")", Cause.BACKEND, "pytest-llmroute[embedded]"),
     ],
 )

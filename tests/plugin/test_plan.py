@@ -135,3 +135,21 @@ def test_a_wrong_argument_is_said_in_a_sentence(suite: pytest.Pytester, run: Run
     result = run("--llm-gate=record")
     assert result.ret == 1
     assert text in result.stdout.str()
+
+
+def test_the_header_names_the_models_and_the_real_ones_that_lie_ready(
+    suite: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small models are the default; a laptop with Ollama is told, and nothing is chosen for it."""
+    suite.makepyfile(test_it=SUITE)
+    pulled = suite.path / "ollama" / "manifests" / "registry.ollama.ai" / "library" / "gemma2" / "2b"
+    pulled.parent.mkdir(parents=True)
+    pulled.write_text("{}")
+    monkeypatch.setenv("OLLAMA_MODELS", str(suite.path / "ollama"))
+    monkeypatch.delenv("LLMROUTE_PROFILE")
+    result = run("--co")
+    assert "llmroute: profile embedded (pico, nano, micro: small models of this package" in result.stdout.str()
+    assert "llmroute: Ollama has gemma2:2b: --llm-profile=ollama" in result.stdout.str()
+    chosen = run("--co", "--llm-profile=local", "--llm-strategy=fast,quality").stdout.str()
+    assert "profile local (microsoft/DialoGPT-small, microsoft/DialoGPT-medium) · fast, quality" in chosen
+    assert "Ollama has" not in chosen

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from importlib import util
 from typing import Any
 
-from pytest_llmroute.backends.embedded.files import ModelFile, find_file
+from pytest_llmroute.backends.embedded.files import ModelFile, find_file, gigabytes, needed, what_fits
 from pytest_llmroute.backends.embedded.process import Worker, WorkerGone, WorkerLate, died_of
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
@@ -22,6 +22,8 @@ PACKAGE = "xllamacpp"
 DEFAULT_CONTEXT = 4096
 MOST_TOKENS = 512
 """Tokens of a reply where nobody says how many."""
+SMALL_CACHE = 16_000_000
+"""Bytes of a cache that is kept in full precision; it costs nothing, and tiny models feel the rounding."""
 OPEN_WITHIN = 120.0
 
 
@@ -61,6 +63,10 @@ class EmbeddedModel:
         known = [size for size in (self.card.context, self.file.head.context) if size]
         return min([*known, *([] if self.card.context else [DEFAULT_CONTEXT])])
 
+    @property
+    def threads(self) -> int:
+        return self.card.threads or min(4, os.cpu_count() or 1)
+
     def generate(self, call: Call) -> Reply:
         asked = time.perf_counter()
         with self._lock:
@@ -68,9 +74,12 @@ class EmbeddedModel:
             left = None if call.timeout is None else max(0.001, call.timeout - queued)
             loaded = self._open(left)
             started = time.perf_counter()
-            answer = self._ask({"do": "chat", "stream": False, "body": self._body(call)}, left)
+            body = self._body(call)
+            answer = self._ask({"do": "chat", "stream": False, "body": body}, left)
             total = time.perf_counter() - started
-        return self._reply(answer, queued=queued, loaded=loaded, total=queued + loaded + total)
+        sent = {key: value for key, value in body.items() if key not in ("messages", "response_format")}
+        reply = self._reply(answer, queued=queued, loaded=loaded, total=queued + loaded + total)
+        return reply.with_(sent={**sent, "n_ctx": self.context, "n_threads": self.threads})
 
     def stream(self, call: Call) -> Iterator[str]:
         """The text piece by piece."""
@@ -94,10 +103,14 @@ class EmbeddedModel:
         """Starts the worker where there is none; the seconds that it took."""
         if self._worker is not None:
             return 0.0
+        if needed(self.file, self.context) > _free():
+            raise self._error(Cause.OUT_OF_MEMORY, self._too_large())
         started = time.perf_counter()
         self._worker = Worker()
-        threads = self.card.threads or min(4, os.cpu_count() or 1)
-        request = {"do": "open", "path": str(self.file.path), "context": self.context, "threads": threads}
+        request = {
+            "do": "open", "path": str(self.file.path), "context": self.context, "threads": self.threads,
+            "precise": self.file.head.cache * self.context < SMALL_CACHE,
+        }  # fmt: skip
         told = self._ask(request, OPEN_WITHIN if within is None else within)
         self.notes = tuple(told["ok"]["missing"])
         if self.notes:
@@ -121,13 +134,22 @@ class EmbeddedModel:
         self._worker = None
         if isinstance(error, WorkerLate):
             return self._error(Cause.TIMEOUT, f"no answer within {within:.3g} s; its process was ended")
-        return self._error(*_why(error))
+        return self._explained(*_why(error))
+
+    def _explained(self, cause: Cause, text: str) -> ModelCallError:
+        """Where memory ran out, also what was needed and what would fit."""
+        return self._error(cause, f"{text}; {self._too_large()}" if cause is Cause.OUT_OF_MEMORY else text)
+
+    def _too_large(self) -> str:
+        free = _free()
+        need = f"with a context of {self.context} it takes about {gigabytes(needed(self.file, self.context))}"
+        return f"{need}, {gigabytes(free)} are free; {what_fits(self.file, self.context, free)}"
 
     def _refuse(self, answer: dict[str, Any]) -> None:
         """What the engine could not do, with its cause."""
         if "error" in answer:
             self.close()
-            raise self._error(*_engine_trouble(str(answer["error"])))
+            raise self._explained(*_engine_trouble(str(answer["error"])))
         told = answer.get("ok")
         if isinstance(told, dict) and "error" in told:
             error = told["error"]
@@ -179,9 +201,17 @@ class EmbeddedModel:
                 total=total,
             ),
             resident=answer.get("rss"),
+            finish=choice.get("finish_reason") or "",
             digest=self.file.digest,
             cold=loaded > 0,
         )
+
+
+def _free() -> int:
+    """Bytes that could be used now without swapping."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)
 
 
 def _deltas(piece: Any) -> Iterator[str]:
@@ -209,6 +239,6 @@ def _engine_trouble(words: str) -> tuple[Cause, str]:
     if "modulenotfounderror" in lowered and PACKAGE in lowered:
         return Cause.BACKEND, "the engine is not installed: pip install 'pytest-llmroute[embedded]'"
     if "memory" in lowered or "bad_alloc" in lowered:
-        return Cause.OUT_OF_MEMORY, "not enough memory for the model; choose a smaller one: llmroute models list"
+        return Cause.OUT_OF_MEMORY, "the engine ran out of memory"
     last = next((line for line in reversed(words.splitlines()) if line.strip()), words)
     return Cause.BACKEND, last[:300]

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmroute.backends.embedded.gguf import Head, NotGGUF, read_head
+from pytest_llmroute.backends.pulled import models_folder, weights
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.errors import Cause, ModelCallError
 
 OLLAMA = "ollama:"
-MODEL_LAYER = "application/vnd.ollama.image.model"
+ENGINE = 64_000_000
+"""Bytes of the engine itself, about."""
+LEAST_CONTEXT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,27 @@ def manifest() -> dict[str, Any]:
         return {}
     loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded
+
+
+def needed(file: ModelFile, context: int) -> int:
+    """About the bytes that a model takes when it is loaded."""
+    return file.head.size + file.head.cache * context + ENGINE
+
+
+def what_fits(file: ModelFile, context: int, free: int) -> str:
+    """What could be loaded in place of a model that needs too much: itself with less context, or a file beside it."""
+    if file.head.cache and (room := free - needed(file, 0)) >= LEAST_CONTEXT * file.head.cache:
+        return f"context = {min(context, room // file.head.cache) // 256 * 256} on its card would fit"
+    sizes = {path.name: path.stat().st_size for path in file.path.parent.glob("*.gguf") if path != file.path}
+    small = sorted((size, name) for name, size in sizes.items() if size + ENGINE < free)
+    if small:
+        size, name = small[-1]
+        return f"{name} beside it would fit ({gigabytes(size)})"
+    return "it takes a smaller model, or one with fewer bits for each weight"
+
+
+def gigabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"
 
 
 def find_file(card: ModelCard) -> ModelFile:
@@ -77,18 +101,11 @@ def _shipped(card: ModelCard) -> tuple[Path, str]:
 
 
 def _ollama_blob(card: ModelCard) -> tuple[Path, str]:
-    """The weights of a pulled model, by Ollama's own manifest."""
-    name, _, tag = card.path.removeprefix(OLLAMA).partition(":")
-    root = Path(os.environ.get("OLLAMA_MODELS") or "~/.ollama/models").expanduser()
-    space = name if "/" in name else f"library/{name}"
-    listed = root / "manifests" / "registry.ollama.ai" / space / (tag or "latest")
-    try:
-        layers = json.loads(listed.read_text(encoding="utf-8"))["layers"]
-        digest = next(layer["digest"] for layer in layers if layer["mediaType"] == MODEL_LAYER)
-    except (OSError, ValueError, KeyError, TypeError, StopIteration):
-        wanted = f"{name}:{tag or 'latest'}"
-        raise _missing(card, f"Ollama has not pulled {wanted} into {root}: ollama pull {wanted}") from None
-    return root / "blobs" / digest.replace(":", "-"), digest.partition(":")[2]
+    name = card.path.removeprefix(OLLAMA)
+    found = weights(name, os.environ)
+    if found is None:
+        raise _missing(card, f"Ollama has not pulled {name} into {models_folder(os.environ)}: ollama pull {name}")
+    return found
 
 
 def _missing(card: ModelCard, text: str) -> ModelCallError:

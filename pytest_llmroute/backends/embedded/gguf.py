@@ -27,6 +27,8 @@ class Head:
     chat_template: bool
     tensors: int
     size: int
+    cache: int
+    """Bytes of the cache for each token of context; about, where a file says it in its own way."""
 
 
 def read_head(path: Path) -> Head:
@@ -50,8 +52,20 @@ def read_head(path: Path) -> Head:
     context = found.get(f"{architecture}.context_length")
     return Head(
         architecture, context if isinstance(context, int) else None, "tokenizer.chat_template" in found, tensors,
-        path.stat().st_size,
+        path.stat().st_size, _cache(found, architecture),
     )  # fmt: skip
+
+
+def _cache(found: dict[str, Any], architecture: str) -> int:
+    """Keys and values of all layers, two bytes each."""
+
+    def figure(name: str, otherwise: int) -> int:
+        value = found.get(f"{architecture}.{name}")
+        return value if isinstance(value, int) and value > 0 else otherwise
+
+    heads = figure("attention.head_count", 1)
+    width = figure("attention.key_length", figure("embedding_length", 0) // heads)
+    return 4 * figure("block_count", 0) * figure("attention.head_count_kv", heads) * width
 
 
 def _pair(file: BinaryIO) -> tuple[str, Any]:

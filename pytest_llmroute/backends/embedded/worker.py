@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import threading
 import time
@@ -21,6 +20,9 @@ WANTED: dict[str, Any] = {
 }  # fmt: skip
 """Parameters of the engine; one that a release no longer has is told, not fatal. Flash attention is off: with it one of
 40 greedy answers differed from the training framework."""
+
+F32 = 0
+"""ggml's number of 32-bit floats."""
 
 
 def main() -> None:
@@ -68,6 +70,12 @@ def _open(request: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
             getattr(params, name).n_threads = request["threads"]
         else:
             missing.append(f"{name}.n_threads")
+    if request["precise"]:
+        for name in ("cache_type_k", "cache_type_v"):
+            if hasattr(params, name):
+                setattr(params, name, type(getattr(params, name))(F32))
+            else:
+                missing.append(name)
     server = xllamacpp.Server(params)
     # A server that is taken down before it has served hangs; this first request also warms it up.
     server.handle_completions({"prompt": "x", "max_tokens": 1, "temperature": 0})
@@ -93,6 +101,12 @@ def _ask(server: Any, request: dict[str, Any], answers: Any) -> dict[str, Any]:
 
 def _rss() -> int:
     """Peak bytes of this process: the model, its cache, and the engine."""
+    if sys.platform == "win32":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak if sys.platform == "darwin" else peak * 1024)
 
