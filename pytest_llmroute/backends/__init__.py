@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
-from pytest_llmroute.backends.contract import BackendType
+from pytest_llmroute.backends.contract import BackendType, Surroundings
 from pytest_llmroute.backends.embedded.backend import EmbeddedModel, missing_engine
+from pytest_llmroute.backends.openai_compatible.backend import OpenAIModel, missing_key, survey
 from pytest_llmroute.backends.scripted import ScriptedBackend
 
 
-def llmroute_backends() -> Sequence[BackendType]:
+def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
     """The hook's implementation."""
-    return [BackendType("scripted", ScriptedBackend), BackendType("embedded", EmbeddedModel, missing_engine)]
+    return [
+        BackendType("scripted", ScriptedBackend),
+        BackendType("embedded", EmbeddedModel, missing_engine),
+        BackendType(
+            "openai", partial(OpenAIModel, around=around), partial(missing_key, around=around), partial(survey, around)
+        ),
+    ]

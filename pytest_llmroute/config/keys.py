@@ -24,6 +24,7 @@ FLAG: Schema = {"type": "boolean"}
 TEMPERATURE: Schema = {"type": "number", "minimum": 0, "maximum": 2}
 DATE: Schema = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
 BACKENDS = ("scripted", "embedded", "ollama", "openai", "anthropic", "transformers")
+SERVERS = ("openai", "gemini", "llama.cpp", "vllm", "lm-studio", "llama-swap")
 THINKING = ("none", "optional", "always")
 
 
@@ -110,6 +111,8 @@ MODEL = (
     Key("threads", {"type": "integer", "minimum": 1, "maximum": 1024}, "threads of the embedded engine"),
     Key("remote", FLAG, "whether a call leaves the machine"),
     Key("aliases", {"type": "array", "items": NAME}, "further names"),
+    Key("server", one_of(*SERVERS), "what kind of server it is: gives the address and its ways"),
+    Key("stream", FLAG, "stream replies (the default), so that the time to the first token is known"),
     Key("base_url", {"type": "string", "pattern": "^https?://[^ ]+$"}, "the server's address: http://… or https://…"),
     Key(
         "api_key_env", {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},

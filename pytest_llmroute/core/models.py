@@ -109,6 +109,10 @@ class ModelCard:
     """A GGUF file for the embedded engine, or `ollama:NAME` for one that Ollama has pulled."""
     threads: int | None = None
     base_url: str = ""
+    server: str = ""
+    """What kind of server it is, for its address and its ways: openai, gemini, llama.cpp, vllm, lm-studio, llama-swap."""
+    stream: bool = True
+    """Whether replies are streamed, so that the time to the first token is known."""
     api_key_env: str = ""
     family: str = ""
     display_name: str = ""

@@ -336,7 +336,7 @@ def workers(folder: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if "pytest_llmroute.backends.embedded.worker" in process.cmdline() and process.cwd() == str(folder):
+            if any(part.endswith("worker.py") for part in process.cmdline()) and process.cwd() == str(folder):
                 found.append(process)
         except psutil.Error:
             continue

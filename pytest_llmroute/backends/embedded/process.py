@@ -13,10 +13,11 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-MODULE = "pytest_llmroute.backends.embedded.worker"
+SCRIPT = Path(__file__).with_name("worker.py")
 LAST_WORDS = 40
 """Lines of the worker's stderr that are kept for messages."""
 PATIENCE = 1.0
@@ -39,7 +40,7 @@ class Worker:
 
     def __init__(self, command: list[str] | None = None) -> None:
         self._process = subprocess.Popen(
-            command or [sys.executable, "-m", MODULE],
+            command or [sys.executable, "-P", str(SCRIPT)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", errors="replace",
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )  # fmt: skip

@@ -1,7 +1,7 @@
 """The worker: one process, one model. Reads requests as lines of JSON from stdin, answers on its first stdout.
 
-Runs as `python -m pytest_llmroute.backends.embedded.worker`. When its stdin ends, whoever asked is gone: it leaves at
-once, even in the middle of a call. What llama.cpp itself prints goes to stderr.
+Runs as a script of its own, so that nothing of this package but this file is in its memory. When its stdin ends,
+whoever asked is gone: it leaves at once, even in the middle of a call. What llama.cpp itself prints goes to stderr.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
@@ -105,7 +106,11 @@ def _rss() -> int:
         import psutil
 
         return int(psutil.Process().memory_info().peak_wset)
-    import resource
+    with suppress(OSError), open("/proc/self/status", encoding="ascii") as status:
+        for line in status:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    import resource  # on Linux it would also hold the peak of the process that started this one
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak if sys.platform == "darwin" else peak * 1024)

@@ -1,0 +1,183 @@
+"""The backend `openai`: any server that speaks OpenAI's chat format, with a key or without."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from pytest_llmroute.backends.contract import Surroundings, Survey
+from pytest_llmroute.backends.http import Client, Deadline, Refusal, events, is_loopback
+from pytest_llmroute.backends.openai_compatible.presets import address_of, key_name_of, preset_of
+from pytest_llmroute.backends.openai_compatible.wire import Gathered, body_of, cause_of
+from pytest_llmroute.codes import Code
+from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.replies import Call, Reply, Timings, Tokens
+from pytest_llmroute.core.tokens import estimate_tokens
+from pytest_llmroute.errors import Cause, ModelCallError, UserError
+
+CHAT, MODELS = "/chat/completions", "/models"
+
+
+class OpenAIModel:
+    """One model on one server."""
+
+    def __init__(self, card: ModelCard, around: Surroundings) -> None:
+        self.card, self._around = card, around
+        self.preset = preset_of(card)
+        self._client = Client(address_of(card), card.name, offline=around.offline)
+        self._streams = card.stream
+        """Streaming tells when the first token came; a server that can't is asked without after its first refusal."""
+
+    def generate(self, call: Call) -> Reply:
+        body = body_of(call, self.preset, stream=self._streams)
+        try:
+            return self._once(call, body)
+        except Refusal as refusal:
+            if not (self._streams and refusal.status in (400, 422) and "stream" in refusal.message.lower()):
+                raise self._told(refusal) from None
+        self._streams = False
+        try:
+            return self._once(call, body_of(call, self.preset, stream=False))
+        except Refusal as refusal:
+            raise self._told(refusal) from None
+
+    def stream(self, call: Call) -> Iterator[str]:
+        """The text piece by piece."""
+        deadline = Deadline.within(call.timeout)
+        gathered = Gathered()
+        try:
+            for chunk in self._chunks(body_of(call, self.preset, stream=True), deadline):
+                if piece := gathered.take(chunk):
+                    yield piece
+                if gathered.trouble:
+                    raise gathered.trouble
+        except Refusal as refusal:
+            raise self._told(refusal) from None
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _once(self, call: Call, body: Mapping[str, Any]) -> Reply:
+        deadline = Deadline.within(call.timeout)
+        started = time.perf_counter()
+        gathered, first = Gathered(), 0.0
+        if body.get("stream"):
+            for chunk in self._chunks(body, deadline):
+                gathered.take(chunk)
+                if not first and (gathered.text or gathered.tools):
+                    first = time.perf_counter() - started
+                if gathered.trouble:
+                    raise gathered.trouble
+        else:
+            gathered.take(self._parsed(b"".join(self._client.send(CHAT, body, deadline, headers=self._headers()))))
+        if gathered.trouble:
+            raise gathered.trouble
+        if not gathered.finish and not gathered.usage:
+            raise self._client.error(Cause.SERVER, f"{self._client.base} ended its answer before it was whole")
+        return self._reply(call, body, gathered, first=first, total=time.perf_counter() - started)
+
+    def _chunks(self, body: Mapping[str, Any], deadline: Deadline) -> Iterator[Any]:
+        for data in events(self._client.send(CHAT, body, deadline, headers=self._headers())):
+            if data == "[DONE]":
+                continue
+            yield self._parsed(data)
+
+    def _parsed(self, data: str | bytes) -> Any:
+        try:
+            return json.loads(data)
+        except ValueError:
+            raise self._client.error(Cause.SERVER, f"{self._client.base} did not answer in JSON") from None
+
+    def _headers(self) -> dict[str, str]:
+        """The key is read from the environment for each call, and kept nowhere."""
+        name = key_name_of(self.card)
+        key = self._around.env.get(name) if name else None
+        if key:
+            return {"Authorization": f"Bearer {key}"}
+        if name and not is_loopback(self._client.base):
+            raise self._client.error(Cause.AUTH, f"{name} is not set")
+        return {}
+
+    def _reply(self, call: Call, body: Mapping[str, Any], gathered: Gathered, *, first: float, total: float) -> Reply:
+        text = "".join(gathered.text)
+        own = gathered.timings
+        prefill = own["prompt_ms"] / 1000 if "prompt_ms" in own else first
+        decode = own["predicted_ms"] / 1000 if "predicted_ms" in own else total - first if first else 0.0
+        return Reply(
+            text=text,
+            model=self.card.name,
+            tokens=_tokens(gathered.usage, call, text),
+            timings=Timings(prefill=prefill, decode=decode, total=total, first=first),
+            tool_calls=gathered.tool_calls,
+            finish=gathered.finish,
+            thinking="".join(gathered.thinking),
+            logprobs=gathered.logprobs or None,
+            sent={key: value for key, value in body.items() if key not in ("messages", "tools", "response_format")},
+        )
+
+    def _told(self, refusal: Refusal) -> ModelCallError:
+        cause = cause_of(refusal)
+        text = f"{self._client.base} answered {refusal.status}: {refusal.message}"
+        return self._client.error(cause, text, refusal.retry_after)
+
+
+def _tokens(usage: Mapping[str, Any], call: Call, text: str) -> Tokens:
+    if not usage:
+        asked = sum(len(message.content) for message in call.messages)
+        return Tokens(estimate_tokens(asked), estimate_tokens(len(text)), exact=False)
+    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+    return Tokens(usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0, cached=cached)
+
+
+def missing_key(card: ModelCard, around: Surroundings) -> UserError | None:
+    """What keeps a model from being asked that can be known without asking."""
+    name, base = key_name_of(card), address_of(card)
+    if not base:
+        return UserError(
+            f'model "{card.name}" has no server', code=Code.BACKEND,
+            fix='base_url = "http://…/v1" on its card, or server = "llama.cpp"',
+        )  # fmt: skip
+    if name and not around.env.get(name) and not is_loopback(base):
+        return UserError(
+            f'no key for the model "{card.name}": {name} is not set',
+            code=Code.BACKEND,
+            means="on pull requests from forks, CI withholds secrets on purpose",
+            fix=f"export {name}=…   (or a line in the .env file that env_file names)",
+            instead="--llm-profile=embedded (small models of this package)",
+        )
+    return None
+
+
+def survey(around: Surroundings, cards: Sequence[ModelCard], within: float) -> Sequence[Survey]:
+    """Each server once: whether it answers, and which models it lists."""
+    by_base: dict[str, ModelCard] = {}
+    for card in cards:
+        by_base.setdefault(address_of(card), card)
+    with ThreadPoolExecutor(max_workers=max(1, len(by_base))) as threads:
+        return list(threads.map(lambda card: _survey(around, card, within), by_base.values()))
+
+
+def _survey(around: Surroundings, card: ModelCard, within: float) -> Survey:
+    model = OpenAIModel(card, around)
+    base = address_of(card)
+    try:
+        told = b"".join(model._client.send(MODELS, None, Deadline.within(within), headers=model._headers()))
+        listed = json.loads(told)
+        names = frozenset(str(item["id"]) for item in listed["data"])
+    except ModelCallError as error:
+        return Survey(base, False, error.text, fix=model.preset.start)
+    except Refusal as refusal:
+        # A server that does not list its models may still answer.
+        up = cause_of(refusal) is not Cause.AUTH
+        return Survey(
+            base, up, f"{refusal.status}: {refusal.message}", fix=f"set {key_name_of(card)}" if not up else ""
+        )
+    except (ValueError, KeyError, TypeError):
+        return Survey(base, True, "answers, but lists no models")
+    finally:
+        model.close()
+    # Public servers list models of one kind only, local ones all that they have.
+    return Survey(base, True, f"{len(names)} models", installed=names)
