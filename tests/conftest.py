@@ -24,9 +24,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What the developer has exported, or keeps at home, must not decide a test; scripted models answer at once."""
+    """What the developer has exported, or keeps at home, must not decide a test."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-config"))
     for name in list(os.environ):
         if name.startswith(PREFIXES) or name.endswith(("_AGENT_MODEL", "_API_KEY")) or name == "ORCHESTRATOR_MODEL":
             monkeypatch.delenv(name)
-    monkeypatch.setenv("LLMROUTE_PROFILE", "scripted")

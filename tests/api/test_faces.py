@@ -39,7 +39,7 @@ class TestModelSelector:
             llmroute.ModelSelector("fats")
 
     def test_a_profile_can_be_chosen(self) -> None:
-        assert llmroute.ModelSelector("fast", profile="embedded").get_model_for_task("fix") == "pico"
+        assert llmroute.ModelSelector("fast", profile="embedded").get_model_for_task("fix") == "nano"
 
 
 class TestRouter:

@@ -34,7 +34,7 @@ def test_every_value_in_force_is_shown_with_the_place_that_set_it(
     assert rows["repeat"][1:] == ["ini", "llm_repeat", "3"]
     assert rows["strategies.mine.tasks.fix"][1:] == ["llmroute.toml:4", "large"]
     assert rows["ram_budget"][1:] == ["llmroute.toml:6", "6000000000"]
-    assert rows["profile"][1:] == ["built", "in", "scripted"]
+    assert rows["profile"][1:] == ["built", "in", "embedded"]
     assert "gate_alpha" not in rows
     assert "gate_alpha" in call("config", "show", "--all").out
     data = call("config", "show", "--json").json

@@ -32,7 +32,8 @@ def stored(folder: Path) -> Path:
     (folder / "test_it.py").write_text(TEST)
     (folder / "conftest.py").write_text(CONFTEST)
     subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--llm-strategy=balanced,fast", "--llm-gate=record", "-p", "no:asyncio"],
+        [sys.executable, "-m", "pytest", "-q", "--llm-strategy=balanced,fast", "--llm-gate=record", "-p", "no:asyncio",
+         "--llm-profile=scripted"],
         cwd=folder, check=False, capture_output=True,
     )  # fmt: skip
     return folder
@@ -82,7 +83,7 @@ def test_a_decision_is_explained_and_nobody_is_asked(call: Call) -> None:
     assert "rejected   gemma2:2b: plays small; not the role for fix" in ended.out
     (decision,) = call("explain", "--strategy", "hybrid", "--json", "Hello!").json["decisions"]
     assert (decision["task"], decision["model"], decision["log_line"]) == (
-        "simple_chat", "scripted-small", "[Router] Using local model (hybrid: simple task) taskType=simple_chat",
+        "simple_chat", "nano", "[Router] Using local model (hybrid: simple task) taskType=simple_chat",
     )  # fmt: skip
     forced = call("explain", "--model", "gemma2:2b").out
     assert "the strategy's choice was overruled" in forced
@@ -125,15 +126,22 @@ def test_a_store_that_can_not_be_read_is_the_environments_fault(call: Call, stor
 # init
 
 
-def test_init_writes_a_sample_that_runs_and_never_overwrites(call: Call, folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [(["--llm-profile=scripted"], "8 passed"), (["--llm-gate=record"], "7 passed, 1 missed")],
+    ids=["scripted", "real"],
+)
+def test_init_writes_a_sample_that_runs_and_never_overwrites(
+    call: Call, folder: Path, more: list[str], told: str
+) -> None:
     ended = call("init")
     assert ended.out.count("✓ wrote") == 4
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", "tests/llm_sample", "--llm-strategy=balanced,fast", "-p", "no:asyncio"],
+        [sys.executable, "-m", "pytest", "tests/llm_sample", "--llm-strategy=balanced,fast", "-p", "no:asyncio", *more],
         cwd=folder, check=False, capture_output=True, text=True,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout
-    assert "8 passed" in result.stdout
+    assert told in result.stdout
     assert call("config", "validate").code == 0
     (folder / "llmroute.toml").write_text("repeat = 2\n")
     data = call("init", "--json").json
@@ -164,7 +172,8 @@ def test_init_makes_no_second_configuration(call: Call, folder: Path) -> None:
 # doctor
 
 
-def test_doctor_ends_with_0_when_all_that_is_configured_can_be_used(call: Call) -> None:
+def test_doctor_ends_with_0_when_all_that_is_configured_can_be_used(call: Call, folder: Path) -> None:
+    (folder / "llmroute.toml").write_text('profile = "scripted"\n')
     ended = call("doctor")
     assert ended.code == 0
     assert "✓ versions" in ended.out

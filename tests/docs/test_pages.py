@@ -67,13 +67,12 @@ def pattern(expected: tuple[str, ...]) -> re.Pattern[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_pages_commands_print_what_it_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pages_commands_print_what_it_says(page: Path, tmp_path: Path) -> None:
     if page.name == "README.md":
         shutil.copytree(ROOT / "tasks", tmp_path / "tasks", ignore=shutil.ignore_patterns("__pycache__"))
         (tmp_path / "pytest.ini").write_text("[pytest]\nllm_gate = record\naddopts = -p no:asyncio\n")
     else:
         (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -p no:asyncio\n")
-    monkeypatch.delenv("LLMROUTE_PROFILE")
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100"}
     for step in commands(page.read_text(encoding="utf-8")):
         if isinstance(step, tuple):

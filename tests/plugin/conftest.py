@@ -21,8 +21,9 @@ def llmroute_scripted(call):
 
 
 @pytest.fixture
-def suite(pytester: pytest.Pytester) -> pytest.Pytester:
+def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """An empty project whose scripted models answer with role, model, temperature, repeat and prompt."""
+    monkeypatch.setenv("LLMROUTE_PROFILE", "scripted")
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     pytester.makeconftest(ECHO)
     return pytester

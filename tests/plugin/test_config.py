@@ -95,7 +95,10 @@ def test_a_traceback_shows_only_on_demand(suite: pytest.Pytester, run: Run) -> N
     assert "load_project" in result.stderr.str()
 
 
-def test_a_name_that_a_conftest_brings_may_stand_in_the_file(suite: pytest.Pytester, run: Run) -> None:
+def test_a_name_that_a_conftest_brings_may_stand_in_the_file(
+    suite: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LLMROUTE_PROFILE")
     configured(suite, 'profile = "mine"\n[profiles.mine]\nextends = "scripted"\nroles = { coder = "parrot" }\n')
     suite.makeconftest(
         """

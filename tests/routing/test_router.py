@@ -183,17 +183,17 @@ def test_the_agents_of_system_a_have_their_models_and_settings(agent: str) -> No
 def test_without_an_agent_the_orchestrator_answers() -> None:
     decision = router("embedded").decide(ask(), Column("strategy", "agents"))
     assert decision.reason == "agents: orchestrator → nano"
-    assert router("embedded").decide(ask(agent="HealthAgent"), Column("strategy", "agents")).model == "pico"
+    assert router("embedded").decide(ask(agent="HealthAgent"), Column("strategy", "agents")).model == "nano"
 
 
 class TestSettings:
     """The call's own, the agent's, the phase's, the card's — in this order."""
 
     def settings(self, **fields: object) -> Sampling:
-        return router("embedded").decide(ask(**fields), Column("strategy", "single"), repeat=2).settings  # type: ignore[arg-type]
+        return router("ollama").decide(ask(**fields), Column("strategy", "single"), repeat=2).settings  # type: ignore[arg-type]
 
     def test_without_a_phase_the_card_decides(self) -> None:
-        assert self.settings().temperature == 0
+        assert router("embedded").decide(ask(), Column("strategy", "single")).settings.temperature == 0
 
     def test_a_phase_sets_temperature_tokens_and_top_p(self) -> None:
         found = self.settings(phase="planning")
