@@ -311,6 +311,21 @@ def test_without_the_extra_the_command_to_type_is_named(monkeypatch: pytest.Monk
     assert "pip install 'pytest-llmroute[embedded]'" in error.text()
 
 
+@pytest.mark.parametrize(
+    ("system", "machine", "libc"), [("Linux", "x86_64", ""), ("Linux", "i686", "glibc"), ("Windows", "ARM64", "")]
+)
+def test_a_platform_without_a_wheel_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, system: str, machine: str, libc: str
+) -> None:
+    monkeypatch.setattr(backend_module, "PACKAGE", "nothing_of_this_name")
+    monkeypatch.setattr("platform.system", lambda: system)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr("platform.libc_ver", lambda: (libc, ""))
+    error = missing_engine(ModelCard("pico", "embedded"))
+    assert error is not None
+    assert f"no wheel of it for {system} {machine}" in error.text()
+
+
 def test_a_model_without_a_file_is_told_before_any_test() -> None:
     error = missing_engine(ModelCard("x", "embedded", path="/nowhere/x.gguf"))
     assert error is not None

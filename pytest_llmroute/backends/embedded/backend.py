@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import threading
 import time
 from collections.abc import Iterator
@@ -27,6 +28,14 @@ SMALL_CACHE = 16_000_000
 OPEN_WITHIN = 120.0
 
 
+def has_wheel() -> bool:
+    """Whether the engine comes ready made: 64-bit Linux with glibc, macOS, Windows on x86-64."""
+    system, machine = platform.system(), platform.machine().lower()
+    if system == "Linux":
+        return machine in ("x86_64", "aarch64") and platform.libc_ver()[0] == "glibc"
+    return (system, machine) in (("Darwin", "arm64"), ("Darwin", "x86_64"), ("Windows", "amd64"))
+
+
 def missing_engine(card: ModelCard) -> UserError | None:
     """What keeps a model from being opened: no engine, or no file. None where nothing does."""
     if util.find_spec(PACKAGE) is not None:
@@ -36,11 +45,16 @@ def missing_engine(card: ModelCard) -> UserError | None:
             fix = 'path = "…/model.gguf" on its card, or path = "ollama:NAME"'
             return UserError(f'model "{card.name}": {error.text}', code=Code.BACKEND, fix=fix)
         return None
+    wheel = has_wheel()
     return UserError(
         f'model "{card.name}" needs the engine of the extra "embedded"',
         code=Code.BACKEND,
-        means="without it no model can run on this machine without a server",
-        fix="pip install 'pytest-llmroute[embedded]'",
+        means="without it no model can run on this machine without a server"
+        if wheel
+        else f"there is no wheel of it for {platform.system()} {platform.machine()}: pip would have to compile it",
+        fix="pip install 'pytest-llmroute[embedded]'"
+        if wheel
+        else "a server on this machine: ollama serve, then --llm-profile=ollama",
         instead="--llm-profile=scripted (answers written beforehand), or --llm-plan (asks nobody)",
     )
 
