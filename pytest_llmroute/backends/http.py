@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
+from http.client import RemoteDisconnected
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -135,14 +136,17 @@ class Client:
         connect = CONNECT_WITHIN if left is None else min(CONNECT_WITHIN, left)
         first = min((limit for limit in (left, self.first_within) if limit is not None), default=None)
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
-        try:
-            return self._pool.request(
-                "GET" if body is None else "POST", self.base + path, body=data, preload_content=False, redirect=False,
-                headers={"Content-Type": "application/json", **headers},
-                timeout=urllib3.Timeout(connect=connect, read=first),
-            )  # fmt: skip
-        except urllib3.exceptions.HTTPError as error:
-            raise self._no_answer(error, deadline) from None
+        for again in (True, False):
+            try:
+                return self._pool.request(
+                    "GET" if body is None else "POST", self.base + path, body=data, preload_content=False,
+                    redirect=False, headers={"Content-Type": "application/json", **headers},
+                    timeout=urllib3.Timeout(connect=connect, read=first),
+                )  # fmt: skip
+            except urllib3.exceptions.HTTPError as error:
+                if not (again and _was_idle(error)):
+                    raise self._no_answer(error, deadline) from None
+        raise AssertionError("either an answer or an error")
 
     def _pieces(self, response: Any, deadline: Deadline) -> Iterator[bytes]:
         import urllib3
@@ -169,13 +173,13 @@ class Client:
         import urllib3
 
         kinds = urllib3.exceptions
-        if isinstance(error, kinds.ConnectTimeoutError):
-            return self.error(Cause.TIMEOUT, f"{self.base} took no connection within {CONNECT_WITHIN:g} s")
         if isinstance(error, kinds.ReadTimeoutError | TimeoutError):
             what = "its answer did not end" if not deadline.over else "no answer"
             return self.error(Cause.TIMEOUT, f"{self.base}: {what} within the time limit")
         if isinstance(error, kinds.NewConnectionError | kinds.NameResolutionError):
             return self.error(Cause.REFUSED, f"nothing answers at {self.base}")
+        if isinstance(error, kinds.ConnectTimeoutError):
+            return self.error(Cause.TIMEOUT, f"{self.base} took no connection within {CONNECT_WITHIN:g} s")
         if isinstance(error, kinds.SSLError):
             return self.error(Cause.REFUSED, f"{self.base}: no trusted connection ({_short(error)})")
         if isinstance(error, kinds.LocationValueError | kinds.URLSchemeUnknown):
@@ -220,6 +224,12 @@ def _bound(response: Any, left: float | None) -> None:
     sock = getattr(getattr(response, "connection", None), "sock", None)
     if sock is not None and left is not None:
         sock.settimeout(left)
+
+
+def _was_idle(error: Exception) -> bool:
+    """Whether a kept connection had been closed by the server before the call reached it."""
+    inner = error.args[1] if len(error.args) > 1 else None
+    return isinstance(inner, RemoteDisconnected | ConnectionResetError | BrokenPipeError)
 
 
 def _retry_after(value: str | None) -> float | None:

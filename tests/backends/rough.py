@@ -1,0 +1,116 @@
+"""A server on loopback whose every answer is planned: refusals, broken streams, silence."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as it came."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: Any
+
+
+@dataclass(frozen=True)
+class Planned:
+    """An answer: its status, its pieces, and how it misbehaves."""
+
+    status: int = 200
+    pieces: tuple[bytes, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    wait: float = 0.0
+    """Seconds before each piece."""
+    drop: bool = False
+    """Whether the connection is cut after the pieces."""
+
+
+@dataclass
+class Rough:
+    """The server: its address, what it was asked, and what it answers next."""
+
+    url: str = ""
+    asked: list[Asked] = field(default_factory=list)
+    plan: Callable[[Asked], Planned] = lambda asked: Planned(500)
+
+    def answers(self, *planned: Planned) -> None:
+        """These in turn, the last one for ever."""
+        rest = list(planned)
+        self.plan = lambda asked: rest.pop(0) if len(rest) > 1 else rest[0]
+
+
+def said(value: Any, status: int = 200, **headers: str) -> Planned:
+    """An answer in JSON."""
+    return Planned(
+        status, (json.dumps(value).encode(),), {name.replace("_", "-"): text for name, text in headers.items()}
+    )
+
+
+def streamed(*events: Any, wait: float = 0.0, drop: bool = False) -> Planned:
+    """Server-sent events."""
+    pieces = tuple(
+        b"data: " + (event.encode() if isinstance(event, str) else json.dumps(event).encode()) + b"\n\n"
+        for event in events
+    )
+    return Planned(200, pieces, {"Content-Type": "text/event-stream"}, wait, drop)
+
+
+@contextmanager
+def rough_server() -> Iterator[Rough]:
+    rough = Rough()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._answer()
+
+        def do_POST(self) -> None:
+            self._answer()
+
+        def _answer(self) -> None:
+            data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            asked = Asked(self.path, dict(self.headers), json.loads(data) if data else None)
+            rough.asked.append(asked)
+            planned = rough.plan(asked)
+            self.send_response(planned.status)
+            for name, text in planned.headers.items():
+                self.send_header(name, text)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            try:
+                for piece in planned.pieces:
+                    time.sleep(planned.wait)
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+                    self.wfile.flush()
+                if planned.drop:
+                    self.close_connection = True
+                    self.connection.close()
+                else:
+                    self.wfile.write(b"0\r\n\r\n")
+            except OSError:
+                self.close_connection = True
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    rough.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield rough
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
