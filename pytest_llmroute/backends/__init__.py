@@ -8,6 +8,7 @@ from functools import partial
 from pytest_llmroute.backends.contract import BackendType, Surroundings
 from pytest_llmroute.backends.embedded.backend import EmbeddedModel, missing_engine
 from pytest_llmroute.backends.openai_compatible.backend import OpenAIModel, missing_key, survey
+from pytest_llmroute.backends.openai_compatible.presets import address_of
 from pytest_llmroute.backends.scripted import ScriptedBackend
 
 
@@ -17,6 +18,10 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
         BackendType("scripted", ScriptedBackend),
         BackendType("embedded", EmbeddedModel, missing_engine),
         BackendType(
-            "openai", partial(OpenAIModel, around=around), partial(missing_key, around=around), partial(survey, around)
+            "openai",
+            partial(OpenAIModel, around=around),
+            partial(missing_key, around=around),
+            endpoint=address_of,
+            survey=partial(survey, around),
         ),
     ]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from pytest_llmroute.backends.breaker import Breaker, Resting
 from pytest_llmroute.backends.contract import Backend
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Link, LinkFailure, Reply
@@ -22,6 +25,7 @@ def answer(
     *,
     canned: bool = False,
     within: float | None = None,
+    breaker_of: Callable[[ModelCard], Breaker] = lambda card: Breaker(card.name),
 ) -> Reply:
     """The first reply that a link gives; it says which link, and why the earlier ones did not.
 
@@ -31,13 +35,14 @@ def answer(
     failures: list[ModelCallError] = []
     retries = 0
     for position, card in enumerate(cards):
+        breaker = breaker_of(card)
         tries = 0
         while True:
             tries += 1
             try:
-                reply = open_(card).generate(call_for(card))
-            except Exception as error:
-                failure = _typed(error, card)
+                reply = _try(card, call_for, open_, breaker, until)
+            except ModelCallError as error:
+                failure = error
             else:
                 link: Link = "fallback" if position else "primary"
                 return reply.with_(link=link, failures=_reasons(failures), retries=retries)
@@ -50,15 +55,40 @@ def answer(
     return Reply(CANNED_TEXT, model="canned", link="canned", failures=_reasons(failures), retries=retries)
 
 
+def _try(
+    card: ModelCard, call_for: Callable[[ModelCard], Call], open_: Callable[[ModelCard], Backend], breaker: Breaker,
+    until: float | None,
+) -> Reply:  # fmt: skip
+    """One try within what is left of the time; its endpoint's breaker hears how it went."""
+    breaker.check(card.name)
+    try:
+        reply = open_(card).generate(_limited(call_for(card), until))
+    except Exception as error:
+        failure = _typed(error, card)
+        breaker.failed(failure)
+        raise failure from failure.__cause__
+    breaker.worked()
+    return reply
+
+
+def _limited(call: Call, until: float | None) -> Call:
+    """The call with the shortest of the limits that hold for it: its own, its card's, what is left of the whole."""
+    left = None if until is None else until - time.monotonic()
+    if left is not None and left <= 0:
+        raise ModelCallError(Cause.TIMEOUT, "not asked: the time limit is used up", model=call.card.name)
+    limits = [limit for limit in (call.timeout, call.card.timeout, left) if limit is not None]
+    return replace(call, timeout=min(limits)) if limits else call
+
+
 def _again(card: ModelCard, failure: ModelCallError, tries: int, until: float | None) -> bool:
-    """Whether to try once more; waits as long as the policy says before it answers yes."""
-    if not card.retry.again(failure.cause, tries):
+    """Whether to try once more; waits as long as policy and server say before it answers yes."""
+    policy = card.retry
+    if isinstance(failure, Resting) or not policy.again(failure.cause, tries):
         return False
-    wait = card.retry.wait(tries)
-    if until is not None and time.monotonic() + wait >= until:
+    wait = max(policy.wait(tries) * random.uniform(0.5, 1.0), failure.retry_after or 0.0)
+    if wait > policy.longest_wait or (until is not None and time.monotonic() + wait >= until):
         return False
-    log.info("[Retry] %s: %s; try %d of %d in %.1f s", card.name, failure.cause.value, tries + 1,
-             card.retry.attempts, wait)  # fmt: skip
+    log.info("[Retry] %s: %s; try %d of %d in %.1f s", card.name, failure.cause.value, tries + 1, policy.attempts, wait)
     time.sleep(wait)
     return True
 

@@ -65,5 +65,7 @@ class BackendType:
     open: Callable[[ModelCard], Backend]
     missing: Callable[[ModelCard], UserError | None] | None = None
     """Says before any test what keeps a model from being opened, without asking a server; None where nothing does."""
+    endpoint: Callable[[ModelCard], str] | None = None
+    """The server behind a card; models of one server fail and rest together."""
     survey: Callable[[Sequence[ModelCard], float], Sequence[Survey]] | None = None
     """Asks the servers of these cards, each once and all within so many seconds."""

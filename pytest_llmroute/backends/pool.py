@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 
+from pytest_llmroute.backends.breaker import Breaker
 from pytest_llmroute.backends.contract import Backend, BackendType
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
@@ -27,6 +28,7 @@ class BackendPool:
         self._stand_in = stand_in
         """The backend that answers for cards whose own is missing; its replies say so."""
         self._opened: dict[str, Backend] = {}
+        self._breakers: dict[str, Breaker] = {}
         self._lock = threading.Lock()
 
     def has(self, card: ModelCard) -> bool:
@@ -55,6 +57,13 @@ class BackendPool:
             if backend is None:
                 backend = self._opened[card.name] = self._open(card)
             return backend
+
+    def breaker(self, card: ModelCard) -> Breaker:
+        """That of the card's endpoint: its server, or the model itself where it has none."""
+        kind = self._types.get(card.backend)
+        endpoint = (kind.endpoint(card) if kind and kind.endpoint else "") or card.name
+        with self._lock:
+            return self._breakers.setdefault(endpoint, Breaker(endpoint))
 
     def close(self) -> None:
         with self._lock:

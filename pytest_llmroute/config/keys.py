@@ -112,6 +112,7 @@ MODEL = (
     Key("remote", FLAG, "whether a call leaves the machine"),
     Key("aliases", {"type": "array", "items": NAME}, "further names"),
     Key("server", one_of(*SERVERS), "what kind of server it is: gives the address and its ways"),
+    Key("timeout", POSITIVE, "seconds for one try of one call; the test's limit holds for all tries together"),
     Key("stream", FLAG, "stream replies (the default), so that the time to the first token is known"),
     Key("base_url", {"type": "string", "pattern": "^https?://[^ ]+$"}, "the server's address: http://… or https://…"),
     Key(

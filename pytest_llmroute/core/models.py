@@ -85,7 +85,7 @@ class RetryPolicy:
     first_wait: float = 0.5
     factor: float = 2.0
     longest_wait: float = 20.0
-    causes: tuple[str, ...] = (Cause.SERVER.value, Cause.RATE.value)
+    causes: tuple[str, ...] = (Cause.REFUSED.value, Cause.SERVER.value, Cause.RATE.value, Cause.TIMEOUT.value)
 
     def wait(self, failed: int) -> float:
         """Seconds to wait after `failed` tries."""
@@ -111,6 +111,8 @@ class ModelCard:
     base_url: str = ""
     server: str = ""
     """What kind of server it is, for its address and its ways: openai, gemini, llama.cpp, vllm, lm-studio, llama-swap."""
+    timeout: float | None = None
+    """Seconds for one try of one call; the test's own limit holds for all of them together."""
     stream: bool = True
     """Whether replies are streamed, so that the time to the first token is known."""
     api_key_env: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -106,6 +107,17 @@ class CaseRun:
     """Numbers of the calls; calls may come from several threads."""
     setup_seconds: float = 0.0
     """Model time of calls that were made while the test was set up."""
+
+    until: float | None = None
+
+    def left(self, limit: float | None) -> float | None:
+        """Seconds that this case's calls have left; the clock starts with the first of them."""
+        limit = self.case.timeout if self.case.timeout is not None else limit
+        if limit is None:
+            return None
+        if self.until is None:
+            self.until = time.monotonic() + limit
+        return max(0.0, self.until - time.monotonic())
 
     @property
     def replied(self) -> bool:

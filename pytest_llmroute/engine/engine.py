@@ -36,6 +36,8 @@ class Engine:
     pool: BackendPool
     scripted: Callable[[Call], Any]
     """Asks the hook `llmroute_scripted`."""
+    limit: float | None = None
+    """Seconds for the calls of one test together, where the test says nothing."""
 
     def decide(self, request: Request, column: Column, repeat: int = 0) -> Decision:
         decision = self.router.decide(request, column, repeat=repeat)
@@ -72,7 +74,8 @@ class Engine:
                 lambda card: self._call(card, request, decision, run),
                 self.pool.get,
                 canned=decision.canned,
-                within=request.timeout,
+                within=self._left(request, run),
+                breaker_of=self.pool.breaker,
             )
         except ModelCallError as error:
             self._keep(request, decision, None, run, calls, error.cause.value, time.perf_counter() - started)
@@ -80,6 +83,13 @@ class Engine:
         reply = reply.with_(decision=decision, usd=_cost(reply, catalog.models), parsed=_parsed(reply, request))
         self._keep(request, decision, reply, run, calls)
         return reply
+
+    def _left(self, request: Request, run: CaseRun | None) -> float | None:
+        """Seconds that this call has: its own limit, within what the test has left."""
+        if run is None:
+            return self.limit if request.timeout is None else request.timeout
+        limits = [limit for limit in (request.timeout, run.left(self.limit)) if limit is not None]
+        return min(limits, default=None)
 
     def _call(self, card: ModelCard, request: Request, decision: Decision, run: CaseRun | None) -> Call:
         case = run.case if run else None
@@ -95,7 +105,6 @@ class Engine:
             task=decision.task,
             tools=request.tools,
             schema=request.schema,
-            timeout=request.timeout,
             script=case.script if case else None,
         )
         return replace(call, script=self.scripted(call)) if call.script is None else call

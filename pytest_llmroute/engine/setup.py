@@ -91,5 +91,8 @@ def surroundings(settings: Settings, env: Mapping[str, str]) -> Surroundings:
     return Surroundings(env, settings["ollama_host"], settings["cache_dir"])
 
 
-def make_engine(router: Router, extensions: Extensions, scripted: Scripted, *, stand_in: str | None = None) -> Engine:
-    return Engine(router, BackendPool(extensions.backends(), stand_in=stand_in), scripted)
+def make_engine(
+    router: Router, extensions: Extensions, scripted: Scripted, *, stand_in: str | None = None,
+    limit: float | None = None,
+) -> Engine:  # fmt: skip
+    return Engine(router, BackendPool(extensions.backends(), stand_in=stand_in), scripted, limit)

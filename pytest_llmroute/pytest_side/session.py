@@ -130,7 +130,9 @@ class LLMSession:
         router = make_router(
             self.project, self.extensions, self.settings["profile"], self.env, where=self.settings.origin("profile")
         )
-        return make_engine(router, self.extensions, lambda call: hook.llmroute_scripted(call=call))
+        return make_engine(
+            router, self.extensions, lambda call: hook.llmroute_scripted(call=call), limit=self.settings["timeout"]
+        )
 
     @cached_property
     def meter(self) -> ProcessMeter:
