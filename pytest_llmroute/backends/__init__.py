@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
-from pytest_llmroute.backends.contract import BackendType
+from pytest_llmroute.backends.contract import BackendType, Surroundings
 from pytest_llmroute.backends.embedded.backend import EmbeddedModel, missing_engine
 from pytest_llmroute.backends.scripted import ScriptedBackend
+from pytest_llmroute.backends.transformers_local.backend import TransformersModel
+from pytest_llmroute.backends.transformers_local.missing import missing
 
 
-def llmroute_backends() -> Sequence[BackendType]:
+def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
     """The hook's implementation."""
-    return [BackendType("scripted", ScriptedBackend), BackendType("embedded", EmbeddedModel, missing_engine)]
+    return [
+        BackendType("scripted", ScriptedBackend),
+        BackendType("embedded", EmbeddedModel, missing_engine),
+        BackendType("transformers", partial(TransformersModel, around=around), partial(missing, around=around)),
+    ]
