@@ -12,7 +12,8 @@ TALK = [Message("system", "Be {brief}."), Message("user", "Hi"), Message("assist
 WRITTEN = {
     "chatml": "<|im_start|>system\nBe {brief}.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"
     "<|im_start|>assistant\nYes?<|im_end|>\n<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n",
-    "zephyr": "<|system|>\nBe {brief}.</s>\n<|user|>\nHi</s>\n<|assistant|>\nYes?</s>\n<|user|>\nWhy?</s>\n<|assistant|>\n",
+    "zephyr": "<|system|>\nBe {brief}.</s>\n<|user|>\nHi</s>\n"
+    "<|assistant|>\nYes?</s>\n<|user|>\nWhy?</s>\n<|assistant|>\n",
     "llama2": "<s>[INST] <<SYS>>\nBe {brief}.\n<</SYS>>\n\nHi [/INST] Yes? </s><s>[INST] Why? [/INST]",
     "llama3": "<s><|start_header_id|>system<|end_header_id|>\n\nBe {brief}.<|eot_id|>"
     "<|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nYes?<|eot_id|>"

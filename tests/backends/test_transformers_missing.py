@@ -114,7 +114,7 @@ def test_a_part_of_the_weights_that_is_missing_is_named(around: Surroundings, tm
     folder = in_cache(tmp_path / "cache", "org/mini", 8)
     (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-2.safetensors"}}')
     (folder / "pytorch_model.bin.index.json").write_text('{"weight_map": {"a": "pytorch_model-9.bin"}}')
-    with pytest.raises(ModelCallError, match="lacks model-2.safetensors"):
+    with pytest.raises(ModelCallError, match=r"lacks model-2\.safetensors"):
         find_folder(CARD, around)
 
 
@@ -142,7 +142,7 @@ def test_what_would_fit_is_named(around: Surroundings, tmp_path: Path) -> None:
     ("error", "cause", "told"),
     [
         (MemoryError(), Cause.OUT_OF_MEMORY, "in RAM"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to"), Cause.OUT_OF_MEMORY, "DialoGPT-small"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), Cause.OUT_OF_MEMORY, "DialoGPT-small"),
         (RuntimeError("CUDA out of memory. Tried to allocate"), Cause.OUT_OF_MEMORY, 'device = "cpu"'),
         (RuntimeError("CUDA error: device-side assert triggered"), Cause.BACKEND, 'device = "cpu"'),
         (ImportError("Using `bitsandbytes` 4-bit quantization requires"), Cause.BACKEND, "pip install bitsandbytes"),

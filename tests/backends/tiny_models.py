@@ -58,7 +58,7 @@ def gpt2(folder: Path, **more: Any) -> Path:
 
     mark = "<|endoftext|>"
     tokenizer = byte_tokenizer(mark, mark, **more)
-    sizes = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": CONTEXT}
+    sizes = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": CONTEXT, "initializer_range": 0.5}
     config = GPT2Config(vocab_size=len(tokenizer), **sizes, **_marks(tokenizer))
     return _saved(GPT2LMHeadModel, config, tokenizer, folder)
 
@@ -126,10 +126,12 @@ def _marks(tokenizer: Any) -> dict[str, int]:
 
 def _saved(kind: Any, config: Any, tokenizer: Any, folder: Path) -> Path:
     import torch
+    from transformers.utils import logging
 
     with torch.random.fork_rng():
         torch.manual_seed(7)
         model = kind(config)
+    logging.disable_progress_bar()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

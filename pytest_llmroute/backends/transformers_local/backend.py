@@ -14,7 +14,7 @@ from pytest_llmroute.backends.contract import Surroundings
 from pytest_llmroute.backends.transformers_local.files import ModelFolder, find_folder
 from pytest_llmroute.backends.transformers_local.loading import Loaded, free_memory, load
 from pytest_llmroute.backends.transformers_local.missing import missing_package
-from pytest_llmroute.backends.transformers_local.prompting import ends_of, format_name, written
+from pytest_llmroute.backends.transformers_local.prompting import ends_of, format_name, ids_of, written
 from pytest_llmroute.backends.transformers_local.trouble import cause_of
 from pytest_llmroute.backends.transformers_local.watching import Dropped, Late, Sampler, Watch
 from pytest_llmroute.core.models import ModelCard
@@ -115,7 +115,7 @@ class TransformersModel:
         started = time.perf_counter()
         ends, stops = ends_of(self.card, loaded)
         text = written(self.card, loaded.tokenizer, call.messages, reasoning=call.settings.reasoning)
-        ids = loaded.tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"].to(loaded.device)
+        ids = ids_of(loaded, text)
         sent = self._sent(call, loaded, ids.shape[1])
         watch = Watch(loaded.decode, (*call.settings.stop, *stops), loaded.clock, say)
         loaded.clock.start(None if left is None else started + left, gone)
@@ -145,6 +145,8 @@ class TransformersModel:
         """The settings as they hold; a prompt without room for a reply is refused."""
         if prompt == 0:
             raise self._error(Cause.BACKEND, "the prompt is empty")
+        import torch
+
         settings, context = call.settings, loaded.context
         room = None if context is None else context - (0 if loaded.two_sided else prompt)
         if context is not None and room is not None and (room < 1 or prompt > context):
@@ -166,6 +168,7 @@ class TransformersModel:
             "quantization": self.card.quantization,
             "prompt_format": format_name(self.card, loaded.tokenizer),
             "n_ctx": context,
+            "n_threads": self.card.threads or torch.get_num_threads(),
         }
 
     @contextmanager

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmroute.backends.contract import Surroundings
-from pytest_llmroute.backends.transformers_local.files import (
-    WEIGHTS, ModelFolder, caches, find_folder, gigabytes, hub_id,
-)  # fmt: skip
+from pytest_llmroute.backends.transformers_local import files
 from pytest_llmroute.backends.transformers_local.trouble import LOGIN
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.errors import Cause, ModelCallError
@@ -25,7 +23,7 @@ Progress = Callable[[str, int, int], None]
 """Is told a file, how many bytes of the whole model are there, and how many it has."""
 
 
-def fetch(card: ModelCard, around: Surroundings, progress: Progress | None = None) -> ModelFolder:
+def fetch(card: ModelCard, around: Surroundings, progress: Progress | None = None) -> files.ModelFolder:
     """The folder of the downloaded model; what was there already is not downloaded again."""
     if card.path:
         raise _error(card, Cause.MISSING_MODEL, f"its card names a folder, {card.path}: there is nothing to download")
@@ -33,10 +31,10 @@ def fetch(card: ModelCard, around: Surroundings, progress: Progress | None = Non
         raise _error(card, Cause.MISSING_MODEL, "offline: the first download needs a connection")
     from huggingface_hub import HfApi, hf_hub_download
 
-    cache = next(caches(around))
+    cache = next(files.caches(around))
     where = {"endpoint": around.env.get("HF_ENDPOINT") or None, "token": around.env.get("HF_TOKEN") or None}
     with _explained(card):
-        info = HfApi(**where).model_info(hub_id(card), files_metadata=True)
+        info = HfApi(**where).model_info(files.hub_id(card), files_metadata=True)
         offered = {file.rfilename: file.size or 0 for file in info.siblings or ()}
         sizes = {name: offered[name] for name in wanted(list(offered))}
         counter = _Counter(sum(sizes.values()), progress)
@@ -46,18 +44,18 @@ def fetch(card: ModelCard, around: Surroundings, progress: Progress | None = Non
             if name in absent:
                 counter.name = name
                 hf_hub_download(
-                    hub_id(card), name, revision=info.sha, cache_dir=cache, tqdm_class=counter.bar(), **where
+                    files.hub_id(card), name, revision=info.sha, cache_dir=cache, tqdm_class=counter.bar(), **where
                 )
             counter.complete(name, size)
         refs = _home(cache, card) / "refs"
         refs.mkdir(parents=True, exist_ok=True)
         (refs / "main").write_text(info.sha, encoding="utf-8")
-    return find_folder(card, around)
+    return files.find_folder(card, around)
 
 
 def wanted(names: list[str]) -> list[str]:
     """Of a repository's files those that are loaded: not the copies of the weights for other libraries."""
-    kind = next((kind for kind in WEIGHTS if any(fnmatch(name, kind) for name in names)), WEIGHTS[0])
+    kind = next((kind for kind in files.WEIGHTS if any(fnmatch(name, kind) for name in names)), files.WEIGHTS[0])
     return [name for name in names if "/" not in name and any(fnmatch(name, form) for form in (kind, *BESIDE))]
 
 
@@ -87,7 +85,7 @@ class _Counter:
 
         add = self.add
 
-        class Silent(tqdm):  # type: ignore[type-arg]
+        class Silent(tqdm):  # type: ignore[misc]
             def __init__(self, *args: Any, **more: Any) -> None:
                 super().__init__(*args, **{**more, "disable": True})
 
@@ -98,7 +96,7 @@ class _Counter:
 
 
 def _home(cache: Path, card: ModelCard) -> Path:
-    return cache / f"models--{hub_id(card).replace('/', '--')}"
+    return cache / f"models--{files.hub_id(card).replace('/', '--')}"
 
 
 def _here(cache: Path, card: ModelCard, commit: str, name: str) -> bool:
@@ -110,7 +108,9 @@ def _check_disk(card: ModelCard, cache: Path, needed: int) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(cache).free
     if needed + SPARE > free:
-        text = f"{gigabytes(needed)} to download, {gigabytes(free)} are free in {cache}; free some space there"
+        text = (
+            f"{files.gigabytes(needed)} to download, {files.gigabytes(free)} are free in {cache}; free some space there"
+        )
         raise _error(card, Cause.MISSING_MODEL, f"{text}, or set MODEL_CACHE_DIR to another disk")
 
 
@@ -126,7 +126,7 @@ def _explained(card: ModelCard) -> Iterator[None]:
     except GatedRepoError:
         raise _error(card, Cause.AUTH, f"the hub does not give it to everybody: {LOGIN}") from None
     except RepositoryNotFoundError:
-        text = f"the hub has no {hub_id(card)}, or shows it to its members only: {LOGIN}"
+        text = f"the hub has no {files.hub_id(card)}, or shows it to its members only: {LOGIN}"
         raise _error(card, Cause.MISSING_MODEL, text) from None
     except Exception as error:
         line = next(iter(str(error).splitlines()), "")[:200]

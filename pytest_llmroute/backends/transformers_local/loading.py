@@ -50,8 +50,9 @@ class Loaded:
 
 def load(card: ModelCard, folder: ModelFolder, around: Surroundings) -> Loaded:
     """The model of a folder, on the card's device and with the card's types."""
-    import transformers
-
+    with LOADING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import transformers
     device = pick_device(card)
     dtype = pick_dtype(card, folder, device)
     if device == "cpu" and card.quantization == "none":

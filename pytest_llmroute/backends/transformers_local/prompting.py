@@ -24,6 +24,12 @@ def written(card: ModelCard, tokenizer: Any, messages: Sequence[Message], *, rea
     return form.write(messages, tokenizer.bos_token or "", tokenizer.eos_token or "")
 
 
+def ids_of(loaded: Loaded, text: str) -> Any:
+    """The tokens of a written conversation; its marks stand in it already."""
+    read = loaded.tokenizer(text, add_special_tokens=False, return_tensors="pt", verbose=False)
+    return read["input_ids"].to(loaded.device)
+
+
 def format_name(card: ModelCard, tokenizer: Any) -> str:
     """What wrote the prompt, for the record."""
     return "chat template" if tokenizer.chat_template else card.prompt_format or "plain"

@@ -6,7 +6,7 @@ from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.errors import Cause
 
 MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "bad alloc")
-SMALLER = "a smaller model, as microsoft/DialoGPT-small, or fewer tokens"
+SMALLER = "a smaller model (as microsoft/DialoGPT-small) or fewer tokens take less"
 LOGIN = "hf auth login, or the environment variable HF_TOKEN, after its page on the hub has granted access"
 
 
@@ -16,7 +16,7 @@ def cause_of(error: Exception, card: ModelCard) -> tuple[Cause, str]:
     text = next((line.strip() for line in str(error).splitlines() if line.strip()), name)
     lowered = str(error).lower()
     if isinstance(error, MemoryError) or name == "OutOfMemoryError" or any(words in lowered for words in MEMORY):
-        return Cause.OUT_OF_MEMORY, f"memory ran out ({_device(lowered, card)}); less of it takes {SMALLER}"
+        return Cause.OUT_OF_MEMORY, f"memory ran out {_where(lowered, card)}; {SMALLER}"
     if name == "GatedRepoError" or "401 client error" in lowered or "403 client error" in lowered:
         return Cause.AUTH, f"the hub does not give it to everybody: {LOGIN}"
     if "bitsandbytes" in lowered:
@@ -26,7 +26,7 @@ def cause_of(error: Exception, card: ModelCard) -> tuple[Cause, str]:
     return Cause.BACKEND, f"{name}: {text[:300]}"
 
 
-def _device(lowered: str, card: ModelCard) -> str:
+def _where(lowered: str, card: ModelCard) -> str:
     if "cuda" in lowered:
         return 'on the GPU; device = "cpu" on its card uses the RAM'
     return "in RAM" if card.device in ("auto", "cpu") else f"on {card.device}"

@@ -65,6 +65,7 @@ class Watch:
     def __call__(self, ids: Any, scores: Any, **_: Any) -> Any:
         if self._skip is None:
             self._skip = ids.shape[1] - 1
+            ids[0, -1].item()  # a GPU is only told what to do until somebody wants to see it
             self.first = time.perf_counter()
         self._clock.look()
         if self._stops or self._say:
@@ -104,7 +105,7 @@ class Sampler:
         self._temperature, self._top_p = temperature, top_p
         self._generator = torch.Generator().manual_seed(seed & 0x7FFF_FFFF_FFFF_FFFF)
 
-    def __call__(self, ids: Any, scores: Any, **_: Any) -> Any:
+    def __call__(self, ids: Any, scores: Any) -> Any:
         """Leaves the chosen token as the only one that is possible."""
         import torch
 
