@@ -355,10 +355,12 @@ def test_calls_wait_for_each_other_and_the_wait_is_told(opened_by: Open) -> None
 
 
 def test_memory_that_runs_out_is_told_and_the_model_goes_on(opened_by: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
     model = opened_by()
 
     def full(*args: Any) -> Any:
-        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+        return torch.empty(10**15)
 
     with monkeypatch.context() as patch:
         patch.setattr(backend_module, "_run", full)
@@ -471,11 +473,28 @@ def test_nothing_is_asked_of_the_network(opened_by: Open, monkeypatch: pytest.Mo
     assert model.generate(call(model)).text
 
 
-def test_loading_prints_nothing(opened_by: Open, capfd: pytest.CaptureFixture[str]) -> None:
-    model = opened_by()
-    model.generate(call(model))
-    assert failure(model, prompt="word " * 4000).cause is Cause.CONTEXT
-    assert capfd.readouterr() == ("", "")
+def test_loading_and_asking_print_nothing(tmp_path: Path) -> None:
+    folder = tiny_models.phi(tmp_path / "phi")
+    script = (
+        "import sys\n"
+        "from pytest_llmroute import Message, ModelCard\n"
+        "from pytest_llmroute.backends.contract import Surroundings\n"
+        "from pytest_llmroute.backends.transformers_local.backend import TransformersModel\n"
+        "from pytest_llmroute.core.replies import Call\n"
+        "from pytest_llmroute.core.requests import Sampling\n"
+        "card = ModelCard('phi', 'transformers', path=sys.argv[1])\n"
+        "model = TransformersModel(card, Surroundings())\n"
+        "for prompt, temperature in (('fix', 0.0), ('fix', 1.0), ('word ' * 4000, 0.0)):\n"
+        "    try:\n"
+        "        model.generate(Call(card, (Message('user', prompt),), Sampling(temperature, 4)))\n"
+        "    except Exception as error:\n"
+        "        assert error.cause.value == 'context'\n"
+        "model.close()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script, str(folder)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 # The whole way
@@ -498,7 +517,9 @@ def test_an_agent_is_answered_by_its_model_where_it_is_in_the_cache(
     folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import pytest_llmroute
+    from pytest_llmroute.api import agents
 
+    monkeypatch.setattr(agents, "_engine", agents._engine.__wrapped__)  # else the one of another folder answers
     tiny_models.cached(folders["gpt2"], tmp_path / "cache", "microsoft/DialoGPT-small")
     monkeypatch.setenv("MODEL_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from queue import SimpleQueue
@@ -182,9 +183,11 @@ class TransformersModel:
             limit = "" if call is None or call.timeout is None else f" within {call.timeout:.3g} s"
             raise self._error(Cause.TIMEOUT, f"no whole answer{limit}; the call was ended") from None
         except Exception as error:
-            cause, text = cause_of(error, self.card)
-            explained = self._error(cause, text)
-            explained.__cause__ = error
+            explained = self._error(*cause_of(error, self.card))
+            if explained.cause is Cause.OUT_OF_MEMORY:
+                traceback.clear_frames(error.__traceback__)  # they hold what filled the memory
+            else:
+                explained.__cause__ = error
         else:
             return
         if explained.cause is Cause.OUT_OF_MEMORY:

@@ -77,7 +77,7 @@ class _Counter:
 
     def _tell(self) -> None:
         if self._progress is not None:
-            self._progress(self.name, self._complete + self._part, self._total)
+            self._progress(self.name, min(self._complete + self._part, self._total), self._total)
 
     def bar(self) -> Any:
         """The hub's way to tell of progress: a kind of bar; this one shows nothing and counts."""
@@ -91,6 +91,9 @@ class _Counter:
 
             def update(self, n: float | None = 1) -> None:
                 add(n or 0)
+
+            def update_transfer(self, n: float) -> None:
+                """Of what is on its way; counted where it is written."""
 
         return Silent
 

@@ -20,7 +20,12 @@ def missing(card: ModelCard, around: Surroundings) -> UserError | None:
 
 def missing_package(card: ModelCard) -> UserError | None:
     if util.find_spec("transformers") is None:
-        return _error(card, "transformers", "pip install 'pytest-llmroute[transformers]'", "the extra brings no torch")
+        return _error(
+            card,
+            "transformers",
+            "pip install 'pytest-llmroute[transformers]'",
+            "torch has to be there too, and the extra brings none",
+        )
     if util.find_spec("torch") is None:
         means = (
             "without a GPU, pip install torch from the CPU index that pytorch.org/get-started names:"
