@@ -13,6 +13,7 @@ import pytest
 
 from pytest_llmroute.backends.contract import Surroundings
 from pytest_llmroute.backends.transformers_local.backend import TransformersModel
+from pytest_llmroute.backends.transformers_local.fetch import fetch
 from pytest_llmroute.backends.transformers_local.files import ModelFolder, find_folder, what_fits
 from pytest_llmroute.backends.transformers_local.missing import missing
 from pytest_llmroute.backends.transformers_local.trouble import cause_of
@@ -29,7 +30,7 @@ def around(tmp_path: Path) -> Surroundings:
 
 def here(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
     """As if of the optional packages these were installed."""
-    optional = {"transformers", "torch", "accelerate", "bitsandbytes"}
+    optional = {"transformers", "torch", "accelerate", "bitsandbytes", "huggingface_hub"}
     real = util.find_spec
 
     def find(name: str, package: str | None = None) -> Any:
@@ -59,9 +60,17 @@ def test_without_the_extra_its_command_is_named(monkeypatch: pytest.MonkeyPatch,
     error = missing(CARD, around)
     assert error is not None
     assert error.what == 'model "org/mini" needs the package transformers'
-    assert error.fix == "pip install 'pytest-llmroute[transformers]'"
+    assert (error.fix, error.means) == ("pip install 'pytest-llmroute[transformers]'", "")
     with pytest.raises(ModelCallError, match=r"pytest-llmroute\[transformers\]"):
         TransformersModel(CARD, around)
+
+
+def test_without_both_both_are_named(monkeypatch: pytest.MonkeyPatch, around: Surroundings) -> None:
+    here(monkeypatch)
+    error = missing(CARD, around)
+    assert error is not None
+    assert "pytest-llmroute[transformers]" in error.fix
+    assert error.means.startswith("torch is missing too: without a GPU, pip install torch from the CPU index")
 
 
 def test_without_torch_the_way_to_its_small_build_is_told(
@@ -93,6 +102,12 @@ def test_a_model_that_is_not_there_comes_with_the_command_that_gets_it(
     with pytest.raises(ModelCallError, match="hf download org/mini") as caught:
         find_folder(CARD, around)
     assert caught.value.cause is Cause.MISSING_MODEL
+
+
+def test_a_download_without_the_extra_names_it(monkeypatch: pytest.MonkeyPatch, around: Surroundings) -> None:
+    here(monkeypatch)
+    with pytest.raises(ModelCallError, match=r"pip install 'pytest-llmroute\[transformers\]'"):
+        fetch(CARD, around)
 
 
 def test_a_model_is_found_in_either_cache_by_its_id(around: Surroundings, tmp_path: Path) -> None:

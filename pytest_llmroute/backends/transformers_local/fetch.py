@@ -6,11 +6,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
+from importlib import util
 from pathlib import Path
 from typing import Any
 
 from pytest_llmroute.backends.contract import Surroundings
 from pytest_llmroute.backends.transformers_local import files
+from pytest_llmroute.backends.transformers_local.missing import EXTRA
 from pytest_llmroute.backends.transformers_local.trouble import LOGIN
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.errors import Cause, ModelCallError
@@ -29,6 +31,8 @@ def fetch(card: ModelCard, around: Surroundings, progress: Progress | None = Non
         raise _error(card, Cause.MISSING_MODEL, f"its card names a folder, {card.path}: there is nothing to download")
     if around.offline or around.env.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
         raise _error(card, Cause.MISSING_MODEL, "offline: the first download needs a connection")
+    if util.find_spec("huggingface_hub") is None:
+        raise _error(card, Cause.BACKEND, f"what downloads it is missing: {EXTRA}")
     from huggingface_hub import HfApi, hf_hub_download
 
     cache = next(files.caches(around))

@@ -10,6 +10,11 @@ from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.errors import ModelCallError, UserError
 
+EXTRA = "pip install 'pytest-llmroute[transformers]'"
+TORCH = (
+    "without a GPU, pip install torch from the CPU index that pytorch.org/get-started names:"
+    " the usual build for Linux brings gigabytes of CUDA"
+)
 INSTEAD = "--llm-profile=scripted (answers written beforehand), or --llm-plan (asks nobody)"
 
 
@@ -19,19 +24,11 @@ def missing(card: ModelCard, around: Surroundings) -> UserError | None:
 
 
 def missing_package(card: ModelCard) -> UserError | None:
+    torch = util.find_spec("torch") is not None
     if util.find_spec("transformers") is None:
-        return _error(
-            card,
-            "transformers",
-            "pip install 'pytest-llmroute[transformers]'",
-            "torch has to be there too, and the extra brings none",
-        )
-    if util.find_spec("torch") is None:
-        means = (
-            "without a GPU, pip install torch from the CPU index that pytorch.org/get-started names:"
-            " the usual build for Linux brings gigabytes of CUDA"
-        )
-        return _error(card, "torch", "pip install torch", means)
+        return _error(card, "transformers", EXTRA, "" if torch else f"torch is missing too: {TORCH}")
+    if not torch:
+        return _error(card, "torch", "pip install torch", TORCH)
     if card.quantization != "none":
         for package in ("accelerate", "bitsandbytes"):
             if util.find_spec(package) is None:
