@@ -16,7 +16,7 @@ from pytest_llmroute.engine.engine import Engine
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.routing.classify import Rule
 
-NOT_CALLED = 'scripted: no model was called, since this version has no backend "{backend}" for {model}'
+NOT_CALLED = 'scripted: no model was called, since {model} is not to be had from the backend "{backend}" here'
 
 
 def here() -> Situation:
@@ -30,7 +30,7 @@ def make_engine(
 ) -> Engine:  # fmt: skip
     """Router and models over the project's tables and installed extensions.
 
-    A card whose backend is missing is answered by a scripted stand-in, and the reply says so.
+    A card whose backend or files are missing is answered by a scripted stand-in, and the reply says so.
     """
     found = found or here()
     extensions = Extensions(setup.surroundings(found.settings, found.env))

@@ -10,6 +10,8 @@ from pytest_llmroute.backends.embedded.backend import EmbeddedModel, missing_eng
 from pytest_llmroute.backends.openai_compatible.backend import OpenAIModel, missing_key, survey
 from pytest_llmroute.backends.openai_compatible.presets import address_of
 from pytest_llmroute.backends.scripted import ScriptedBackend
+from pytest_llmroute.backends.transformers_local.backend import TransformersModel
+from pytest_llmroute.backends.transformers_local.missing import missing
 
 
 def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
@@ -24,4 +26,5 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
             endpoint=address_of,
             survey=partial(survey, around),
         ),
+        BackendType("transformers", partial(TransformersModel, around=around), partial(missing, around=around)),
     ]

@@ -74,7 +74,9 @@ class BackendPool:
     def _open(self, card: ModelCard) -> Backend:
         if missing := self.missing(card):
             raise missing
-        kind = self._types.get(card.backend) or self._types[self._stand_in or ""]
+        kind = self._types.get(card.backend)
+        if kind is None or (self._stand_in is not None and kind.missing is not None and kind.missing(card)):
+            kind = self._types[self._stand_in or ""]
         started = time.perf_counter()
         backend = kind.open(card)
         if not card.remote:

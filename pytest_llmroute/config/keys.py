@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_llmroute.core.models import CAPABILITIES
+from pytest_llmroute.core.models import CAPABILITIES, DEVICES, DTYPES, QUANTIZATIONS
 from pytest_llmroute.core.profiles import ROLES
 from pytest_llmroute.errors import Cause
 
@@ -107,8 +107,14 @@ MODEL = (
     Key("extends", NAME, "the card that this one starts from"),
     Key("backend", NAME, "how it is reached: " + ", ".join(BACKENDS) + ", or one that a hook brings"),
     Key("id", NAME, "the name that the server knows it by, where that is another"),
-    Key("path", TEXT, "a GGUF file for the embedded engine, or ollama:NAME for a model that Ollama has pulled"),
-    Key("threads", {"type": "integer", "minimum": 1, "maximum": 1024}, "threads of the embedded engine"),
+    Key(
+        "path", TEXT,
+        "a GGUF file for the embedded engine, ollama:NAME for a model that Ollama has pulled, or a folder for transformers",
+    ),
+    Key("threads", {"type": "integer", "minimum": 1, "maximum": 1024}, "threads of the embedded engine or of transformers"),
+    Key("device", one_of(*DEVICES), "where transformers runs it: " + ", ".join(DEVICES)),
+    Key("dtype", one_of(*DTYPES), "the type of its weights in transformers: " + ", ".join(DTYPES)),
+    Key("quantization", one_of(*QUANTIZATIONS), "how transformers packs its weights: " + ", ".join(QUANTIZATIONS)),
     Key("remote", FLAG, "whether a call leaves the machine"),
     Key("aliases", {"type": "array", "items": NAME}, "further names"),
     Key("server", one_of(*SERVERS), "what kind of server it is: gives the address and its ways"),

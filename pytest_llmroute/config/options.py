@@ -79,7 +79,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("repeat", "count", "run every case this many times", metavar="N", default=1, file="repeat"),
     Option(
         "timeout", "number", "seconds that the calls of one test may take together, retries and fallbacks included",
-        metavar="SECONDS", default=300.0, file="timeout", least=0.001,
+        metavar="SECONDS", default=300.0, file="timeout", least=0.001, most=86_400,
     ),
     Option("plan", "flag", "print what would run and why; no call, no test", default=False),
     Option("json", "path", "write the run's figures and records to this file", metavar="FILE"),

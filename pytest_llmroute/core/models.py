@@ -31,6 +31,9 @@ class ModelCapability(StrEnum):
 
 
 CAPABILITIES = tuple(str(capability) for capability in ModelCapability)
+DEVICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+QUANTIZATIONS = ("none", "8bit", "4bit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +109,11 @@ class ModelCard:
     id: str = ""
     """The server's name for it, where that is another."""
     path: str = ""
-    """A GGUF file for the embedded engine, or `ollama:NAME` for one that Ollama has pulled."""
+    """A GGUF file for the embedded engine, `ollama:NAME` for one that Ollama has pulled, or a folder for transformers."""
     threads: int | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    quantization: str = "none"
     base_url: str = ""
     server: str = ""
     """What kind of server it is, for its address and its ways: openai, gemini, llama.cpp, vllm, lm-studio, llama-swap."""

@@ -1,4 +1,4 @@
-"""What the extra `embedded` brings with it: the engine, and nothing that is heavy or has a pytest plugin of its own."""
+"""What the extras of engines bring: the engine, nothing heavy, and nothing with a pytest plugin of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-def test_the_extra_brings_no_torch_and_nothing_of_nvidia(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("extra", "engine", "most"), [("embedded", "xllamacpp", 20), ("transformers", "transformers", 60)]
+)
+def test_the_extra_brings_no_torch_and_nothing_of_nvidia(tmp_path: Path, extra: str, engine: str, most: int) -> None:
     report = tmp_path / "report.json"
     command = [
         sys.executable,
@@ -26,8 +29,9 @@ def test_the_extra_brings_no_torch_and_nothing_of_nvidia(tmp_path: Path) -> None
         "--report",
         str(report),
     ]
-    subprocess.run([*command, f"{ROOT}[embedded]"], check=True, capture_output=True)
+    subprocess.run([*command, f"{ROOT}[{extra}]"], check=True, capture_output=True)
     names = {item["metadata"]["name"].lower() for item in json.loads(report.read_text())["install"]}
-    assert "xllamacpp" in names
-    assert not {name for name in names if name.startswith(("torch", "nvidia", "triton", "transformers"))}
-    assert len(names) <= 20
+    assert engine in names
+    assert extra == "transformers" or "transformers" not in names
+    assert not {name for name in names if name.startswith(("torch", "nvidia", "triton"))}
+    assert len(names) <= most
