@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from pytest_llmroute.backends.anthropic_api import backend as claude
 from pytest_llmroute.backends.contract import BackendType, Surroundings
 from pytest_llmroute.backends.embedded.backend import EmbeddedModel, missing_engine
 from pytest_llmroute.backends.openai_compatible.backend import OpenAIModel, missing_key, survey
@@ -25,6 +26,13 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
             partial(missing_key, around=around),
             endpoint=address_of,
             survey=partial(survey, around),
+        ),
+        BackendType(
+            "anthropic",
+            partial(claude.AnthropicModel, around=around),
+            partial(claude.missing, around=around),
+            endpoint=claude.endpoint_of,
+            survey=partial(claude.survey, around),
         ),
         BackendType("transformers", partial(TransformersModel, around=around), partial(missing, around=around)),
     ]

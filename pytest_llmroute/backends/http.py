@@ -198,7 +198,7 @@ class Client:
             body = json.loads(text)
         except ValueError:
             body = text
-        return Refusal(response.status, body, _retry_after(response.headers.get("Retry-After")))
+        return Refusal(response.status, body, retry_after(response.headers.get("Retry-After")))
 
 
 def events(pieces: Iterator[bytes]) -> Iterator[str]:
@@ -232,7 +232,7 @@ def _was_idle(error: Exception) -> bool:
     return isinstance(inner, RemoteDisconnected | ConnectionResetError | BrokenPipeError)
 
 
-def _retry_after(value: str | None) -> float | None:
+def retry_after(value: str | None) -> float | None:
     """Seconds, or a date."""
     if not value:
         return None

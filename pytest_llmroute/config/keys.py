@@ -101,6 +101,7 @@ EXPECTED = (
 PRICE = (
     Key("input", {"type": "number", "minimum": 0, "maximum": 1e6}, "US dollars per million tokens in", required=True),
     Key("output", {"type": "number", "minimum": 0, "maximum": 1e6}, "US dollars per million tokens out", required=True),
+    Key("cached", {"type": "number", "minimum": 0, "maximum": 1e6}, "US dollars per million tokens from the cache"),
     *SOURCE,
 )
 MODEL = (
@@ -118,6 +119,7 @@ MODEL = (
     Key("remote", FLAG, "whether a call leaves the machine"),
     Key("aliases", {"type": "array", "items": NAME}, "further names"),
     Key("server", one_of(*SERVERS), "what kind of server it is: gives the address and its ways"),
+    Key("api_version", one_of("2023-06-01", "2026-10-21"), "of Anthropic's API; the older one takes temperature and top_p"),
     Key("timeout", POSITIVE, "seconds for one try of one call; the test's limit holds for all tries together"),
     Key("stream", FLAG, "stream replies (the default), so that the time to the first token is known"),
     Key("base_url", {"type": "string", "pattern": "^https?://[^ ]+$"}, "the server's address: http://… or https://…"),

@@ -63,11 +63,15 @@ class Price:
 
     input: float
     output: float
+    cached: float | None = None
+    """For tokens in that come from the server's cache; None: as any other."""
     source: str = ""
     date: str = ""
 
-    def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
-        return (prompt_tokens * self.input + completion_tokens * self.output) / 1_000_000
+    def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
+        cached = self.input if self.cached is None else self.cached
+        fresh = prompt_tokens - cached_tokens
+        return (fresh * self.input + cached_tokens * cached + completion_tokens * self.output) / 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,8 @@ class ModelCard:
     base_url: str = ""
     server: str = ""
     """What kind of server it is, for its address and its ways: openai, gemini, llama.cpp, vllm, lm-studio, llama-swap."""
+    api_version: str = ""
+    """Of Anthropic's API, where the newest is not wanted: the older one takes temperature and top_p."""
     timeout: float | None = None
     """Seconds for one try of one call; the test's own limit holds for all of them together."""
     stream: bool = True

@@ -147,7 +147,7 @@ def _cost(reply: Reply, models: Mapping[str, ModelCard]) -> float | None:
     card = models.get(reply.model)
     if card is None or card.price is None or reply.scripted:
         return None
-    return card.price.cost(reply.tokens.prompt, reply.tokens.completion)
+    return card.price.cost(reply.tokens.prompt, reply.tokens.completion, reply.tokens.cached)
 
 
 def _parsed(reply: Reply, request: Request) -> Any:

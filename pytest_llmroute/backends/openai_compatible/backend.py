@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from pytest_llmroute.backends.causes import cause_of
 from pytest_llmroute.backends.contract import Surroundings, Survey
 from pytest_llmroute.backends.http import Client, Deadline, Refusal, events, is_loopback
 from pytest_llmroute.backends.openai_compatible.presets import address_of, key_name_of, preset_of
-from pytest_llmroute.backends.openai_compatible.wire import Gathered, body_of, cause_of
+from pytest_llmroute.backends.openai_compatible.wire import Gathered, body_of
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Reply, Timings, Tokens
