@@ -12,9 +12,11 @@ from pytest_llmroute.codes import Code
 from pytest_llmroute.config.catalog import Catalog
 from pytest_llmroute.config.project import Project
 from pytest_llmroute.config.resolve import Settings
+from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.profiles import Profile
 from pytest_llmroute.core.replies import Call
 from pytest_llmroute.engine.engine import Engine
+from pytest_llmroute.engine.gauge import Gauges
 from pytest_llmroute.errors import UserError, one
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.routing.classify import Classifier, Rule
@@ -91,5 +93,14 @@ def surroundings(settings: Settings, env: Mapping[str, str]) -> Surroundings:
     return Surroundings(env, settings["ollama_host"], settings["cache_dir"])
 
 
-def make_engine(router: Router, extensions: Extensions, scripted: Scripted, *, stand_in: str | None = None) -> Engine:
-    return Engine(router, BackendPool(extensions.backends(), stand_in=stand_in), scripted)
+def endpoint_of(card: ModelCard, settings: Settings) -> str:
+    """The address that a model is asked at; empty where it has no server."""
+    return card.base_url or (settings["ollama_host"] if card.backend == "ollama" else "")
+
+
+def make_engine(
+    router: Router, extensions: Extensions, scripted: Scripted, *, stand_in: str | None = None,
+    gauges: Gauges | None = None,
+) -> Engine:  # fmt: skip
+    pool = BackendPool(extensions.backends(), stand_in=stand_in)
+    return Engine(router, pool, scripted, gauges or Gauges())
