@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from importlib import util
 from typing import Any
 
 
@@ -32,10 +31,10 @@ class Gpu:
     @staticmethod
     def opened() -> Gpu | None:
         """None without the extra, a driver, or a GPU."""
-        if util.find_spec("pynvml") is None:
+        try:
+            import pynvml
+        except ImportError:
             return None
-        import pynvml
-
         try:
             pynvml.nvmlInit()
             devices = [pynvml.nvmlDeviceGetHandleByIndex(number) for number in range(pynvml.nvmlDeviceGetCount())]

@@ -82,7 +82,8 @@ class Mark:
             if seen is None or seen.peak is None:
                 self.floors[member] = None
             else:
-                self.floors[member] = -1 if reset and member.reset() else seen.peak
+                fresh = seen.peak <= seen.rss or (reset and member.reset())
+                self.floors[member] = -1 if fresh else seen.peak
         self.count(look)
 
     def count(self, look: Look) -> None:

@@ -6,6 +6,7 @@ done less often.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -21,6 +22,7 @@ from pytest_llmroute.measure.series import Rows
 from pytest_llmroute.measure.servers import loopback_port, serving_pid, tree_of
 from pytest_llmroute.measure.tree import Look, Tree, open_member
 
+log = logging.getLogger("pytest_llmroute.measure")
 INTERVAL = 0.2
 SPARSE = 1.0
 """Least seconds between two readings of PSS, which walk through all pages of a process, and of the GPU."""
@@ -132,6 +134,13 @@ class ProcessMeter:
     # The thread
 
     def _run(self) -> None:
+        """Whatever goes wrong here must fail no test: marks go on without samples in between."""
+        try:
+            self._keep_sampling()
+        except Exception:
+            log.warning("[Measure] sampling has stopped", exc_info=True)
+
+    def _keep_sampling(self) -> None:
         gpu, before = Gpu.opened(), (time.perf_counter(), 0.0)
         started, due, sparse = before[0], before[0] + self._interval, before[0]
         while True:

@@ -22,15 +22,17 @@ from .conftest import Meter, Start, tell
 MB = 1_000_000
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells other processes' ports to everybody")
 SERVER = """
-import os, socket, subprocess, sys
+import os, socket, sys, time
+holding, holds = os.pipe()
 listener = socket.create_server(("127.0.0.1", 0))
 for _ in range(2):
     if os.fork() == 0:  # a runner inherits the socket, and holds a model
         held = bytearray(100_000_000)
         held[::4096] = bytes([1]) * len(held[::4096])
-        import time
+        os.write(holds, b".")
         time.sleep(30)
         os._exit(0)
+    os.read(holding, 1)
 print("ready", flush=True)
 for line in sys.stdin:
     if line == "port\\n":
@@ -38,8 +40,8 @@ for line in sys.stdin:
     else:
         held = bytearray(int(line))
         held[::4096] = bytes([1]) * len(held[::4096])
-        end = __import__("time").process_time() + 0.1
-        while __import__("time").process_time() < end: pass
+        end = time.process_time() + 0.1
+        while time.process_time() < end: pass
         del held
         print("done", flush=True)
 """
@@ -99,6 +101,7 @@ def test_calls_at_the_same_time_share_a_server(meter: Meter, server: tuple[subpr
 
 @linux
 def test_other_workers_share_a_server_and_never_reset_its_marks(server: tuple[subprocess.Popen[str], int]) -> None:
+    tell(server[0], str(300 * MB))
     meter = Meter(interval=0.05, several=True)
     target = meter.watch(f"http://127.0.0.1:{server[1]}")
     mark = meter.begin(target)
@@ -106,6 +109,7 @@ def test_other_workers_share_a_server_and_never_reset_its_marks(server: tuple[su
     meter.found(target, mark)
     usage = meter.ended(mark)
     meter.close()
+    assert usage.rss_peak < 300 * MB
     assert (usage.scope, usage.source) == ("shared", "sampled")
 
 
