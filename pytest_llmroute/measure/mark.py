@@ -13,7 +13,7 @@ from pytest_llmroute.measure.member import Member
 from pytest_llmroute.measure.tree import Look, Tree
 
 SLACK = 0.02
-"""By how much a high-water mark may lie below a sample: the kernel counts pages in batches per core."""
+"""By how much two of the kernel's figures of one moment may differ: it counts pages in batches per core."""
 
 Source = Literal["", "high-water", "sampled", "reported"]
 Scope = Literal["", "exact", "shared", "run"]
@@ -82,7 +82,7 @@ class Mark:
             if seen is None or seen.peak is None:
                 self.floors[member] = None
             else:
-                fresh = seen.peak <= seen.rss or (reset and member.reset())
+                fresh = (1 - SLACK) * seen.peak <= seen.rss or (reset and member.reset())
                 self.floors[member] = -1 if fresh else seen.peak
         self.count(look)
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cached_property
 
 import psutil
 
@@ -131,6 +132,10 @@ class ProcessMeter:
             if mark.cpu is not None and tree.alive:
                 mark.count(look)
 
+    @cached_property
+    def _gpu(self) -> Gpu | None:
+        return Gpu.opened()
+
     # The thread
 
     def _run(self) -> None:
@@ -141,8 +146,8 @@ class ProcessMeter:
             log.warning("[Measure] sampling has stopped", exc_info=True)
 
     def _keep_sampling(self) -> None:
-        gpu, before = Gpu.opened(), (time.perf_counter(), 0.0)
-        started, due, sparse = before[0], before[0] + self._interval, before[0]
+        started = time.perf_counter()
+        before, due, sparse = (started, 0.0), started + self._interval, started
         while True:
             self._wake.wait(max(0.0, due - time.perf_counter()))
             self._wake.clear()
@@ -156,7 +161,7 @@ class ProcessMeter:
             due = now + max(self._interval, (time.thread_time() - cpu) / SAMPLES_SHARE)
             if now >= sparse:
                 cpu = time.thread_time()
-                self._read_sparse(gpu)
+                self._read_sparse()
                 sparse = now + max(SPARSE, (time.thread_time() - cpu) / SPARSE_SHARE)
             self.spent = time.thread_time()
 
@@ -206,9 +211,9 @@ class ProcessMeter:
         )  # fmt: skip
         return now, own.cpu
 
-    def _read_sparse(self, gpu: Gpu | None) -> None:
+    def _read_sparse(self) -> None:
         """PSS and GPU. The walk through a process's pages may take long, and is done without the lock."""
-        self._gpu_seen = gpu.look() if gpu else None
+        self._gpu_seen = self._gpu.look() if self._gpu else None
         with self._lock:
             measured = [target for target in (self._own, *self._servers.values()) if target.marks and target.tree]
             readings = [(target, target.tree.open_pss() if target.tree else []) for target in measured]

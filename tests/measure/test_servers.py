@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,13 +23,14 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells oth
 SERVER = """
 import os, socket, sys, time
 holding, holds = os.pipe()
+parent = os.getpid()
 listener = socket.create_server(("127.0.0.1", 0))
 for _ in range(2):
     if os.fork() == 0:  # a runner inherits the socket, and holds a model
         held = bytearray(100_000_000)
         held[::4096] = bytes([1]) * len(held[::4096])
         os.write(holds, b".")
-        time.sleep(30)
+        while os.getppid() == parent: time.sleep(0.05)
         os._exit(0)
     os.read(holding, 1)
 print("ready", flush=True)
@@ -48,11 +48,10 @@ for line in sys.stdin:
 
 
 @pytest.fixture
-def server(start: Start) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def server(start: Start) -> tuple[subprocess.Popen[str], int]:
     """A server with two runners, each of which holds 100 MB."""
     child = start(SERVER)
-    yield child, int(tell(child, "port"))
-    subprocess.run(["pkill", "-P", str(child.pid)], check=False)
+    return child, int(tell(child, "port"))
 
 
 @pytest.mark.parametrize(
