@@ -29,6 +29,9 @@ SPARSE = 1.0
 """Least seconds between two readings of PSS, which walk through all pages of a process, and of the GPU."""
 SAMPLES_SHARE, SPARSE_SHARE = 0.005, 0.002
 """Of one core: all samples; PSS and GPU each."""
+AT_BEGIN, AT_END = 0.05, 0.002
+"""Seconds for which a list of our own children is new enough for a mark; in less than two milliseconds none grows large.
+A server's many threads make such a list dear, so that only the sampler makes it."""
 AGAIN = 5.0
 """Seconds after which a server that was not found is looked for once more."""
 
@@ -85,7 +88,7 @@ class ProcessMeter:
         with self._lock:
             tree = mark.target.tree
             if tree is not None and mark.cpu is not None:
-                self._count([mark], self._look(mark.target, tree, children=tree.quick), tree)
+                self._count([mark], self._look_now(mark.target, tree, AT_END), tree)
             mark.target.marks.discard(mark)
             return mark.usage(self._highest)
 
@@ -107,7 +110,7 @@ class ProcessMeter:
     def _open(self, mark: Mark) -> None:
         tree = mark.target.tree
         if tree is not None and tree.alive:
-            look = self._look(mark.target, tree, children=tree.quick)
+            look = self._look_now(mark.target, tree, AT_BEGIN)
             mark.open(tree, look, reset=mark.alone and not mark.target.several and not self._claimed(mark.target))
 
     def _claimed(self, target: Target) -> bool:
@@ -115,6 +118,11 @@ class ProcessMeter:
         pids = target.tree.members.keys() if target.tree else set()
         others = (other for other in (self._own, *self._servers.values()) if other is not target and other.marks)
         return any(other.tree is not None and not pids.isdisjoint(other.tree.members) for other in others)
+
+    def _look_now(self, target: Target, tree: Tree, recent: float) -> Look:
+        """For a mark: with a new list of children where that is cheap and there is no recent one."""
+        wanted = target.own and tree.quick and time.monotonic() - tree.found_at > recent
+        return self._look(target, tree, children=wanted)
 
     def _look(self, target: Target, tree: Tree, *, children: bool) -> Look:
         look = tree.look(children=children)
@@ -182,6 +190,7 @@ class ProcessMeter:
             if pid and root is not None:
                 with self._lock:
                     target.tree = tree_of(root)
+                    target.tree.look()
                     for mark in target.marks:
                         self._open(mark)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -48,6 +49,8 @@ class Tree:
         """Whether each child runs one model."""
         self.members: dict[int, Member] = {root.pid: root}
         self.alive = True
+        self.found_at = 0.0
+        """When children were last looked for, on the monotonic clock."""
         self.quick = root.children() is not None
         """Whether looking for children costs microseconds, so that a mark may do it."""
 
@@ -55,6 +58,7 @@ class Tree:
         """Takes in new members, drops those that ended."""
         if children:
             self._find()
+            self.found_at = time.monotonic()
         rss, cpu, ended = 0, 0.0, 0
         for pid, member in list(self.members.items()):
             before = member.last
