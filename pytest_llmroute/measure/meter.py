@@ -30,8 +30,8 @@ SPARSE = 1.0
 SAMPLES_SHARE, SPARSE_SHARE = 0.005, 0.002
 """Of one core: all samples; PSS and GPU each."""
 AT_BEGIN, AT_END = 0.05, 0.002
-"""Seconds for which a list of our own children is new enough for a mark: in two milliseconds none grows large. A server's
-many threads make such a list dear, so that only the sampler makes it."""
+"""Seconds for which a list of our own children is new enough for a mark: in two milliseconds none grows large.
+A server's many threads make such a list dear, so that only the sampler makes it."""
 AGAIN = 5.0
 """Seconds after which a server that was not found is looked for once more."""
 
