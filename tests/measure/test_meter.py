@@ -10,7 +10,8 @@ import time
 import pytest
 
 from pytest_llmroute.measure.machine import machine_facts
-from pytest_llmroute.measure.tree import open_member
+from pytest_llmroute.measure.member import PortableMember
+from pytest_llmroute.measure.tree import Tree, open_member
 
 from .conftest import Meter, Start, tell
 
@@ -219,6 +220,24 @@ def _reuse(pid: int) -> subprocess.Popen[bytes]:
     pytest.skip("others took the pid each time")
 
 
+def test_other_systems_read_a_process_through_psutil(start: Start) -> None:
+    child = start(SPIKE)
+    member = PortableMember(child.pid)
+    seen = member.look()
+    assert seen is not None
+    assert seen.rss > MB
+    assert (member.reset(), member.open_pss()(), member.children()) == (False, None, None)
+    tree = Tree(PortableMember(os.getpid()))
+    assert not tree.quick
+    assert tree.look().rss > seen.rss
+    assert child.pid in tree.members
+    child.kill()
+    child.wait()
+    assert member.look() is None
+    assert tree.look().ended >= seen.rss // 2
+    tree.close()
+
+
 NO_PERMISSION = """
 import ctypes, os, resource, signal, sys, time
 from pytest_llmroute.measure.meter import ProcessMeter
@@ -266,7 +285,7 @@ def test_a_child_that_may_not_be_read_closely_is_sampled() -> None:
     assert (done.stdout.split(), done.stderr) == (["True", "True", "high-water", "sampled", "None", "False"], "")
 
 
-def test_the_meter_takes_less_than_a_hundredth_of_a_core_and_a_tenth_of_a_millisecond(start: Start) -> None:
+def test_the_meter_stays_cheap(start: Start) -> None:
     child = start(SPIKE)
     meter = Meter()
     meter.ended(meter.begin())
@@ -278,7 +297,8 @@ def test_the_meter_takes_less_than_a_hundredth_of_a_core_and_a_tenth_of_a_millis
     share = meter.spent / (time.perf_counter() - began)
     meter.close()
     child.kill()
-    assert per_mark < 0.0005  # five times the aim: other processes share this machine's cores
+    # Bounds for a busy machine; bench/measured.py holds the figures against their targets.
+    assert per_mark < 0.0005
     assert share < 0.02
 
 
