@@ -58,10 +58,14 @@ class BackendPool:
                 backend = self._opened[card.name] = self._open(card)
             return backend
 
+    def endpoint(self, card: ModelCard) -> str:
+        """The address of the card's server; empty where it has none."""
+        kind = self._types.get(card.backend)
+        return kind.endpoint(card) if kind is not None and kind.endpoint is not None else ""
+
     def breaker(self, card: ModelCard) -> Breaker:
         """That of the card's endpoint: its server, or the model itself where it has none."""
-        kind = self._types.get(card.backend)
-        endpoint = (kind.endpoint(card) if kind and kind.endpoint else "") or card.name
+        endpoint = self.endpoint(card) or card.name
         with self._lock:
             return self._breakers.setdefault(endpoint, Breaker(endpoint))
 

@@ -58,6 +58,17 @@ class CallRecord:
     ps_size: int | None = None
     """Bytes that the server itself reports for the model; None where none does."""
     ps_size_vram: int | None = None
+    server_rss_peak: int | None = None
+    """Bytes: the processes of the model's server, their highest during the call; None where they can't be seen."""
+    server_rss_average: int | None = None
+    server_pss: int | None = None
+    """Bytes: the same with shared pages divided among those who share them, the highest of few readings."""
+    server_cpu_seconds: float | None = None
+    server_gpu_bytes: int | None = None
+    ram_source: str = ""
+    """high-water (the kernel's own mark), sampled, or reported (`ps_size`); empty where nothing is known."""
+    ram_scope: str = ""
+    """exact (this call alone), shared (others used the server meanwhile), run (of the process since its start)."""
     usd: float | None = None
     router_propensity: float = 1.0
     """The chance with which the router would choose this model again; 1 for strategies without chance."""
@@ -113,10 +124,20 @@ class Record:
     tokens_exact: bool = True
     usd: float | None = None
     rss_peak: int | None = None
-    """Bytes: this process and its children, the highest sample during the case."""
+    """Bytes: this process and its children, their highest during the case."""
     rss_average: int | None = None
+    pss_peak: int | None = None
+    """Bytes: the same with shared pages divided among those who share them, the highest of few readings."""
+    ram_source: str = ""
+    """high-water (the kernel's own mark for every process) or sampled; empty where nothing was measured."""
+    ram_scope: str = ""
+    """exact (this case alone) or shared (other cases ran in the same processes meanwhile)."""
     cpu_seconds: float | None = None
     cpu_percent: float | None = None
+    gpu_bytes: int | None = None
+    """GPU memory of this process and its children, the highest sample."""
+    gpu_percent: float | None = None
+    """Utilisation of the machine's GPUs, whoever used them."""
     shared: bool = False
     """True where other workers ran at the same time, so RAM and times include their effect."""
     forced: bool = False

@@ -16,6 +16,7 @@ from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.core.replies import Reply
 from pytest_llmroute.core.requests import Message, Request, Sampling
+from pytest_llmroute.measure.mark import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ class CaseRun:
 
 def call_record(
     request: Request, decision: Decision, *, attempt: int, backend: str, policy_id: str, reply: Reply | None,
-    error_class: str | None = None, seconds: float = 0.0, template: str | None = None,
+    error_class: str | None = None, seconds: float = 0.0, template: str | None = None, server: Usage | None = None,
 ) -> CallRecord:  # fmt: skip
     """What is kept of one call."""
     settings = decision.settings
@@ -197,12 +198,28 @@ def call_record(
         sent=dict(reply.sent) if reply else {},
         usd=reply.usd if reply else None,
         ps_size=reply.resident if reply else None,
+        **_server_figures(server, reply),
         digest=reply.digest if reply else None,
         cold=reply.cold if reply else None,
         policy_id=policy_id,
         scripted=reply.scripted if reply else False,
         error_class=error_class,
     )
+
+
+def _server_figures(server: Usage | None, reply: Reply | None) -> dict[str, Any]:
+    """What was measured of the server's processes; else whose word its size is."""
+    if server is None:
+        return {"ram_source": "reported", "ram_scope": "run"} if reply and reply.resident is not None else {}
+    return {
+        "server_rss_peak": server.rss_peak,
+        "server_rss_average": server.rss_average,
+        "server_pss": server.pss,
+        "server_cpu_seconds": server.cpu_seconds,
+        "server_gpu_bytes": server.gpu_bytes,
+        "ram_source": server.source,
+        "ram_scope": server.scope,
+    }
 
 
 def digest(value: Any) -> str:

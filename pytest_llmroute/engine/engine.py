@@ -17,7 +17,9 @@ from pytest_llmroute.core.records import CallRecord
 from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.core.requests import Message, Request, Sampling
 from pytest_llmroute.engine.case import CaseRun, call_record, digest
+from pytest_llmroute.engine.gauge import Gauges
 from pytest_llmroute.errors import ModelCallError
+from pytest_llmroute.measure.mark import Usage
 from pytest_llmroute.prompts.templates import identity, messages_for
 from pytest_llmroute.routing.router import Router, log
 
@@ -38,6 +40,7 @@ class Engine:
     """Asks the hook `llmroute_scripted`."""
     limit: float | None = None
     """Seconds for the calls of one test together, where the test says nothing."""
+    gauges: Gauges = Gauges()
 
     def decide(self, request: Request, column: Column, repeat: int = 0) -> Decision:
         decision = self.router.decide(request, column, repeat=repeat)
@@ -68,20 +71,30 @@ class Engine:
             if missing := self.pool.missing(card):
                 raise missing
         started = time.perf_counter()
+        gauge = self.gauges.gauge()
+
+        def call_for(card: ModelCard) -> Call:
+            call = self._call(card, request, decision, run)
+            gauge.begin(self.pool.endpoint(card))
+            return call
+
         try:
             reply = answer(
                 cards,
-                lambda card: self._call(card, request, decision, run),
+                call_for,
                 self.pool.get,
                 canned=decision.canned,
                 within=self._left(request, run),
                 breaker_of=self.pool.breaker,
             )
         except ModelCallError as error:
-            self._keep(request, decision, None, run, calls, error.cause.value, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            self._keep(request, decision, None, run, calls, error.cause.value, seconds, gauge.end())
             raise
+        finally:
+            server = gauge.end()
         reply = reply.with_(decision=decision, usd=_cost(reply, catalog.models), parsed=_parsed(reply, request))
-        self._keep(request, decision, reply, run, calls)
+        self._keep(request, decision, reply, run, calls, server=server)
         return reply
 
     def _left(self, request: Request, run: CaseRun | None) -> float | None:
@@ -117,7 +130,7 @@ class Engine:
 
     def _keep(
         self, request: Request, decision: Decision, reply: Reply | None, run: CaseRun | None,
-        calls: CallLog | None, error_class: str | None = None, seconds: float = 0.0,
+        calls: CallLog | None, error_class: str | None = None, seconds: float = 0.0, server: Usage | None = None,
     ) -> None:  # fmt: skip
         if run is None:
             return
@@ -136,6 +149,7 @@ class Engine:
             error_class=error_class,
             seconds=seconds,
             template=template,
+            server=None if reply and reply.link == "canned" else server,
         )
         run.calls.append(kept)
         if calls is not None:

@@ -15,8 +15,10 @@ from pytest_llmroute.config.resolve import Settings
 from pytest_llmroute.core.profiles import Profile
 from pytest_llmroute.core.replies import Call
 from pytest_llmroute.engine.engine import Engine
+from pytest_llmroute.engine.gauge import Gauges
 from pytest_llmroute.errors import UserError, one
 from pytest_llmroute.extensions import Extensions
+from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.routing.classify import Classifier, Rule
 from pytest_llmroute.routing.contract import Strategy
 from pytest_llmroute.routing.router import Router
@@ -93,6 +95,7 @@ def surroundings(settings: Settings, env: Mapping[str, str]) -> Surroundings:
 
 def make_engine(
     router: Router, extensions: Extensions, scripted: Scripted, *, stand_in: str | None = None,
-    limit: float | None = None,
+    limit: float | None = None, meter: ProcessMeter | None = None,
 ) -> Engine:  # fmt: skip
-    return Engine(router, BackendPool(extensions.backends(), stand_in=stand_in), scripted, limit)
+    pool = BackendPool(extensions.backends(), stand_in=stand_in)
+    return Engine(router, pool, scripted, limit, Gauges(meter))

@@ -111,7 +111,8 @@ class Controller:
 
     def _json(self, found: Gathered) -> None:
         if target := self.settings["json"]:
-            write_json(Path(self.config.invocation_params.dir) / target, self.tally.summary(), found.records)
+            path = Path(self.config.invocation_params.dir) / target
+            write_json(path, self.tally.summary(), found.records, found.series)
 
     def _store(self, found: Gathered, stopped: bool) -> None:
         root = self.config.rootpath

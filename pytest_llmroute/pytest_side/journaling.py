@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.core.redact import Redactor
+from pytest_llmroute.core.series import Series
 from pytest_llmroute.store.journal import Journal, JournalError, journal_path, run_header
 
 
@@ -41,6 +42,11 @@ class Keeper:
 
     def amend(self, nodeid: str, outcome: str, message: str) -> None:
         self._try(self._journal.amend, nodeid, outcome, message)
+
+    def series(self, series: Series) -> None:
+        """A process that ran no case of ours has none worth keeping."""
+        if self._begun:
+            self._try(self._journal.series, series)
 
     def end(self, status: str) -> None:
         """A process that ran no case of ours leaves no file."""

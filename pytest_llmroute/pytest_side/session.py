@@ -25,10 +25,17 @@ from pytest_llmroute.core.requests import as_messages
 from pytest_llmroute.engine.case import Case, CaseRun
 from pytest_llmroute.engine.engine import Engine
 from pytest_llmroute.engine.llm import LLM
-from pytest_llmroute.engine.setup import catalog_of, check_names, make_engine, make_router, surroundings
+from pytest_llmroute.engine.setup import (
+    catalog_of,
+    check_names,
+    make_engine,
+    make_router,
+    surroundings,
+)
 from pytest_llmroute.errors import UserError, one
 from pytest_llmroute.extensions import Extensions
-from pytest_llmroute.measure.process import Mark, ProcessMeter
+from pytest_llmroute.measure.mark import Mark, Usage
+from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side import plan, preflight, reports
 from pytest_llmroute.pytest_side.collect import TaskCollector
@@ -131,12 +138,13 @@ class LLMSession:
             self.project, self.extensions, self.settings["profile"], self.env, where=self.settings.origin("profile")
         )
         return make_engine(
-            router, self.extensions, lambda call: hook.llmroute_scripted(call=call), limit=self.settings["timeout"]
-        )
+            router, self.extensions, lambda call: hook.llmroute_scripted(call=call),
+            limit=self.settings["timeout"], meter=self.meter,
+        )  # fmt: skip
 
     @cached_property
     def meter(self) -> ProcessMeter:
-        return ProcessMeter()
+        return ProcessMeter(several=self.shared)
 
     # Collecting
 
@@ -286,12 +294,7 @@ class LLMSession:
             error_class=found.error_class,
             score=score.score if score else None,
             seconds=run.setup_seconds + (report.duration if report.when == "call" else 0.0),
-            usage={
-                "rss_peak": usage.rss_peak,
-                "rss_average": usage.rss_average,
-                "cpu_seconds": usage.cpu_seconds,
-                "cpu_percent": usage.cpu_percent,
-            },
+            usage=_figures(usage) if usage else None,
         )
         record = reports.without_secrets(record, self.keeper.redact)
         self.keeper.record(record)
@@ -331,6 +334,8 @@ class LLMSession:
             self.engine.pool.close()
         if "meter" in self.__dict__:
             self.meter.close()
+            if series := self.meter.series(self.worker):
+                self.keeper.series(series)
         stopped = bool(session.shouldfail or session.shouldstop) or int(exitstatus) in (2, 3)
         self.keeper.end("interrupted" if stopped else "finished")
         trouble = str(self.keeper.trouble) if self.keeper.trouble else None
@@ -378,6 +383,21 @@ def _forget(item: pytest.Item) -> None:
         del item.stash[item_side.RUN]
     if SCORE in item.stash:
         del item.stash[SCORE]
+
+
+def _figures(usage: Usage) -> dict[str, Any]:
+    """The fields of a record that are measured."""
+    return {
+        "rss_peak": usage.rss_peak,
+        "rss_average": usage.rss_average,
+        "pss_peak": usage.pss,
+        "ram_source": usage.source,
+        "ram_scope": usage.scope,
+        "cpu_seconds": usage.cpu_seconds,
+        "cpu_percent": usage.cpu_percent,
+        "gpu_bytes": usage.gpu_bytes,
+        "gpu_percent": usage.gpu_percent,
+    }
 
 
 def _excluded(item: pytest.Item) -> bool:

@@ -1,4 +1,4 @@
-"""The run as a JSON file: head, columns, records (schema `llmroute.run/1`, `config/schemas/run.schema.json`)."""
+"""The run as a JSON file: head, columns, records and series (schema `llmroute.run/1`, in `config/schemas/`)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.records import Record
+from pytest_llmroute.core.series import Series
 from pytest_llmroute.errors import UserError
 from pytest_llmroute.report.summary import Summary
 
@@ -21,12 +22,12 @@ class ReportError(UserError):
     """A report that can't be written."""
 
 
-def write_json(path: Path, summary: Summary, records: Iterable[Record]) -> None:
+def write_json(path: Path, summary: Summary, records: Iterable[Record], series: Iterable[Series] = ()) -> None:
     """Whole or not at all; record by record, so that a long run needs no second copy in memory."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="ascii") as file:
-            for line in text_of(summary, records):
+            for line in text_of(summary, records, series):
                 file.write(line + "\n")
         temporary.replace(path)
     except OSError as error:
@@ -39,7 +40,7 @@ def write_json(path: Path, summary: Summary, records: Iterable[Record]) -> None:
         ) from error
 
 
-def text_of(summary: Summary, records: Iterable[Record]) -> Iterator[str]:
+def text_of(summary: Summary, records: Iterable[Record], series: Iterable[Series] = ()) -> Iterator[str]:
     """The lines of the file."""
     head = {"schema": SCHEMA, "run": asdict(summary.run), "columns": [asdict(c) for c in summary.columns]}
     yield _text(head)[:-1] + ',"records":['
@@ -50,7 +51,7 @@ def text_of(summary: Summary, records: Iterable[Record]) -> Iterator[str]:
         before = _text(record.to_dict())
     if before is not None:
         yield before
-    yield "]}"
+    yield '],"series":' + _text([one.to_dict() for one in series]) + "}"
 
 
 def _text(value: Any) -> str:

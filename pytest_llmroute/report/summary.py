@@ -55,7 +55,9 @@ class ColumnSummary:
     calls: int
     models: Mapping[str, int]
     models_ram: Mapping[str, int]
-    """Peak bytes by model, where each runs in a process of its own."""
+    """Peak bytes by model: of its server's processes where those were measured, else as it reports itself."""
+    models_ram_reported: tuple[str, ...]
+    """Those models of `models_ram` whose figure is their server's own report."""
     forced: int
     scripted: int
     canned: int
@@ -82,7 +84,8 @@ class _Column:
     usd: float | None = None
     unpriced: int = 0
     models: Counter[str] = field(default_factory=Counter)
-    models_ram: dict[str, int] = field(default_factory=dict)
+    measured_ram: dict[str, int] = field(default_factory=dict)
+    reported_ram: dict[str, int] = field(default_factory=dict)
     marks: Counter[str] = field(default_factory=Counter)
 
 
@@ -111,8 +114,9 @@ class Tally:
         column.unpriced += sum(call.usd is None for call in record.calls)
         for call in record.calls:
             column.models[call.model] += 1
-            if call.ps_size is not None:
-                column.models_ram[call.model] = max(call.ps_size, column.models_ram.get(call.model, 0))
+            for sizes, size in ((column.measured_ram, call.server_rss_peak), (column.reported_ram, call.ps_size)):
+                if size is not None:
+                    sizes[call.model] = max(size, sizes.get(call.model, 0))
         for mark in ("forced", "scripted", "canned"):
             column.marks[mark] += getattr(record, mark)
 
@@ -164,7 +168,8 @@ def _summary(name: str, column: _Column) -> ColumnSummary:
         unpriced=column.unpriced,
         calls=sum(column.models.values()),
         models=dict(column.models.most_common()),
-        models_ram=dict(column.models_ram),
+        models_ram={**column.reported_ram, **column.measured_ram},
+        models_ram_reported=tuple(sorted(column.reported_ram.keys() - column.measured_ram.keys())),
         forced=column.marks["forced"],
         scripted=column.marks["scripted"],
         canned=column.marks["canned"],

@@ -157,13 +157,15 @@ def _models(columns: Sequence[ColumnSummary]) -> list[str]:
     width = max((display_width(name) for name, _ in named), default=0)
     return [
         f"{name}{' ' * (width - display_width(name))}  used "
-        + ", ".join(
-            f"{printable(model, 40)} ×{count}"
-            + (f" ({_bytes(column.models_ram[model])})" if model in column.models_ram else "")
-            for model, count in column.models.items()
-        )
+        + ", ".join(f"{printable(model, 40)} ×{count}" + _ram(column, model) for model, count in column.models.items())
         for name, column in named
     ]
+
+
+def _ram(column: ColumnSummary, model: str) -> str:
+    if model not in column.models_ram:
+        return ""
+    return f" ({_bytes(column.models_ram[model])}{' reported' if model in column.models_ram_reported else ''})"
 
 
 def _percent(share: float | None) -> str:
@@ -209,7 +211,10 @@ def _usd(column: ColumnSummary) -> str:
 def _ascii_names(column: ColumnSummary) -> ColumnSummary:
     models = {_ascii(printable(name, 40)): count for name, count in column.models.items()}
     ram = {_ascii(printable(name, 40)): size for name, size in column.models_ram.items()}
-    return replace(column, column=_ascii(printable(column.column)), models=models, models_ram=ram)
+    reported = tuple(_ascii(printable(name, 40)) for name in column.models_ram_reported)
+    return replace(
+        column, column=_ascii(printable(column.column)), models=models, models_ram=ram, models_ram_reported=reported
+    )
 
 
 def _ascii(line: str) -> str:

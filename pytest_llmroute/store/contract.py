@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pytest_llmroute.core.records import Record
+from pytest_llmroute.core.series import Series
 from pytest_llmroute.store.journal import KeptCall
 
 
@@ -28,7 +29,9 @@ class RunInfo:
 class Store(Protocol):
     """Saving a run again replaces what was there: no double rows, however often a merge is tried."""
 
-    def save(self, run: RunInfo, records: Iterable[Record], calls: Iterable[KeptCall]) -> None: ...
+    def save(
+        self, run: RunInfo, records: Iterable[Record], calls: Iterable[KeptCall], series: Iterable[Series] = ()
+    ) -> None: ...
 
     def runs(self, limit: int = 50) -> Sequence[RunInfo]: ...
 
@@ -37,5 +40,7 @@ class Store(Protocol):
     def records(self, run_id: str) -> Iterable[Record]: ...
 
     def calls(self, run_id: str, nodeid: str) -> Sequence[KeptCall]: ...
+
+    def series(self, run_id: str) -> Sequence[Series]: ...
 
     def close(self) -> None: ...

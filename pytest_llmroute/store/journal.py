@@ -1,6 +1,7 @@
 """The append-only journal: one file a process, one line an event, written before anything else hears of it.
 
-Kinds of lines: run (first), open, start, call, record, amend, end. A process that is killed loses nothing it wrote.
+Kinds of lines: run (first), open, start, call, record, amend, series, end. A process that is killed loses nothing it
+wrote.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import psutil
 
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.records import CallRecord, Record
+from pytest_llmroute.core.series import Series
 from pytest_llmroute.errors import UserError
 
 SCHEMA = 1
@@ -75,6 +77,9 @@ class Journal:
     def amend(self, nodeid: str, outcome: str, message: str) -> None:
         self._write({"kind": "amend", "nodeid": nodeid, "outcome": outcome, "message": message})
 
+    def series(self, series: Series) -> None:
+        self._write({"kind": "series", "series": series.to_dict()})
+
     def end(self, status: str) -> None:
         self._write({"kind": "end", "status": status, "at": _now()})
 
@@ -129,6 +134,7 @@ class JournalContents:
     records: tuple[Record, ...]
     unfinished: tuple[Record, ...]
     calls: tuple[KeptCall, ...]
+    series: tuple[Series, ...]
     status: str
     """finished or interrupted as its end says; broken off when it has none."""
     alive: bool
@@ -152,6 +158,7 @@ class _Reader:
         self.records: dict[str, Record] = {}
         self.open: dict[str, Record] = {}
         self.calls: dict[str, list[KeptCall]] = {}
+        self.series: list[Series] = []
         self.status: str | None = None
         self.broken = 0
 
@@ -174,6 +181,8 @@ class _Reader:
                 self.records[line["nodeid"]], outcome=line["outcome"], success=False, message=line["message"]
             )
             self.records[line["nodeid"]] = changed
+        elif kind == "series":
+            self.series.append(Series.from_dict(line["series"]))
         elif kind == "end":
             self.status = line["status"]
 
@@ -193,6 +202,7 @@ class _Reader:
             records=tuple(self.records.values()),
             unfinished=unfinished,
             calls=tuple(kept for group in self.calls.values() for kept in group),
+            series=tuple(self.series),
             status=self.status or "broken off",
             alive=any(map(alive, self.headers)),
             broken_lines=self.broken,

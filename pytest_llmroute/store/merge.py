@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_llmroute.core.records import Record
+from pytest_llmroute.core.series import Series
 from pytest_llmroute.store.contract import RunInfo, Store
 from pytest_llmroute.store.journal import FOLDER, JournalContents, KeptCall, journal_folder, read_journal
 
@@ -23,6 +24,7 @@ class Gathered:
 
     records: tuple[Record, ...]
     calls: tuple[KeptCall, ...]
+    series: tuple[Series, ...] = ()
 
 
 def gather(root: Path, run_id: str) -> Gathered:
@@ -38,15 +40,18 @@ def _together(journals: Iterable[JournalContents]) -> Gathered:
     finished: dict[str, Record] = {}
     unfinished: dict[str, Record] = {}
     calls: dict[str, list[KeptCall]] = {}
+    series: list[Series] = []
     for contents in journals:
         _add(contents, finished, unfinished, calls)
+        series += contents.series
     left = [record for nodeid, record in unfinished.items() if nodeid not in finished]
-    return Gathered((*finished.values(), *left), tuple(kept for group in calls.values() for kept in group))
+    kept_calls = tuple(kept for group in calls.values() for kept in group)
+    return Gathered((*finished.values(), *left), kept_calls, tuple(series))
 
 
 def save_run(root: Path, run: RunInfo, found: Gathered, store: Store) -> None:
     """Into the store; the journals go only after that, so whatever fails leaves them where they are."""
-    store.save(run, found.records, found.calls)
+    store.save(run, found.records, found.calls, found.series)
     folder = journal_folder(root, run.run_id)
     done = folder.with_name(folder.name + DONE)
     # Renamed first: another run that looks for dead ones must see a run's journals whole, or not at all.

@@ -1,6 +1,7 @@
 """The database's schema as numbered steps; append only, never edit one that was released.
 
 1  runs, records, calls
+2  series
 """
 
 from __future__ import annotations
@@ -46,6 +47,14 @@ STEPS: tuple[tuple[str, ...], ...] = (
             model TEXT NOT NULL,
             data TEXT NOT NULL,         -- the call with its messages and reply as JSON
             PRIMARY KEY (run_id, nodeid, attempt)
+        ) STRICT""",
+    ),
+    (
+        """CREATE TABLE series (
+            run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
+            worker TEXT NOT NULL,
+            data TEXT NOT NULL,         -- RAM and CPU over time as JSON
+            PRIMARY KEY (run_id, worker)
         ) STRICT""",
     ),
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.records import Record
+from pytest_llmroute.core.series import Series
 from pytest_llmroute.errors import UserError
 from pytest_llmroute.store.contract import RunInfo
 from pytest_llmroute.store.journal import KeptCall
@@ -38,7 +39,9 @@ class SqliteStore:
         except (sqlite3.Error, OSError) as error:
             raise self._error("can't be opened", error) from error
 
-    def save(self, run: RunInfo, records: Iterable[Record], calls: Iterable[KeptCall]) -> None:
+    def save(
+        self, run: RunInfo, records: Iterable[Record], calls: Iterable[KeptCall], series: Iterable[Series] = ()
+    ) -> None:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -51,6 +54,10 @@ class SqliteStore:
                 self._db.executemany(
                     "INSERT OR REPLACE INTO calls VALUES (?,?,?,?,?)",
                     (_call_row(run.run_id, kept) for kept in calls),
+                )
+                self._db.executemany(
+                    "INSERT OR REPLACE INTO series VALUES (?,?,?)",
+                    ((run.run_id, _safe(one.worker), json.dumps(one.to_dict())) for one in series),
                 )
                 self._db.execute("COMMIT")
             except BaseException:
@@ -78,6 +85,11 @@ class SqliteStore:
             "SELECT data FROM calls WHERE run_id = ? AND nodeid = ? ORDER BY attempt", (run_id, _safe(nodeid))
         )
         return [_kept_call(json.loads(data)) for (data,) in rows]
+
+    def series(self, run_id: str) -> Sequence[Series]:
+        """What each process of a run used over time."""
+        rows = self._db.execute("SELECT data FROM series WHERE run_id = ? ORDER BY worker", (run_id,))
+        return [Series.from_dict(json.loads(data)) for (data,) in rows]
 
     def close(self) -> None:
         self._db.close()

@@ -60,9 +60,9 @@ def events(*told: dict[str, Any], wait: float = 0.0, drop: bool = False) -> Plan
 
 
 def start(**usage: int) -> dict[str, Any]:
-    message: dict[str, Any] = {"id": "m", "type": "message", "role": "assistant", "model": "x", "content": [], "stop_reason": None,
-               "usage": {"input_tokens": 7, "output_tokens": 1, **usage}}  # fmt: skip
-    return {"type": "message_start", "message": message}
+    counts = {"input_tokens": 7, "output_tokens": 1, **usage}
+    message = {"id": "m", "type": "message", "role": "assistant", "model": "x", "stop_reason": None, "usage": counts}
+    return {"type": "message_start", "message": {**message, "content": []}}
 
 
 def block(place: int, content: dict[str, Any], *deltas: dict[str, Any]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_llmroute.core.records import CallRecord, Record
+from pytest_llmroute.core.series import Series
 from pytest_llmroute.store import migrations, sqlite
 from pytest_llmroute.store.contract import RunInfo
 from pytest_llmroute.store.journal import KeptCall
@@ -39,6 +40,17 @@ def test_saving_again_leaves_one_row_a_case(tmp_path: Path) -> None:
     assert list(store.runs()) == [run]
     assert list(store.records("run-1")) == records
     assert list(store.calls("run-1", "t.py::a")) == calls
+    store.close()
+
+
+def test_series_go_with_their_run(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "s.db")
+    run, records, calls = example()
+    series = [Series("gw0", "now", 0.2, ((0.2, 10, 1.5, None, None, None), (0.4, 11, 0.0, 7, None, None)))]
+    for kept in ([], series, series):
+        store.save(run, records, calls, kept)
+        assert list(store.series("run-1")) == kept
+    assert list(store.series("another")) == []
     store.close()
 
 
@@ -74,11 +86,11 @@ def test_an_upgrade_keeps_a_copy_of_the_old_file(tmp_path: Path, monkeypatch: py
     shutil.copy(OLD, path)
     steps = (*migrations.STEPS, ("ALTER TABLE runs ADD COLUMN remark TEXT",))
     monkeypatch.setattr(sqlite, "STEPS", steps)
-    monkeypatch.setattr(sqlite, "VERSION", 2)
+    monkeypatch.setattr(sqlite, "VERSION", len(steps))
     SqliteStore(path).close()
     assert (tmp_path / "s.db.bak-v1").read_bytes() == OLD.read_bytes()
     with sqlite3.connect(path) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert db.execute("PRAGMA user_version").fetchone() == (len(steps),)
         assert db.execute("SELECT run_id, remark FROM runs").fetchall() == [("run-1", None)]
 
 

@@ -1,0 +1,80 @@
+"""One process of a tree, as every platform can read it; `highwater.py` has what Linux's kernel tells beyond that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import psutil
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One look at a process: bytes, and seconds of CPU with those of its ended children."""
+
+    rss: int
+    peak: int | None
+    """The highest RSS since it started, or since it was last reset; None where the system keeps none."""
+    cpu: float
+
+
+class Member(Protocol):
+    """A process that is told from a later owner of its pid. What can't be read is None, never an error."""
+
+    pid: int
+    last: Seen | None
+    """What the last look saw."""
+
+    def look(self) -> Seen | None: ...
+
+    def reset(self) -> bool:
+        """Lets the high-water mark begin anew; False where that is not permitted."""
+        ...
+
+    def open_pss(self) -> Callable[[], int | None]:
+        """Reads its bytes with shared pages divided among those who share them; to be called once."""
+        ...
+
+    def children(self) -> list[int] | None:
+        """Its direct children; None where the system has no quick way to tell."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def nothing() -> None:
+    """What a reading gives that is not to be had."""
+    return
+
+
+class PortableMember:
+    """A process through psutil: macOS, Windows, and the BSDs."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.last: Seen | None = None
+        self._process = psutil.Process(pid)
+
+    def look(self) -> Seen | None:
+        try:
+            if not self._process.is_running():  # compares the start time: the pid may be another's by now
+                return None
+            memory, times = self._process.memory_info(), self._process.cpu_times()
+        except psutil.Error:
+            return None
+        ended = getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+        self.last = Seen(int(memory.rss), getattr(memory, "peak_wset", None), times.user + times.system + ended)
+        return self.last
+
+    def reset(self) -> bool:
+        return False
+
+    def open_pss(self) -> Callable[[], int | None]:
+        return nothing
+
+    def children(self) -> list[int] | None:
+        return None
+
+    def close(self) -> None:
+        """Holds nothing open."""

@@ -1,0 +1,104 @@
+"""A process and its descendants, kept up to date; whatever has vanished or can't be read counts as nothing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psutil
+
+from pytest_llmroute.measure.highwater import LinuxMember
+from pytest_llmroute.measure.member import Member, PortableMember
+
+Keep = Callable[[int], bool]
+
+
+def open_member(pid: int) -> Member | None:
+    """A process to be read; None where it is gone or hidden."""
+    try:
+        return LinuxMember(pid) if sys.platform == "linux" else PortableMember(pid)
+    except (OSError, psutil.Error):
+        return None
+
+
+def everyone(_pid: int) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """All members together: bytes and seconds."""
+
+    rss: int
+    cpu: float
+    ended: int
+    """The highest peak that was ever seen of one that has ended since the last look; 0 where none has."""
+
+
+class Tree:
+    """The root, and those of its descendants that `keep` wants.
+
+    A member stays one until it ends, also when it is handed to another parent; an ended root is never found again.
+    """
+
+    def __init__(self, root: Member, keep: Keep = everyone, *, by_model: bool = False) -> None:
+        self.root, self._keep = root, keep
+        self.by_model = by_model
+        """Whether each child runs one model."""
+        self.members: dict[int, Member] = {root.pid: root}
+        self.alive = True
+        self.found_at = 0.0
+        """When children were last looked for, on the monotonic clock."""
+        self.quick = root.children() is not None
+        """Whether looking for children costs microseconds, so that a mark may do it."""
+
+    def look(self, *, children: bool = True) -> Look:
+        """Takes in new members, drops those that ended."""
+        if children:
+            self._find()
+            self.found_at = time.monotonic()
+        rss, cpu, ended = 0, 0.0, 0
+        for pid, member in list(self.members.items()):
+            before = member.last
+            seen = member.look()
+            if seen is not None:
+                rss, cpu = rss + seen.rss, cpu + seen.cpu
+                continue
+            if before is not None:
+                ended = max(ended, before.rss, before.peak or 0)
+            self._drop(pid)
+        self.alive = self.root.pid in self.members
+        return Look(rss, cpu, ended)
+
+    def open_pss(self) -> list[Callable[[], int | None]]:
+        """One function for each member that reads its PSS; the reading may take long."""
+        return [member.open_pss() for member in self.members.values()]
+
+    def close(self) -> None:
+        for pid in list(self.members):
+            self._drop(pid)
+
+    def _find(self) -> None:
+        waiting = list(self.members.values()) if self.quick else []
+        while waiting:
+            for pid in waiting.pop().children() or ():
+                if (member := self._new(pid)) is not None:
+                    waiting.append(member)
+        if not self.quick and self.alive:
+            try:
+                for child in psutil.Process(self.root.pid).children(recursive=True):
+                    self._new(child.pid)
+            except psutil.Error:
+                return
+
+    def _new(self, pid: int) -> Member | None:
+        """The process as a new member; None where it is one already, is not wanted, or can't be read."""
+        if pid in self.members or not self._keep(pid) or (member := open_member(pid)) is None:
+            return None
+        self.members[pid] = member
+        return member
+
+    def _drop(self, pid: int) -> None:
+        self.members.pop(pid).close()
