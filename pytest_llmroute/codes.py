@@ -107,6 +107,24 @@ class Code(Enum):
         "LLR405", "a template can't be rendered",
         "Templates are strict: every `{name}` needs a value, and every value a `{name}`. `{{` and `}}` are braces.",
     )  # fmt: skip
+    SERVER = (
+        "LLR406", "a server can't be used",
+        "Before any test each server that the selected tests need is asked once, within two seconds, what it has. This one did"
+        " not answer, refused the key, or would hand the prompts on to another machine.",
+    )  # fmt: skip
+    MODEL_MISSING = (
+        "LLR407", "a model is not installed",
+        "The server answers, and does not have the model. Nothing is downloaded unasked: `llmroute pull NAME` does it.",
+    )  # fmt: skip
+    MEMORY = (
+        "LLR408", "a model would not fit into memory",
+        "What the model is expected to need is more than what is free and what unloading others would bring. The"
+        " expectation is somebody's estimate, from the model's card; `ram_budget` in the configuration overrules it.",
+    )  # fmt: skip
+    OFFLINE = (
+        "LLR409", "a model is not on this machine",
+        "`--llm-offline` lets nothing but this machine's own addresses through.",
+    )  # fmt: skip
     HOOK = (
         "LLR501", "a hook of ours is not as it should be",
         "A `conftest.py`, plugin or package has a function `llmroute_…` that is misspelt, takes arguments that the hook does"

@@ -31,6 +31,10 @@ class BackendPool:
         self._breakers: dict[str, Breaker] = {}
         self._lock = threading.Lock()
 
+    @property
+    def types(self) -> Mapping[str, BackendType]:
+        return self._types
+
     def has(self, card: ModelCard) -> bool:
         """Whether the card's own backend is there."""
         return card.backend in self._types

@@ -91,6 +91,9 @@ OPTIONS: tuple[Option, ...] = (
         "store", "text", "where runs are kept: sqlite:///FILE, relative to rootdir",
         metavar="URL", default="sqlite:///.llmroute/results.db", file="store.url",
     ),
+    Option(
+        "offline", "flag", "ask nobody but servers on this machine", default=False, file="machine.offline",
+    ),
     Option("debug", "flag", "show the traceback behind a message of this plugin", default=False),
     Option(
         "tasks", "paths", "further files to collect as task files (paths or globs from rootdir)",

@@ -17,9 +17,10 @@ from pytest_llmroute.core.records import CallRecord
 from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.core.requests import Message, Request, Sampling
 from pytest_llmroute.engine.case import CaseRun, call_record, digest
-from pytest_llmroute.engine.gauge import Gauges
+from pytest_llmroute.engine.gauge import Gauge
 from pytest_llmroute.errors import ModelCallError
 from pytest_llmroute.measure.mark import Usage
+from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.prompts.templates import identity, messages_for
 from pytest_llmroute.routing.router import Router, log
 
@@ -40,7 +41,7 @@ class Engine:
     """Asks the hook `llmroute_scripted`."""
     limit: float | None = None
     """Seconds for the calls of one test together, where the test says nothing."""
-    gauges: Gauges = Gauges()
+    meter: ProcessMeter | None = None
 
     def decide(self, request: Request, column: Column, repeat: int = 0) -> Decision:
         decision = self.router.decide(request, column, repeat=repeat)
@@ -71,7 +72,7 @@ class Engine:
             if missing := self.pool.missing(card):
                 raise missing
         started = time.perf_counter()
-        gauge = self.gauges.gauge()
+        gauge = Gauge(self.meter)
 
         def call_for(card: ModelCard) -> Call:
             call = self._call(card, request, decision, run)

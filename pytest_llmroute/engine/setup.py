@@ -15,7 +15,6 @@ from pytest_llmroute.config.resolve import Settings
 from pytest_llmroute.core.profiles import Profile
 from pytest_llmroute.core.replies import Call
 from pytest_llmroute.engine.engine import Engine
-from pytest_llmroute.engine.gauge import Gauges
 from pytest_llmroute.errors import UserError, one
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.measure.meter import ProcessMeter
@@ -90,7 +89,7 @@ def make_router(
 
 def surroundings(settings: Settings, env: Mapping[str, str]) -> Surroundings:
     """What the backends of a session may know."""
-    return Surroundings(env, settings["ollama_host"], settings["cache_dir"])
+    return Surroundings(env, settings["ollama_host"], settings["cache_dir"], settings["offline"])
 
 
 def make_engine(
@@ -98,4 +97,4 @@ def make_engine(
     limit: float | None = None, meter: ProcessMeter | None = None,
 ) -> Engine:  # fmt: skip
     pool = BackendPool(extensions.backends(), stand_in=stand_in)
-    return Engine(router, pool, scripted, limit, Gauges(meter))
+    return Engine(router, pool, scripted, limit, meter)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_llmroute.backends.http import is_loopback
 from pytest_llmroute.codes import Code
+from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.engine.case import Case
+from pytest_llmroute.engine.survey import Need, look, troubles
 from pytest_llmroute.errors import UserError
+from pytest_llmroute.measure.machine import available_ram
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side.marker import messages_of
+from pytest_llmroute.pytest_side.once import once_for_all
 
 if TYPE_CHECKING:
     from pytest_llmroute.pytest_side.session import LLMSession
@@ -27,9 +33,43 @@ def check(session: LLMSession, items: Iterable[pytest.Item]) -> list[UserError]:
     if session.broken:
         return list(errors.values())
     options = _options(session)
-    for error in [*options, *_items(session, ours, routes=not (options or errors))]:
+    wanted: Counter[str] = Counter()
+    for error in [*options, *_items(session, ours, wanted, routes=not (options or errors))]:
         errors.setdefault(error.text(), error)
+    if not errors and not _asks_nobody(session):
+        return _servers(session, wanted, len(ours))
     return list(errors.values())
+
+
+def _asks_nobody(session: LLMSession) -> bool:
+    return bool(session.settings["plan"] or session.config.getoption("collectonly"))
+
+
+def _servers(session: LLMSession, wanted: Mapping[str, int], tests: int) -> list[UserError]:
+    """What the servers behind the models say; under xdist one worker of a host asks for all of them."""
+    pool, catalog = session.engine.pool, session.catalog
+    needs = [Need(catalog.model(name), count) for name, count in wanted.items()]
+    if session.settings["offline"]:
+        away = [need.card for need in needs if (at := pool.endpoint(need.card)) and not is_loopback(at)]
+        if away:
+            return [_offline(card, pool.endpoint(card)) for card in away]
+    if not any(pool.endpoint(need.card) for need in needs):
+        return []
+
+    def ask() -> list[UserError]:
+        free = session.settings["ram_budget"] or available_ram()
+        return troubles(look(pool.types, needs), free, of=tests)
+
+    return once_for_all(session, ask) if session.worker != "main" else ask()
+
+
+def _offline(card: ModelCard, endpoint: str) -> UserError:
+    return UserError(
+        f'offline: the model "{card.name}" is at {endpoint}',
+        code=Code.OFFLINE,
+        fix="leave --llm-offline out",
+        instead="a profile of local models, as --llm-profile=embedded",
+    )
 
 
 def _options(session: LLMSession) -> list[UserError]:
@@ -59,11 +99,14 @@ def _mistake(action: Callable[[], object]) -> UserError | None:
     return None
 
 
-def _items(session: LLMSession, items: Iterable[pytest.Item], *, routes: bool) -> list[UserError]:
-    """Each test function once; each way through the router once, where the options leave one to go."""
+def _items(session: LLMSession, items: Iterable[pytest.Item], wanted: Counter[str], *, routes: bool) -> list[UserError]:
+    """Each test function once; each way through the router once, where the options leave one to go.
+
+    `wanted` counts the tests by the model that they lead to.
+    """
     errors: list[UserError] = []
     seen_tests: set[object] = set()
-    seen_routes: set[object] = set()
+    models: dict[object, str] = {}
     for item in items:
         try:
             case = item_side.case_of(item, session.columns[0])
@@ -72,9 +115,11 @@ def _items(session: LLMSession, items: Iterable[pytest.Item], *, routes: bool) -
                 seen_tests.add(test)
                 _test(item, case)
             route = (case.column, case.task, case.phase, case.agent, case.model, case.user)
-            if routes and route not in seen_routes:
-                seen_routes.add(route)
-                _route(session, item, case)
+            if routes and route not in models:
+                models[route] = ""
+                models[route] = _route(session, item, case)
+            if found := models.get(route):
+                wanted[found] += 1
         except UserError as error:
             errors.append(error)
     return errors
@@ -92,7 +137,8 @@ def _test(item: pytest.Item, case: Case) -> None:
         messages_of(item_side.declared_of(item), item_side.params_of(item), where)
 
 
-def _route(session: LLMSession, item: pytest.Item, case: Case) -> None:
+def _route(session: LLMSession, item: pytest.Item, case: Case) -> str:
+    """The model that answers."""
     where = item_side.where_of(item)
     catalog = session.catalog
     for name, look_up in (
@@ -105,7 +151,7 @@ def _route(session: LLMSession, item: pytest.Item, case: Case) -> None:
     if case.model is not None:
         catalog.model(case.model, where)
     decision = session.decide(case)
-    if session.settings["plan"] or session.config.getoption("collectonly"):
-        return  # nobody is asked
-    if missing := session.engine.pool.missing(catalog.model(decision.model)):
+    missing = None if _asks_nobody(session) else session.engine.pool.missing(catalog.model(decision.model))
+    if missing is not None:
         raise missing
+    return decision.model

@@ -1,0 +1,71 @@
+"""Something that one process of a host does for all workers of a run: the first to come does it, the others read it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_llmroute.codes import Code
+from pytest_llmroute.errors import UserError
+
+if TYPE_CHECKING:
+    from pytest_llmroute.pytest_side.session import LLMSession
+
+PATIENCE = 10.0
+"""Seconds; then the one who waits does it itself: the first one may have been killed."""
+
+
+def path_of(root: Path, run_id: str) -> Path:
+    return root / ".llmroute" / f"preflight-{run_id}.json"
+
+
+def once_for_all(session: LLMSession, ask: Callable[[], list[UserError]]) -> list[UserError]:
+    path = path_of(session.config.rootpath, session.run_id)
+    lock = path.with_suffix(".lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        found = _waited(path)
+        return ask() if found is None else found
+    except OSError:
+        return ask()  # nothing can be written here: the journal says so
+    errors = ask()
+    whole = path.with_suffix(".part")
+    with suppress(OSError):
+        whole.write_text(json.dumps([_plain(error) for error in errors]), encoding="utf-8")
+        whole.replace(path)
+    return errors
+
+
+def forget(root: Path, run_id: str) -> None:
+    """By the controller, when the run is over."""
+    path = path_of(root, run_id)
+    for each in (path, path.with_suffix(".lock")):
+        each.unlink(missing_ok=True)
+
+
+def _waited(path: Path) -> list[UserError] | None:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        with suppress(OSError, ValueError):
+            return [_error(item) for item in json.loads(path.read_text(encoding="utf-8"))]
+        time.sleep(0.02)
+    return None
+
+
+def _plain(error: UserError) -> dict[str, str]:
+    code = error.code.name if error.code else ""
+    return {"what": error.what, "means": error.means, "fix": error.fix, "instead": error.instead, "code": code}
+
+
+def _error(item: dict[str, str]) -> UserError:
+    return UserError(
+        item["what"], code=Code[item["code"]] if item["code"] else None, means=item["means"], fix=item["fix"],
+        instead=item["instead"],
+    )  # fmt: skip
