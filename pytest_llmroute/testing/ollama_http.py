@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from itertools import chain
 from typing import Any
@@ -32,6 +33,10 @@ def handler(
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
+        def handle(self) -> None:
+            with suppress(OSError):  # whoever asked is gone
+                super().handle()
+
         def do_GET(self) -> None:
             self._answer("GET")
 
@@ -59,13 +64,9 @@ def handler(
                 self.close_connection = True
 
         def _last(self, lines: Iterator[Table]) -> None:
-            *before, last = list(lines)
-            text = "".join(line["message"]["content"] for line in before if "message" in line)
-            if "error" in last:
-                return self._json(500, last)
-            if "message" in last:
-                last["message"]["content"] += text
-            return self._json(200, last)
+            """The lines as one answer, the way that `stream: false` has it."""
+            told = merged(list(lines))
+            self._json(500 if "error" in told else 200, told)
 
         def _streamed(self, lines: Iterator[Table]) -> None:
             """The status is out with the first line: what goes wrong later comes as a line of its own."""
@@ -91,3 +92,20 @@ def handler(
             self.wfile.write(data)
 
     return Handler
+
+
+def merged(lines: list[Table]) -> Table:
+    """The last line with the texts and tool calls of all."""
+    last = lines[-1]
+    if "error" in last:
+        return last
+    if "response" in last:
+        last["response"] = "".join(line["response"] for line in lines)
+    if "message" in last:
+        messages = [line["message"] for line in lines]
+        for key in ("content", "thinking"):
+            if text := "".join(message.get(key, "") for message in messages):
+                last["message"][key] = text
+        if calls := [call for message in messages for call in message.get("tool_calls", ())]:
+            last["message"]["tool_calls"] = calls
+    return last

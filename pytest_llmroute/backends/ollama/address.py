@@ -46,6 +46,8 @@ def read_address(text: str) -> Address:
     An address to listen on (0.0.0.0, ::) is no place to call: it stands for this machine.
     """
     text = text.strip().strip("\"'").strip()
+    if not text.isprintable() or " " in text:
+        raise _wrong(text, "it holds a blank or a control character")
     scheme, found, rest = text.partition("://")
     scheme, rest = (scheme.lower(), rest) if found else ("http", text)
     if scheme not in PORTS:

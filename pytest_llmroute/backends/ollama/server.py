@@ -40,6 +40,7 @@ SILENT_WITHIN = 600.0
 """Seconds that a pull may say nothing: the checksum of a large file takes minutes."""
 UNLOAD_WITHIN = 30.0
 PULL_TRIES = 3
+"""In a row without another byte."""
 
 
 class OllamaServer:
@@ -124,25 +125,28 @@ class OllamaServer:
         self, name: str, progress: Callable[[Progress], None] | None = None, *, needed: int | None = None,
         free: int | None = None,
     ) -> None:  # fmt: skip
-        """Fetches a model. A pull that breaks off is taken up again: Ollama keeps the parts that it has.
+        """Fetches a model. A pull that breaks off is taken up again as long as it gets on: Ollama keeps its parts.
 
         Raises UserError where `needed`, or what the server says is still to come, is more than the `free` bytes of the
         disk (`free_space`). An exception of `progress` ends the pull; what came stays.
         """
         room = Room(name, free)
         room.check(needed or 0)
-        for tried in range(1, PULL_TRIES + 1):
+        tried, farthest = 0, 0
+        while True:
+            tried += 1
             try:
                 for told in followed(self._pulling(name)):
+                    tried, farthest = (0, told.done) if told.done > farthest else (tried, farthest)
                     room.check(told.total - told.done, told.done)
                     if progress is not None:
                         progress(told)
                 return
             except ModelCallError as error:
                 found = pull_failure(error, name)
-                if tried == PULL_TRIES or found.cause not in (Cause.SERVER, Cause.TIMEOUT):
+                if tried >= PULL_TRIES or found.cause not in (Cause.SERVER, Cause.TIMEOUT):
                     raise found from None
-                time.sleep(0.2 * tried)
+                time.sleep(0.1 + 0.2 * tried)
 
     def _pulling(self, name: str) -> Iterator[tuple[str, str, int, int]]:
         """Status, part, and that part's bytes, there and in all."""
@@ -181,7 +185,7 @@ class OllamaServer:
             raise failure(str(error.error), name, 200 if status < 0 else status) from None
         except httpx.TimeoutException:
             raise ModelCallError(Cause.TIMEOUT, f"{self.address.url} said nothing for {within:.3g} s") from None
-        except ConnectionError:
+        except (ConnectionError, httpx.ConnectError):
             raise ModelCallError(Cause.REFUSED, f"no connection to {self.address.url}") from None
         except (httpx.HTTPError, ValidationError, ValueError, TypeError, AttributeError) as error:
             why = type(error).__name__
