@@ -10,8 +10,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
-from http.client import HTTPResponse
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -64,20 +63,19 @@ class _Reader(io.RawIOBase):
         super().close()
 
 
-class _Response(HTTPResponse):
-    """Reads its head and its body through a _Reader."""
-
-    def __init__(self, sock: socket.socket, *args: Any, until: float, **more: Any) -> None:
-        super().__init__(sock, *args, **more)
-        self.fp = io.BufferedReader(_Reader(sock, self.fp.detach(), until))
-
-
+@cache
 def _connections(base: type[Any]) -> type[Any]:
     """Connections whose read limit counts from the request to the last byte."""
+    from http.client import HTTPResponse
+
+    class Response(HTTPResponse):
+        def __init__(self, sock: socket.socket, *args: Any, until: float, **more: Any) -> None:
+            super().__init__(sock, *args, **more)
+            self.fp = io.BufferedReader(_Reader(sock, self.fp.detach(), until))
 
     class Limited(base):  # type: ignore[misc]
         def getresponse(self) -> Any:
-            self.response_class = partial(_Response, until=time.monotonic() + self.timeout)
+            self.response_class = partial(Response, until=time.monotonic() + self.timeout)
             return super().getresponse()
 
     return Limited

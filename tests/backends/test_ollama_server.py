@@ -76,13 +76,10 @@ def test_the_official_client_generates_thinks_and_calls_tools(client: Any) -> No
 
 
 def test_the_official_client_gets_ollamas_errors(server: LoopbackOllama, client: Any) -> None:
-    for status, ask in (
-        (404, lambda: client.chat("unheard-of", TALK)),
-        (400, lambda: client.chat("plain:1b", TALK, think=True)),
-        (400, lambda: client.chat("plain:1b", TALK, tools=[TOOL])),
-    ):
+    for status, name, more in ((404, "unheard-of", {}), (400, "plain:1b", {"think": True}),
+                               (400, "plain:1b", {"tools": [TOOL]})):  # fmt: skip
         with pytest.raises(ollama.ResponseError) as caught:
-            ask()
+            client.chat(name, TALK, **more)
         assert caught.value.status_code == status
     server.quirks = Quirks(break_after=1)
     with pytest.raises(ollama.ResponseError, match="unexpected EOF"):
