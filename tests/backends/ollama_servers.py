@@ -120,16 +120,20 @@ def raw(answer: Callable[[str], bytes | None], *, slow: float, heads: list[str] 
 
 
 @contextmanager
-def scripted(lines: list[Any], *, show: dict[str, Any] | None = None, wait: float = 0.0) -> Iterator[str]:
+def scripted(
+    lines: list[Any], *, show: dict[str, Any] | None = None, listed: dict[str, Any] | None = None, wait: float = 0.0,
+    heads: list[str] | None = None,
+) -> Iterator[str]:  # fmt: skip
     """A server whose chat gives these lines."""
 
     def answer(path: str) -> bytes | None:
-        if path not in ("/api/chat", "/api/show"):
+        told = {"/api/chat": lines, "/api/show": [show or {}], "/api/tags": [listed or {}]}.get(path)
+        if told is None:
             return None
         if path == "/api/chat":
             time.sleep(wait)
-        text = "".join(json.dumps(line) + "\n" for line in (lines if path == "/api/chat" else [show or {}])).encode()
+        text = "".join(json.dumps(line) + "\n" for line in told).encode()
         return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text)
 
-    with raw(answer, slow=0) as url:
+    with raw(answer, slow=0, heads=heads) as url:
         yield url

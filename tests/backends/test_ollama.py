@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -286,6 +287,18 @@ def test_a_reply_that_came_from_elsewhere_is_refused_although_the_server_did_not
     line = {"message": {"content": "x"}, "done": False, "remote_host": "https://ollama.com:443"}
     with scripted([line, {"done": True}]) as url, opened(url) as model:
         assert failed(lambda: ask(model)).cause is Cause.CAPABILITY
+
+
+@pytest.mark.parametrize(
+    ("name", "show", "listed"),
+    [("x", {"remote_host": "https://ollama.com:443"}, {}), ("x", {"remote_model": "big"}, {}), ("x:cloud", {}, {}),
+     ("x", {}, {"models": [{"name": "x:latest", "remote_host": "https://ollama.com:443"}]})],
+)  # fmt: skip
+def test_each_sign_of_a_cloud_model_is_enough(name: str, show: dict[str, Any], listed: dict[str, Any]) -> None:
+    heads: list[str] = []
+    with scripted([{"done": True}], show=show, listed=listed, heads=heads) as url, opened(url, name) as model:
+        assert failed(lambda: ask(model)).cause is Cause.CAPABILITY
+    assert not any("/api/chat" in head for head in heads)
 
 
 def test_names_that_ollama_passes_on() -> None:

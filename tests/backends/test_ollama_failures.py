@@ -17,6 +17,7 @@ from pytest_llmroute.backends.contract import Surroundings
 from pytest_llmroute.backends.ollama.backend import OllamaModel, missing_ollama
 from pytest_llmroute.backends.ollama.survey import survey_ollama
 from pytest_llmroute.backends.ollama.trouble import failure, refusal
+from pytest_llmroute.backends.wire import _Reader
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call
 from pytest_llmroute.core.requests import Message
@@ -43,6 +44,7 @@ pytest.importorskip("ollama")
         (400, "the request exceeds the available context size, try increasing it", Cause.CONTEXT),
         (503, "server busy, please try again.  maximum pending requests exceeded", Cause.RATE),
         (503, "", Cause.RATE),
+        (200, "server busy, please try again.  maximum pending requests exceeded", Cause.RATE),
         (429, "you have reached your hourly usage limit", Cause.RATE),
         (401, "unauthorized", Cause.AUTH),
         (500, "model requires more system memory (5.6 GiB) than is available (2.1 GiB)", Cause.OUT_OF_MEMORY),
@@ -166,6 +168,10 @@ def test_a_limit_holds_in_the_middle_of_an_answer_and_says_how_far_it_came(serve
         assert time.monotonic() - started < 0.6
         assert error.cause is Cause.TIMEOUT
         assert "not whole" in error.text
+        server.quirks = Quirks(piece_seconds=0.6)
+        started = time.monotonic()
+        assert failed(lambda: ask(model, timeout=0.8)).cause is Cause.TIMEOUT
+        assert time.monotonic() - started < 1.05  # not 0.8 s after the first piece
         server.quirks = Quirks(piece_seconds=2)
         assert "no token within 0.2 s" in failed(lambda: ask(model, timeout=0.2)).text
 
@@ -180,6 +186,22 @@ def test_a_server_that_trickles_its_answer_meets_the_limit(trickle: bytes) -> No
         started = time.monotonic()
         assert failed(lambda: ask(model, timeout=0.4)).cause is Cause.TIMEOUT
         assert time.monotonic() - started < 0.7
+
+
+def test_a_whole_answer_counts_although_the_server_does_not_end_it() -> None:
+    line = json.dumps({"message": {"content": "x"}, "done": True}).encode() + b"\n"
+    told = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n" % (len(line), line)
+    with raw(lambda path: told if path == "/api/chat" else None, slow=0) as url, opened(url) as model:
+        assert ask(model, timeout=0.3).text == "x"
+
+
+def test_nothing_is_read_after_the_limit() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ours.makefile("rb", buffering=0) as stream:
+        theirs.sendall(b"late")
+        assert _Reader(ours, stream, time.monotonic() + 5).readinto(bytearray(2)) == 2
+        with pytest.raises(TimeoutError):
+            _Reader(ours, stream, time.monotonic() - 1).readinto(bytearray(2))
 
 
 def test_a_server_that_takes_the_call_and_is_silent_meets_the_limit_from_the_first_question_on() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from pytest_llmroute.backends.contract import Surroundings, Survey
 from pytest_llmroute.backends.ollama.address import Address, read_address
@@ -29,6 +28,8 @@ def survey_ollama(cards: Sequence[ModelCard], within: float, *, around: Surround
             wrong[place] = Survey(place.rpartition("@")[2], up=False, text=error.what, fix=error.fix)
     if not asked:
         return list(wrong.values())
+    from concurrent.futures import ThreadPoolExecutor
+
     until = time.monotonic() + within
     with ThreadPoolExecutor(len(asked)) as threads:
         found = threads.map(lambda item: _survey(*item, around=around, until=until), asked.items())
