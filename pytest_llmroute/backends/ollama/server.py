@@ -1,8 +1,8 @@
 """One Ollama server: what it has, what it holds in memory, and what it is told to fetch, load and drop.
 
 The calls speak the protocol over our own wire: the official client drops `remote_host`, knows no `shift` (which must be
-the same when a model is loaded and when it is asked, or it is loaded twice), and costs five times the processor time.
-The client pulls and unloads.
+the same when a model is loaded and when it is asked, or it is loaded twice), has no limit for a whole call, and streams
+at twice the processor time (1.0 against 0.6 ms for 13 pieces). The client pulls and unloads.
 """
 
 from __future__ import annotations
