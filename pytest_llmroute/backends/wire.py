@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -88,6 +89,7 @@ class Wire:
         self.base = base
         self._prefix = urlsplit(base).path.rstrip("/")
         self._headers = {"Content-Type": "application/json", "Accept": "application/json", **(headers or {})}
+        self._lock = threading.Lock()
         self._pool: urllib3.HTTPConnectionPool | None = None
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, until: float) -> Any:
@@ -115,13 +117,14 @@ class Wire:
             pool.close()
 
     def _connected(self) -> urllib3.HTTPConnectionPool:
-        if self._pool is None:
-            import urllib3
+        with self._lock:
+            if self._pool is None:
+                import urllib3
 
-            pool = urllib3.connection_from_url(self.base, maxsize=KEPT, block=False)
-            pool.ConnectionCls = _connections(pool.ConnectionCls)
-            self._pool = pool
-        return self._pool
+                pool = urllib3.connection_from_url(self.base, maxsize=KEPT, block=False)
+                pool.ConnectionCls = _connections(pool.ConnectionCls)
+                self._pool = pool
+            return self._pool
 
     @contextmanager
     def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None, until: float) -> Iterator[Any]:
@@ -169,7 +172,7 @@ def _done_with(response: Any) -> None:
 def _value(line: bytes) -> Any:
     try:
         return json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ModelCallError(Cause.SERVER, "the server's answer is no JSON") from None
 
 

@@ -260,6 +260,38 @@ def test_a_survey_meets_its_limit_and_is_silent_offline() -> None:
         OllamaModel(ModelCard("x", "ollama"), far)
 
 
+def test_a_server_may_say_when_to_try_again() -> None:
+    busy = b"HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\n{}"
+    with raw(lambda path: busy if path == "/api/chat" else None, slow=0) as url, opened(url) as model:
+        error = failed(lambda: ask(model))
+    assert (error.cause, error.retry_after) == (Cause.RATE, 7.0)
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"a":' * 50_000, b"\xff\xfe", b"1" * 10_000, b"HTTP/1.1 200 OK\r\n\r\n", b"null"]
+)
+def test_an_answer_made_to_break_us_is_an_ordinary_failure(body: bytes) -> None:
+    told = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    with raw(lambda path: told if path == "/api/chat" else None, slow=0) as url, opened(url) as model:
+        assert failed(lambda: ask(model)).cause is Cause.SERVER
+    with raw(lambda path: told, slow=0) as url, opened(url) as model:
+        assert failed(lambda: ask(model)).cause in (Cause.SERVER, Cause.BACKEND)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"NONSENSE\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/\r\nContent-Length: 0\r\n\r\n",
+    ],
+)
+def test_broken_http_is_an_ordinary_failure_and_no_redirect_is_followed(head: bytes) -> None:
+    with raw(lambda path: head if path == "/api/chat" else None, slow=0) as url, opened(url) as model:
+        assert failed(lambda: ask(model, timeout=0.5)).cause in (Cause.SERVER, Cause.TIMEOUT, Cause.BACKEND)
+
+
 def test_a_server_that_is_none_is_told() -> None:
     with raw(lambda path: b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", slow=0) as url:
         (found,) = survey_ollama([ModelCard("x", "ollama")], 2, around=Surroundings(ollama_host=url))

@@ -217,11 +217,11 @@ def test_a_pull_is_not_begun_or_is_stopped_where_the_disk_is_too_small(
 ) -> None:
     server, asked = fresh
     with pytest.raises(UserError, match=r"needs 5\.0 GB more on the disk, 1\.0 GB are free"):
-        asked.pull("pico", needed=5_000_000_000, free=1_000_000_000)
+        asked.pull("pico", needed=5_000_000_000, free=lambda: 1_000_000_000)
     assert server.bodies("/api/pull") == []
     with pytest.raises(UserError, match="more on the disk"):
-        asked.pull("pico", free=100_000)
-    asked.pull("pico", needed=454_000, free=460_000)
+        asked.pull("pico", free=lambda: 100_000)
+    asked.pull("pico", needed=454_000, free=lambda: 460_000)
 
 
 def test_a_callers_exception_ends_a_pull_as_it_is(fresh: tuple[LoopbackOllama, OllamaServer]) -> None:

@@ -44,23 +44,15 @@ def followed(pieces: Iterable[tuple[str, str, int, int]]) -> Iterator[Progress]:
         raise ModelCallError(Cause.SERVER, f'the pull broke off after "{printable(status, 80)}"')
 
 
-class Room:
-    """The disk's free bytes when a pull began."""
-
-    def __init__(self, name: str, free: int | None) -> None:
-        self.name, self.free = name, free
-        self._had: int | None = None
-
-    def check(self, wanted: int, done: int = 0) -> None:
-        """`wanted` bytes are still to come after `done`; those that this pull brought have taken their room."""
-        self._had = done if self._had is None or done < self._had else self._had
-        if self.free is not None and wanted > self.free - (done - self._had):
-            raise UserError(
-                f"{self.name} needs {wanted / 1e9:.1f} GB more on the disk, {self.free / 1e9:.1f} GB are free",
-                code=Code.BACKEND,
-                means="the pull was not begun, or was stopped; the parts that came are kept",
-                fix="ollama rm MODEL (ollama list names them), or set OLLAMA_MODELS of the server to a larger disk",
-            )
+def check_room(name: str, wanted: int, free: int | None) -> None:
+    """Whether the disk holds what is still to come."""
+    if free is not None and wanted > free:
+        raise UserError(
+            f"{printable(name, 80)} needs {wanted / 1e9:.1f} GB more on the disk, {free / 1e9:.1f} GB are free",
+            code=Code.BACKEND,
+            means="the pull was not begun, or was stopped; the parts that came are kept",
+            fix="ollama rm MODEL (ollama list names them), or set OLLAMA_MODELS of the server to a larger disk",
+        )
 
 
 def pull_failure(error: ModelCallError, name: str) -> ModelCallError:

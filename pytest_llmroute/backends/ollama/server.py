@@ -24,7 +24,7 @@ from pytest_llmroute.backends.ollama.facts import (
     tables,
     text,
 )
-from pytest_llmroute.backends.ollama.pulling import Progress, Room, followed, pull_failure
+from pytest_llmroute.backends.ollama.pulling import Progress, check_room, followed, pull_failure
 from pytest_llmroute.backends.ollama.trouble import failure, refusal
 from pytest_llmroute.backends.wire import CONNECT_WITHIN, LONGEST, Refusal, Wire
 from pytest_llmroute.errors import Cause, ModelCallError
@@ -122,23 +122,22 @@ class OllamaServer:
         return True
 
     def pull(
-        self, name: str, progress: Callable[[Progress], None] | None = None, *, needed: int | None = None,
-        free: int | None = None,
+        self, name: str, progress: Callable[[Progress], None] | None = None, *, needed: int = 0,
+        free: Callable[[], int | None] = lambda: None,
     ) -> None:  # fmt: skip
         """Fetches a model. A pull that breaks off is taken up again as long as it gets on: Ollama keeps its parts.
 
-        Raises UserError where `needed`, or what the server says is still to come, is more than the `free` bytes of the
-        disk (`free_space`). An exception of `progress` ends the pull; what came stays.
+        Raises UserError where `needed`, or what the server says is still to come, is more than the disk has `free`
+        (`free_space`). An exception of `progress` ends the pull; what came stays.
         """
-        room = Room(name, free)
-        room.check(needed or 0)
+        check_room(name, needed, free())
         tried, farthest = 0, 0
         while True:
             tried += 1
             try:
                 for told in followed(self._pulling(name)):
                     tried, farthest = (0, told.done) if told.done > farthest else (tried, farthest)
-                    room.check(told.total - told.done, told.done)
+                    check_room(name, told.total - told.done, free())
                     if progress is not None:
                         progress(told)
                 return
@@ -187,7 +186,7 @@ class OllamaServer:
             raise ModelCallError(Cause.TIMEOUT, f"{self.address.url} said nothing for {within:.3g} s") from None
         except (ConnectionError, httpx.ConnectError):
             raise ModelCallError(Cause.REFUSED, f"no connection to {self.address.url}") from None
-        except (httpx.HTTPError, ValidationError, ValueError, TypeError, AttributeError) as error:
+        except (httpx.HTTPError, ValidationError, ValueError, TypeError, AttributeError, RecursionError) as error:
             why = type(error).__name__
             raise ModelCallError(Cause.SERVER, f"the exchange with {self.address.url} broke off ({why})") from None
         finally:
