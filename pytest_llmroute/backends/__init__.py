@@ -8,7 +8,9 @@ from functools import partial
 from pytest_llmroute.backends.anthropic_api import backend as claude
 from pytest_llmroute.backends.contract import BackendType, Surroundings
 from pytest_llmroute.backends.embedded.backend import EmbeddedModel, missing_engine
-from pytest_llmroute.backends.openai_compatible.backend import OpenAIModel, missing_key, survey
+from pytest_llmroute.backends.ollama.backend import Loads, OllamaModel, endpoint_of, missing_ollama
+from pytest_llmroute.backends.ollama.survey import survey_ollama
+from pytest_llmroute.backends.openai_compatible import backend as openai
 from pytest_llmroute.backends.openai_compatible.presets import address_of
 from pytest_llmroute.backends.scripted import ScriptedBackend
 from pytest_llmroute.backends.transformers_local.backend import TransformersModel
@@ -17,15 +19,23 @@ from pytest_llmroute.backends.transformers_local.missing import missing
 
 def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
     """The hook's implementation."""
+    loads: Loads = {}
     return [
         BackendType("scripted", ScriptedBackend),
         BackendType("embedded", EmbeddedModel, missing_engine),
         BackendType(
+            "ollama",
+            partial(OllamaModel, around=around, loads=loads),
+            partial(missing_ollama, around=around),
+            endpoint=partial(endpoint_of, around=around),
+            survey=partial(survey_ollama, around=around),
+        ),
+        BackendType(
             "openai",
-            partial(OpenAIModel, around=around),
-            partial(missing_key, around=around),
+            partial(openai.OpenAIModel, around=around),
+            partial(openai.missing_key, around=around),
             endpoint=address_of,
-            survey=partial(survey, around),
+            survey=partial(openai.survey, around),
         ),
         BackendType(
             "anthropic",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_llmroute.backends.http import Refusal
+from pytest_llmroute.backends.wire import Refusal
 from pytest_llmroute.errors import Cause
 
 CONTEXT_WORDS = (

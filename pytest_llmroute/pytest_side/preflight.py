@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_llmroute.backends.http import is_loopback
+from pytest_llmroute.backends.wire import is_loopback
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.engine.case import Case

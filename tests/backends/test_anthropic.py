@@ -244,5 +244,5 @@ def test_a_survey_costs_no_tokens(rough: Rough) -> None:
     rough.plan = lambda asked: said({"data": [{"id": "claude-a"}]})
     card = ModelCard("claude", "anthropic", base_url=rough.url)
     (found,) = survey(Surroundings(), [card, card], 2.0)
-    assert (found.up, found.installed) == (True, frozenset({"claude-a"}))
+    assert (found.up, found.text, found.installed) == (True, "1 models", None)
     assert [asked.path for asked in rough.asked] == ["/v1/models?limit=1000"]

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from hypothesis import strategies as st
 
 import pytest_llmroute
 from pytest_llmroute.backends.contract import Surroundings
-from pytest_llmroute.backends.http import lines
 from pytest_llmroute.backends.openai_compatible.backend import OpenAIModel, missing_key, survey
 from pytest_llmroute.backends.openai_compatible.presets import PRESETS
 from pytest_llmroute.backends.openai_compatible.wire import body_of
+from pytest_llmroute.backends.wire import lines_of
 from pytest_llmroute.config.keys import SERVERS
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Tokens
@@ -132,7 +133,7 @@ def test_a_refusal_that_is_no_json_and_very_long_is_cut(rough: Rough) -> None:
 
 def test_nothing_at_the_address_is_refused() -> None:
     model = OpenAIModel(ModelCard("house", "openai", base_url="http://127.0.0.1:9/v1"), Surroundings())
-    with pytest.raises(ModelCallError, match=r"nothing answers at http://127.0.0.1:9/v1") as caught:
+    with pytest.raises(ModelCallError, match=r"no connection to http://127.0.0.1:9/v1 \(.*refused") as caught:
         Opened(model, model.card).ask("hi")
     assert caught.value.cause is Cause.REFUSED
 
@@ -276,8 +277,9 @@ def test_a_survey_asks_each_server_once_and_all_at_once(rough: Rough) -> None:
         ModelCard("three", "openai", base_url="http://127.0.0.1:9/v1"),
     ]  # fmt: skip
     found = {each.endpoint: each for each in survey(Surroundings(), cards, 2.0)}
-    assert found[f"{rough.url}/v1"].installed == frozenset({"a", "b"})
-    assert len(rough.asked) == 1
+    assert found[f"{rough.url}/v1"].text == "2 models: a, b"
+    assert survey(Surroundings(), [replace(cards[0], server="vllm")], 2.0)[0].installed == frozenset({"a", "b"})
+    assert len(rough.asked) == 2
     assert not found["http://127.0.0.1:9/v1"].up
 
 
@@ -288,4 +290,4 @@ def test_lines_are_the_same_however_they_are_cut(data: bytes, cuts: list[int]) -
     for cut in cuts:
         pieces.append(rest[:cut])
         rest = rest[cut:]
-    assert list(lines(iter([*pieces, rest]))) == list(lines(iter([data])))
+    assert list(lines_of(iter([*pieces, rest]))) == list(lines_of(iter([data])))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 from pytest_llmroute.backends.anthropic_api.wire import (
     FINISH,
+    OLD_API,
     arguments_of,
     parts_of,
     sent_of,
@@ -19,7 +19,7 @@ from pytest_llmroute.backends.anthropic_api.wire import (
 )
 from pytest_llmroute.backends.causes import cause_of
 from pytest_llmroute.backends.contract import Surroundings, Survey
-from pytest_llmroute.backends.http import Client, Deadline, Refusal, is_loopback, retry_after
+from pytest_llmroute.backends.wire import LONGEST, Refusal, Wire, is_loopback, seconds_of
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Reply, Timings
@@ -31,8 +31,6 @@ HOME = "https://api.anthropic.com"
 KEY = "ANTHROPIC_API_KEY"
 IN_THE_MIDDLE = {"overloaded_error": 529, "rate_limit_error": 429, "invalid_request_error": 400}
 """The status that an error would have had before the answer began."""
-UNLIMITED = 600.0
-"""Seconds that the SDK waits where no limit holds."""
 
 
 class AnthropicModel:
@@ -96,14 +94,15 @@ class AnthropicModel:
 
     def _events(self, call: Call, arguments: Mapping[str, Any]) -> Iterator[Any]:
         """What the SDK tells while the answer comes; whatever it raises has its cause."""
-        deadline = Deadline.within(call.timeout)
+        within = LONGEST if call.timeout is None else max(0.001, call.timeout)
+        until = time.monotonic() + within
         client = self._client()
         import anthropic
 
         try:
-            with client.messages.stream(**arguments, timeout=deadline.left or UNLIMITED) as stream:
+            with client.messages.stream(**arguments, timeout=within) as stream:
                 for event in stream:
-                    if deadline.over:
+                    if time.monotonic() > until:
                         raise self._late()
                     yield event
         except anthropic.APITimeoutError:
@@ -111,14 +110,14 @@ class AnthropicModel:
         except anthropic.APIStatusError as error:
             raise self._refused(error) from None
         except anthropic.APIConnectionError as error:
-            raise self._no_answer(error, deadline) from None
+            raise self._no_answer(error, until) from None
         except anthropic.AnthropicError as error:
             raise self._error(Cause.BACKEND, str(error)[:300]) from None
         except ModelCallError:
             raise
         except Exception as error:
             # The SDK lets errors of its HTTP library through while an answer is read.
-            raise self._no_answer(error, deadline) from None
+            raise self._no_answer(error, until) from None
 
     def _client(self) -> Any:
         """One for each key: it is read from the environment for each call."""
@@ -136,16 +135,16 @@ class AnthropicModel:
         return self._clients[key]
 
     def _refused(self, error: Any) -> ModelCallError:
-        refusal = Refusal(error.status_code, error.body, retry_after(error.response.headers.get("retry-after")))
+        refusal = Refusal(error.status_code, error.body, seconds_of(error.response.headers.get("retry-after")))
         if refusal.status < 400:  # told in the middle of an answer
             refusal.status = IN_THE_MIDDLE.get(refusal.kind, 500)
         text = f"{self._base} answered {refusal.status}: {refusal.message}"
         return ModelCallError(cause_of(refusal), text, model=self.card.name, retry_after=refusal.retry_after)
 
-    def _no_answer(self, error: Exception, deadline: Deadline) -> ModelCallError:
+    def _no_answer(self, error: Exception, until: float) -> ModelCallError:
         inner = error.__cause__ or error
         name = type(inner).__name__
-        if "Timeout" in name or deadline.over:
+        if "Timeout" in name or time.monotonic() > until:
             return self._late()
         if name == "ConnectError":
             return self._error(Cause.REFUSED, f"nothing answers at {self._base}")
@@ -191,18 +190,18 @@ def survey(around: Surroundings, cards: Sequence[ModelCard], within: float) -> S
 def _survey(around: Surroundings, card: ModelCard, within: float) -> Survey:
     base = endpoint_of(card)
     name = card.api_key_env or KEY
-    headers = {"x-api-key": around.env.get(name, ""), "anthropic-version": "2023-06-01"}
-    client = Client(base, card.name, headers, offline=around.offline)
+    wire = Wire(base, {"x-api-key": around.env.get(name, ""), "anthropic-version": OLD_API})
     try:
-        told = json.loads(b"".join(client.send("/v1/models?limit=1000", None, Deadline.within(within))))
+        told = wire.ask("GET", "/v1/models?limit=1000", until=time.monotonic() + within)
         names = frozenset(str(item["id"]) for item in told["data"])
     except ModelCallError as error:
         return Survey(base, False, error.text)
     except Refusal as refusal:
         up = cause_of(refusal) is not Cause.AUTH
         return Survey(base, up, f"{refusal.status}: {refusal.message}", fix="" if up else f"set {name}")
-    except (ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return Survey(base, True, "answers, but lists no models")
     finally:
-        client.close()
-    return Survey(base, True, f"{len(names)} models", installed=names)
+        wire.close()
+    # An alias, as claude-sonnet-5, is a model that the list does not show.
+    return Survey(base, True, f"{len(names)} models")

@@ -10,9 +10,9 @@ from typing import Any
 
 from pytest_llmroute.backends.causes import cause_of
 from pytest_llmroute.backends.contract import Surroundings, Survey
-from pytest_llmroute.backends.http import Client, Deadline, Refusal, events, is_loopback
 from pytest_llmroute.backends.openai_compatible.presets import address_of, key_name_of, preset_of
 from pytest_llmroute.backends.openai_compatible.wire import Gathered, body_of
+from pytest_llmroute.backends.wire import LONGEST, Refusal, Wire, events_of, is_loopback
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Reply, Timings, Tokens
@@ -20,6 +20,7 @@ from pytest_llmroute.core.tokens import estimate_tokens
 from pytest_llmroute.errors import Cause, ModelCallError, UserError
 
 CHAT, MODELS = "/chat/completions", "/models"
+SHOWN = 5
 
 
 class OpenAIModel:
@@ -28,7 +29,8 @@ class OpenAIModel:
     def __init__(self, card: ModelCard, around: Surroundings) -> None:
         self.card, self._around = card, around
         self.preset = preset_of(card)
-        self._client = Client(address_of(card), card.name, offline=around.offline)
+        self.base = address_of(card)
+        self._wire = Wire(self.base)
         self._streams = card.stream
         """Streaming tells when the first token came; a server that can't is asked without after its first refusal."""
 
@@ -47,10 +49,9 @@ class OpenAIModel:
 
     def stream(self, call: Call) -> Iterator[str]:
         """The text piece by piece."""
-        deadline = Deadline.within(call.timeout)
         gathered = Gathered()
         try:
-            for chunk in self._chunks(body_of(call, self.preset, stream=True), deadline):
+            for chunk in self._chunks(body_of(call, self.preset, stream=True), _until(call)):
                 if piece := gathered.take(chunk):
                     yield piece
                 if gathered.trouble:
@@ -59,29 +60,46 @@ class OpenAIModel:
             raise self._told(refusal) from None
 
     def close(self) -> None:
-        self._client.close()
+        self._wire.close()
 
     def _once(self, call: Call, body: Mapping[str, Any]) -> Reply:
-        deadline = Deadline.within(call.timeout)
+        until = _until(call)
         started = time.perf_counter()
         gathered, first = Gathered(), 0.0
         if body.get("stream"):
-            for chunk in self._chunks(body, deadline):
+            for chunk in self._chunks(body, until):
                 gathered.take(chunk)
                 if not first and (gathered.text or gathered.tools):
                     first = time.perf_counter() - started
                 if gathered.trouble:
                     raise gathered.trouble
         else:
-            gathered.take(self._parsed(b"".join(self._client.send(CHAT, body, deadline, headers=self._headers()))))
+            gathered.take(self._parsed(b"".join(self._send("POST", CHAT, body, until))))
         if gathered.trouble:
             raise gathered.trouble
         if not gathered.finish and not gathered.usage:
-            raise self._client.error(Cause.SERVER, f"{self._client.base} ended its answer before it was whole")
+            raise self._error(Cause.SERVER, f"{self.base} ended its answer before it was whole")
         return self._reply(call, body, gathered, first=first, total=time.perf_counter() - started)
 
-    def _chunks(self, body: Mapping[str, Any], deadline: Deadline) -> Iterator[Any]:
-        for data in events(self._client.send(CHAT, body, deadline, headers=self._headers())):
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None, until: float) -> Iterator[bytes]:
+        """The answer's bytes; every failure but a refusal names the model."""
+        if self._around.offline and not is_loopback(self.base):
+            raise self._error(Cause.REFUSED, f"{self.base} is not on this machine, and --llm-offline forbids it")
+        try:
+            yield from self._wire.pieces(method, path, body, until=until, headers=self._headers())
+        except ModelCallError as error:
+            raise self._error(error.cause, error.text) from None
+
+    def models(self, within: float) -> frozenset[str] | None:
+        """What the server lists; None where it answers otherwise."""
+        told = b"".join(self._send("GET", MODELS, None, time.monotonic() + within))
+        try:
+            return frozenset(str(item["id"]) for item in json.loads(told)["data"])
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def _chunks(self, body: Mapping[str, Any], until: float) -> Iterator[Any]:
+        for data in events_of(self._send("POST", CHAT, body, until)):
             if data == "[DONE]":
                 continue
             yield self._parsed(data)
@@ -90,7 +108,7 @@ class OpenAIModel:
         try:
             return json.loads(data)
         except ValueError:
-            raise self._client.error(Cause.SERVER, f"{self._client.base} did not answer in JSON") from None
+            raise self._error(Cause.SERVER, f"{self.base} did not answer in JSON") from None
 
     def _headers(self) -> dict[str, str]:
         """The key is read from the environment for each call, and kept nowhere."""
@@ -98,8 +116,8 @@ class OpenAIModel:
         key = self._around.env.get(name) if name else None
         if key:
             return {"Authorization": f"Bearer {key}"}
-        if name and not is_loopback(self._client.base):
-            raise self._client.error(Cause.AUTH, f"{name} is not set")
+        if name and not is_loopback(self.base):
+            raise self._error(Cause.AUTH, f"{name} is not set")
         return {}
 
     def _reply(self, call: Call, body: Mapping[str, Any], gathered: Gathered, *, first: float, total: float) -> Reply:
@@ -120,9 +138,15 @@ class OpenAIModel:
         )
 
     def _told(self, refusal: Refusal) -> ModelCallError:
-        cause = cause_of(refusal)
-        text = f"{self._client.base} answered {refusal.status}: {refusal.message}"
-        return self._client.error(cause, text, refusal.retry_after)
+        text = f"{self.base} answered {refusal.status}: {refusal.message}"
+        return self._error(cause_of(refusal), text, refusal.retry_after)
+
+    def _error(self, cause: Cause, text: str, retry_after: float | None = None) -> ModelCallError:
+        return ModelCallError(cause, text, model=self.card.name, retry_after=retry_after)
+
+
+def _until(call: Call) -> float:
+    return time.monotonic() + (LONGEST if call.timeout is None else call.timeout)
 
 
 def _tokens(usage: Mapping[str, Any], call: Call, text: str) -> Tokens:
@@ -163,22 +187,18 @@ def survey(around: Surroundings, cards: Sequence[ModelCard], within: float) -> S
 
 def _survey(around: Surroundings, card: ModelCard, within: float) -> Survey:
     model = OpenAIModel(card, around)
-    base = address_of(card)
     try:
-        told = b"".join(model._client.send(MODELS, None, Deadline.within(within), headers=model._headers()))
-        listed = json.loads(told)
-        names = frozenset(str(item["id"]) for item in listed["data"])
+        names = model.models(within)
     except ModelCallError as error:
-        return Survey(base, False, error.text, fix=model.preset.start)
+        return Survey(model.base, False, error.text, fix=model.preset.start)
     except Refusal as refusal:
         # A server that does not list its models may still answer.
         up = cause_of(refusal) is not Cause.AUTH
-        return Survey(
-            base, up, f"{refusal.status}: {refusal.message}", fix=f"set {key_name_of(card)}" if not up else ""
-        )
-    except (ValueError, KeyError, TypeError):
-        return Survey(base, True, "answers, but lists no models")
+        fix = "" if up else f"set {key_name_of(card)}"
+        return Survey(model.base, up, f"{refusal.status}: {refusal.message}", fix=fix)
     finally:
         model.close()
-    # Public servers list models of one kind only, local ones all that they have.
-    return Survey(base, True, f"{len(names)} models", installed=names)
+    if names is None:
+        return Survey(model.base, True, "answers, but lists no models")
+    listed = ", ".join(sorted(names)[:SHOWN])
+    return Survey(model.base, True, f"{len(names)} models: {listed}", installed=names if model.preset.lists else None)

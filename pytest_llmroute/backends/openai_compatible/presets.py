@@ -25,6 +25,8 @@ class Preset:
     """Whether thinking is switched by `reasoning_effort`."""
     start: str = ""
     """The command that starts it."""
+    lists: bool = False
+    """Whether a model that it does not list is one that it does not have."""
 
 
 PRESETS = {
@@ -35,8 +37,8 @@ PRESETS = {
     "llama.cpp": Preset(
         "http://127.0.0.1:8080/v1", template_thinking=True, start="llama-server -m MODEL.gguf --port 8080"
     ),
-    "vllm": Preset("http://127.0.0.1:8000/v1", template_thinking=True, start="vllm serve MODEL"),
-    "lm-studio": Preset("http://127.0.0.1:1234/v1", start="lms server start"),
+    "vllm": Preset("http://127.0.0.1:8000/v1", template_thinking=True, start="vllm serve MODEL", lists=True),
+    "lm-studio": Preset("http://127.0.0.1:1234/v1", start="lms server start", lists=True),
     "llama-swap": Preset(
         "http://127.0.0.1:8080/v1", template_thinking=True, start="llama-swap --config config.yaml --listen :8080"
     ),

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_llmroute.backends.http import Refusal
 from pytest_llmroute.backends.openai_compatible.presets import Preset
+from pytest_llmroute.backends.wire import Refusal
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call
 from pytest_llmroute.core.requests import Message

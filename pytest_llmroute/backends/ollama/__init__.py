@@ -1,0 +1,1 @@
+"""The backend `ollama`: models on an Ollama server, over its native protocol."""

@@ -1,0 +1,282 @@
+"""The backend `ollama`: one model on an Ollama server, asked over the native protocol.
+
+`/api/chat`, not `/v1`: only there are times, exact tokens and thinking told apart.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import util
+from typing import Any
+
+from pytest_llmroute.backends.contract import Surroundings
+from pytest_llmroute.backends.ollama.address import Address, read_address
+from pytest_llmroute.backends.ollama.answer import Answer
+from pytest_llmroute.backends.ollama.facts import (
+    Loaded,
+    Shown,
+    full_name,
+    looks_remote,
+    refuses_long_prompts,
+    same_name,
+)
+from pytest_llmroute.backends.ollama.messages import offered, options, written
+from pytest_llmroute.backends.ollama.server import LOAD_WITHIN, OllamaServer
+from pytest_llmroute.backends.ollama.trouble import refusal
+from pytest_llmroute.backends.wire import LONGEST, Late, Refusal
+from pytest_llmroute.codes import Code
+from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.replies import Call, Reply
+from pytest_llmroute.errors import Cause, ModelCallError, UserError
+
+log = logging.getLogger("pytest_llmroute.backends")
+PACKAGE = "ollama"
+USUAL_CONTEXT = 8192
+"""Tokens where a card only says what a model was made for: room for all of it may cost many gigabytes."""
+Loads = MutableMapping[tuple[str, str], dict[str, Any]]
+"""With which constants each model of each server was opened in this session."""
+
+
+def address_of(card: ModelCard, around: Surroundings) -> Address:
+    return read_address(card.base_url or around.ollama_host)
+
+
+def endpoint_of(card: ModelCard, around: Surroundings) -> str:
+    """The server's address without a password; one that can't be read is as it was written."""
+    try:
+        return address_of(card, around).url
+    except UserError:
+        return (card.base_url or around.ollama_host).rpartition("@")[2]
+
+
+def missing_ollama(card: ModelCard, around: Surroundings) -> UserError | None:
+    """What keeps a model from being opened, without asking a server; None where nothing does."""
+    if util.find_spec(PACKAGE) is None:
+        return UserError(
+            f'model "{card.name}" needs the client of the extra "ollama"',
+            code=Code.BACKEND,
+            means="without it no model on an Ollama server can be reached",
+            fix="pip install 'pytest-llmroute[ollama]'",
+            instead="--llm-profile=embedded, or --llm-profile=scripted (answers written beforehand)",
+        )
+    try:
+        address = address_of(card, around)
+    except UserError as error:
+        return error
+    if around.offline and not address.loopback:
+        return UserError(
+            f'model "{card.name}" is on {address.url}, and offline nothing but this machine may be reached',
+            code=Code.BACKEND,
+            fix="export OLLAMA_HOST=127.0.0.1:11434, or leave offline out",
+        )
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the server said of the model when it was first asked."""
+
+    shown: Shown
+    digest: str
+    constant: dict[str, Any]
+    """Options whose change would load the model again."""
+    fields: dict[str, bool]
+    """`truncate` and `shift`, where the server takes them."""
+
+
+class OllamaModel:
+    """One model of one server; any thread may ask. The server is asked nothing before the first call."""
+
+    keep_alive: str | float | None = None
+    """How long the server shall keep the model after a call; None leaves it to the server."""
+
+    def __init__(self, card: ModelCard, around: Surroundings, loads: Loads | None = None) -> None:
+        if wrong := missing_ollama(card, around):
+            raise wrong
+        self.card, self.around = card, around
+        self.name = card.id or card.name
+        key = around.env.get(card.api_key_env, "") if card.api_key_env else ""
+        self.server = OllamaServer(address_of(card, around), key=key)
+        self._loads = loads if loads is not None else {}
+        self._lock = threading.Lock()
+        self._known: Known | None = None
+        self._cold: bool | None = None
+
+    def generate(self, call: Call) -> Reply:
+        until = _until(call)
+        with self._told():
+            known = self._opened(until)
+            body = self._body(call, known)
+            cold = self._taken_cold()
+            answer = Answer(self.name)
+            for _ in self._pieces(body, answer, until, call.timeout):
+                pass
+            reply = answer.reply(self.card.name)
+            self._refuse_cut_off(reply, known)
+        return reply.with_(sent=_sent(body), digest=known.digest or None, cold=cold)
+
+    def stream(self, call: Call) -> Iterator[str]:
+        """The text piece by piece."""
+        until = _until(call)
+        with self._told():
+            body = self._body(call, self._opened(until))
+            self._taken_cold()
+            answer = Answer(self.name)
+            yield from filter(None, self._pieces(body, answer, until, call.timeout))
+            answer.reply(self.card.name)
+
+    def load(self, within: float = LOAD_WITHIN) -> Loaded:
+        """Brings the model into memory as its calls will want it; says whether it was there already."""
+        with self._told():
+            known = self._opened(time.monotonic() + within)
+            loaded = self.server.load(
+                self.name, known.constant, more=known.fields, keep_alive=self.keep_alive, within=within
+            )
+            self._cold = False
+        return loaded
+
+    def unload(self) -> bool:
+        with self._told():
+            return self.server.unload(self.name)
+
+    def close(self) -> None:
+        self.server.close()
+
+    def _opened(self, until: float) -> Known:
+        """Asked once, whoever comes first; the others wait as long as they may."""
+        if self._known is None:
+            if not self._lock.acquire(timeout=max(0.0, until - time.monotonic())):
+                raise ModelCallError(Cause.TIMEOUT, "no time is left: the server was still being asked for the model")
+            try:
+                if self._known is None:
+                    self._known = self._asked(until)
+            finally:
+                self._lock.release()
+        return self._known
+
+    def _asked(self, until: float) -> Known:
+        def left() -> float:
+            return until - time.monotonic()
+
+        self._only_here(looks_remote(self.name))
+        version = self.server.version(left())
+        shown = self.server.show(self.name, left())
+        self._only_here(shown.elsewhere)
+        listed = [model for model in self.server.installed(left()) if same_name(model.name, self.name)]
+        self._only_here(any(model.elsewhere for model in listed))
+        resident = [model for model in self.server.resident(left()) if same_name(model.name, self.name)]
+        constant = self._constant(shown)
+        self._cold = not any(model.context in (None, constant["num_ctx"]) for model in resident)
+        fields = {"truncate": False, "shift": False} if refuses_long_prompts(version) else {}
+        if not fields:
+            log.warning("[Ollama] release %.20s cuts long prompts in silence: 0.12.11 and later refuse them", version)
+        self._same_for_all({**constant, **fields})
+        return Known(shown, listed[0].digest if listed else "", constant, fields)
+
+    def _constant(self, shown: Shown) -> dict[str, Any]:
+        """A context that a card wishes is taken as it is; one with a source is what the model was made for."""
+        wish = self.card.context if "context" not in self.card.sources else None
+        sizes = [wish or USUAL_CONTEXT, *(size for size in (self.card.context, shown.context) if size)]
+        constant: dict[str, Any] = {"num_ctx": min(sizes)}
+        if self.card.threads:
+            constant["num_thread"] = self.card.threads
+        return constant
+
+    def _same_for_all(self, mine: dict[str, Any]) -> None:
+        """Two cards of one model with other constants: each change of card loads it anew."""
+        before = self._loads.setdefault((self.server.address.url, full_name(self.name).casefold()), mine)
+        if before != mine:
+            log.warning(
+                "[Ollama] %s: another card of %s asks for %s, this one for %s; each change loads the model again",
+                self.card.name, self.name, before, mine,
+            )  # fmt: skip
+
+    def _only_here(self, elsewhere: bool) -> None:
+        """A model that runs on somebody else's machine is asked only where its card says so."""
+        if elsewhere and (self.around.offline or not self.card.remote):
+            why = "offline is set" if self.card.remote else "its card does not say remote = true"
+            text = f"{self.name} is a cloud model: Ollama would send the prompt to another machine, and {why}"
+            raise ModelCallError(Cause.CAPABILITY, text)
+
+    def _taken_cold(self) -> bool | None:
+        """Known for the call that follows the question; later calls are not asked for it."""
+        cold, self._cold = self._cold, None
+        return cold
+
+    def _body(self, call: Call, known: Known) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "model": self.name,
+            "messages": written(call.messages),
+            "stream": True,
+            "think": self._thinks(call, known.shown),
+            "options": options(call, known.constant),
+            **known.fields,
+        }
+        if call.tools:
+            body["tools"] = offered(call.tools)
+        if call.schema is not None:
+            body["format"] = dict(call.schema)
+        if call.logprobs:
+            body["logprobs"] = True
+        if self.keep_alive is not None:
+            body["keep_alive"] = self.keep_alive
+        return body
+
+    def _thinks(self, call: Call, shown: Shown) -> bool:
+        """Always said: Ollama takes silence for yes. The server knows best who can; a card, who can't leave it."""
+        told = bool(shown.capabilities)
+        can = "thinking" in shown.capabilities if told else self.card.thinking in ("optional", "always")
+        wanted = call.settings.reasoning
+        return can and (wanted if wanted is not None else self.card.thinking == "always")
+
+    def _pieces(self, body: dict[str, Any], answer: Answer, until: float, within: float | None) -> Iterator[str]:
+        try:
+            for line in self.server.wire.lines("/api/chat", body, until=until):
+                piece = answer.add(line)
+                self._only_here(bool(answer.remote))
+                yield piece
+        except Refusal as error:
+            raise self._explained(refusal(error, self.name), body) from None
+        except Late:
+            if answer.done:
+                return
+            came = f"the answer was not whole, {answer.pieces} pieces of it had come" if answer.pieces else "no token"
+            raise ModelCallError(Cause.TIMEOUT, f"{came} within {within or LONGEST:.3g} s") from None
+        except ModelCallError as error:
+            raise self._explained(error, body) from None
+
+    def _explained(self, error: ModelCallError, body: dict[str, Any]) -> ModelCallError:
+        if error.cause is not Cause.CONTEXT:
+            return error
+        size = body["options"]["num_ctx"]
+        text = f"{error.text}; the context holds {size} (context = N on the model's card)"
+        return ModelCallError(Cause.CONTEXT, text)
+
+    def _refuse_cut_off(self, reply: Reply, known: Known) -> None:
+        """A release that can't refuse a long prompt has cut it if it fills the context to the brim."""
+        size = known.constant["num_ctx"]
+        if not known.fields and reply.tokens.prompt >= size:
+            raise ModelCallError(Cause.CONTEXT, f"the prompt was cut to the {size} tokens that the context holds")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Every failure names the model."""
+        try:
+            yield
+        except ModelCallError as error:
+            raise ModelCallError(error.cause, error.text, model=self.card.name, retry_after=error.retry_after) from None
+
+
+def _until(call: Call) -> float:
+    return time.monotonic() + (LONGEST if call.timeout is None else call.timeout)
+
+
+def _sent(body: dict[str, Any]) -> dict[str, Any]:
+    """What was sent beside the texts, by Ollama's names."""
+    told = {key: value for key, value in body.items() if key not in ("model", "messages", "tools", "format", "stream")}
+    return {**told.pop("options"), **told}
