@@ -65,7 +65,7 @@ class BackendPool:
     def endpoint(self, card: ModelCard) -> str:
         """The address of the card's server; empty where it has none."""
         kind = self._types.get(card.backend)
-        return kind.endpoint(card) if kind is not None and kind.endpoint is not None else ""
+        return kind.endpoint(card) if kind is not None and kind.endpoint is not None else card.base_url
 
     def breaker(self, card: ModelCard) -> Breaker:
         """That of the card's endpoint: its server, or the model itself where it has none."""

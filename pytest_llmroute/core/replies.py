@@ -97,7 +97,11 @@ class Reply:
     retries: int = 0
     """Tries beyond the first one of each model that was asked."""
     resident: int | None = None
-    """Peak bytes of the process that ran the model, where it has one of its own."""
+    """Peak bytes of the process that ran the model, where it has one of its own: measured, by the kernel."""
+    reported: int | None = None
+    """Bytes that a server says the model takes."""
+    reported_gpu: int | None = None
+    """Those of them on a GPU."""
     digest: str | None = None
     """What identifies the model's weights."""
     cold: bool | None = None

@@ -197,7 +197,8 @@ def call_record(
         finish=reply.finish if reply else "",
         sent=dict(reply.sent) if reply else {},
         usd=reply.usd if reply else None,
-        ps_size=reply.resident if reply else None,
+        ps_size=reply.reported if reply else None,
+        ps_size_vram=reply.reported_gpu if reply else None,
         **_server_figures(server, reply),
         digest=reply.digest if reply else None,
         cold=reply.cold if reply else None,
@@ -210,7 +211,9 @@ def call_record(
 def _server_figures(server: Usage | None, reply: Reply | None) -> dict[str, Any]:
     """What was measured of the server's processes; else whose word its size is."""
     if server is None:
-        return {"ram_source": "reported", "ram_scope": "run"} if reply and reply.resident is not None else {}
+        if reply and reply.resident is not None:
+            return {"server_rss_peak": reply.resident, "ram_source": "high-water", "ram_scope": "run"}
+        return {"ram_source": "reported", "ram_scope": "run"} if reply and reply.reported is not None else {}
     return {
         "server_rss_peak": server.rss_peak,
         "server_rss_average": server.rss_average,

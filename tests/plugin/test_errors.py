@@ -22,7 +22,7 @@ TEST = "def test_a(llm): open('ran', 'w')\n"
         ("--llm-repeat=many", '*--llm-repeat: "many" is not a whole number*'),
         ("--llm-gate=recrod", '*--llm-gate: "recrod" is not one of off, record (did you mean "record"?)*'),
         ("--llm-strategy=a,,b", "*--llm-strategy: an empty name in*"),
-        ("--llm-profile=local", '*model "microsoft/DialoGPT-medium" needs the backend "transformers"*'),
+        ("--llm-model=claude-3-opus", '*no key for the model "claude-3-opus": ANTHROPIC_API_KEY is not set*'),
     ],
 )
 def test_a_wrong_option_is_one_clean_usage_error(

@@ -46,7 +46,7 @@ class Asks:
         time.sleep(0.3)  # the server is looked up in the background
         with socket.create_connection(("127.0.0.1", PORT)) as connection:
             connection.sendall(call.messages[-1].content.encode() + b"\\n")
-            return Reply(connection.recv(10).decode(), "served", resident=7)
+            return Reply(connection.recv(10).decode(), "served", reported=7)
     def close(self): pass
 
 def llmroute_backends(): return [BackendType("asks", Asks)]

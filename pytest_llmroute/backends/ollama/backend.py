@@ -106,6 +106,8 @@ class OllamaModel:
         self._lock = threading.Lock()
         self._known: Known | None = None
         self._cold: bool | None = None
+        self._sizes: tuple[int, int] | None = None
+        """Bytes in all and on a GPU, by the server's own word after the first call."""
 
     def generate(self, call: Call) -> Reply:
         until = _until(call)
@@ -118,7 +120,8 @@ class OllamaModel:
                 pass
             reply = answer.reply(self.card.name)
             self._refuse_cut_off(reply, known)
-        return reply.with_(sent=_sent(body), digest=known.digest or None, cold=cold)
+            size, on_gpu = self._reported(until)
+        return reply.with_(sent=_sent(body), digest=known.digest or None, cold=cold, reported=size, reported_gpu=on_gpu)
 
     def stream(self, call: Call) -> Iterator[str]:
         """The text piece by piece."""
@@ -177,6 +180,19 @@ class OllamaModel:
             log.warning("[Ollama] release %.20s cuts long prompts in silence: 0.12.11 and later refuse them", version)
         self._same_for_all({**constant, **fields})
         return Known(shown, listed[0].digest if listed else "", constant, fields)
+
+    def _reported(self, until: float) -> tuple[int | None, int | None]:
+        """What the loaded model takes; asked once, and no reason for a call to fail."""
+        if self._sizes is None and time.monotonic() < until:
+            try:
+                found = [
+                    item for item in self.server.resident(until - time.monotonic()) if same_name(item.name, self.name)
+                ]
+            except ModelCallError:
+                return None, None
+            if found:
+                self._sizes = found[0].size, found[0].on_gpu
+        return self._sizes or (None, None)
 
     def _constant(self, shown: Shown) -> dict[str, Any]:
         """A context that a card wishes is taken as it is; one with a source is what the model was made for."""
