@@ -17,7 +17,9 @@ from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.profiles import Profile
 from pytest_llmroute.core.replies import Reply
 from pytest_llmroute.core.requests import Message, Request, Sampling, as_messages
+from pytest_llmroute.engine.survey import Need, look, troubles
 from pytest_llmroute.errors import UnknownName, UserError
+from pytest_llmroute.measure.machine import available_ram
 from pytest_llmroute.routing.classify import Rule
 
 STRATEGIES = ("claude_only", "hybrid", "local_fallback", "local_only")
@@ -118,9 +120,15 @@ class LLMRouter:
         return environment_flag(self._env, "LOCAL_LLM_ENABLED") is not False
 
     def _status(self, card: ModelCard, available: bool, reason: str) -> ProviderStatus:
-        if not self._engine.pool.has(card):
-            reason += f'; no backend "{card.backend}" in this version: replies are scripted'
-        return ProviderStatus(available, card.name, reason)
+        """Switched on, and there: its package, its files, its server."""
+        if not available:
+            return ProviderStatus(False, card.name, reason)
+        if lacking := self._engine.pool.lacking(card):
+            return ProviderStatus(False, card.name, f"{reason}; {lacking.what}: {lacking.fix}")
+        servers = [] if card.remote else look(self._engine.pool.types, [Need(card)])
+        for error in troubles(servers, available_ram()):
+            return ProviderStatus(False, card.name, f"{reason}; {error.what}: {error.fix}")
+        return ProviderStatus(True, card.name, reason)
 
     def card(self, which: str) -> ModelCard:
         """The card of `local` or `claude`."""

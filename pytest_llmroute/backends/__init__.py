@@ -8,12 +8,13 @@ from functools import partial
 from pytest_llmroute.backends.anthropic_api import backend as claude
 from pytest_llmroute.backends.contract import BackendType, Surroundings
 from pytest_llmroute.backends.embedded.backend import EmbeddedModel, missing_engine
-from pytest_llmroute.backends.ollama.backend import Loads, OllamaModel, endpoint_of, missing_ollama
+from pytest_llmroute.backends.ollama.backend import Loads, OllamaModel, endpoint_of, missing_ollama, pull
 from pytest_llmroute.backends.ollama.survey import survey_ollama
 from pytest_llmroute.backends.openai_compatible import backend as openai
 from pytest_llmroute.backends.openai_compatible.presets import address_of
 from pytest_llmroute.backends.scripted import ScriptedBackend
 from pytest_llmroute.backends.transformers_local.backend import TransformersModel
+from pytest_llmroute.backends.transformers_local.fetch import fetch_into
 from pytest_llmroute.backends.transformers_local.missing import missing
 
 
@@ -28,6 +29,7 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
             partial(OllamaModel, around=around, loads=loads),
             partial(missing_ollama, around=around),
             endpoint=partial(endpoint_of, around=around),
+            pull=partial(pull, around=around),
             survey=partial(survey_ollama, around=around),
         ),
         BackendType(
@@ -44,5 +46,10 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
             endpoint=claude.endpoint_of,
             survey=partial(claude.survey, around),
         ),
-        BackendType("transformers", partial(TransformersModel, around=around), partial(missing, around=around)),
+        BackendType(
+            "transformers",
+            partial(TransformersModel, around=around),
+            partial(missing, around=around),
+            pull=lambda card, progress: fetch_into(card, around, progress),
+        ),
     ]

@@ -39,6 +39,10 @@ class Surroundings:
     """Nothing but loopback may be reached."""
 
 
+Progress = Callable[[str, int, int], None]
+"""Is told what goes on, and how many bytes of how many are there; 0 of 0 where nobody knows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Survey:
     """What one server or library said when it was asked before any test."""
@@ -67,5 +71,7 @@ class BackendType:
     """Says before any test what keeps a model from being opened, without asking a server; None where nothing does."""
     endpoint: Callable[[ModelCard], str] | None = None
     """The server behind a card; models of one server fail and rest together."""
+    pull: Callable[[ModelCard, Progress], None] | None = None
+    """Fetches a model, when somebody asks for it."""
     survey: Callable[[Sequence[ModelCard], float], Sequence[Survey]] | None = None
     """Asks the servers of these cards, each once and all within so many seconds."""

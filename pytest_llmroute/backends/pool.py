@@ -40,14 +40,16 @@ class BackendPool:
         return card.backend in self._types
 
     def missing(self, card: ModelCard) -> UserError | None:
-        """The error for a card whose backend is not there, or can't be used; None when it can."""
-        if self._stand_in is not None:
-            return None
+        """The error for a card that can't be asked; None where somebody answers for it."""
+        return None if self._stand_in is not None else self.lacking(card)
+
+    def lacking(self, card: ModelCard) -> UserError | None:
+        """What keeps the card's own backend from being used: it is not there, or says what it needs."""
         if self.has(card):
             asked = self._types[card.backend].missing
             return asked(card) if asked is not None else None
         return BackendMissing(
-            f'model "{card.name}" needs the backend "{card.backend}", which this version does not have',
+            f'model "{card.name}" needs the backend "{card.backend}", which is not here',
             code=Code.BACKEND,
             means=f"backends here: {', '.join(sorted(self._types))}",
             fix="choose another profile, or bring the backend by the hook llmroute_backends",
@@ -83,7 +85,7 @@ class BackendPool:
         if missing := self.missing(card):
             raise missing
         kind = self._types.get(card.backend)
-        if kind is None or (self._stand_in is not None and kind.missing is not None and kind.missing(card)):
+        if kind is None or (self._stand_in is not None and self.lacking(card)):
             kind = self._types[self._stand_in or ""]
         started = time.perf_counter()
         backend = kind.open(card)

@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import click
 
 from pytest_llmroute import __version__
+from pytest_llmroute.backends.contract import BackendType
 from pytest_llmroute.cli import output
 from pytest_llmroute.cli.situation import root_of
+from pytest_llmroute.codes import Code
 from pytest_llmroute.config.inifile import ini_reader
 from pytest_llmroute.config.situation import Situation, situation
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.redact import Redactor
-from pytest_llmroute.engine.setup import catalog_of, check_names
+from pytest_llmroute.engine.setup import catalog_of, check_names, surroundings
+from pytest_llmroute.engine.survey import Need, Server, look, troubles
 from pytest_llmroute.errors import UserError, printable
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.measure.machine import available_ram, machine_facts
 from pytest_llmroute.store.locate import store_path
 from pytest_llmroute.store.sqlite import SqliteStore
 
-EXTRAS = {"ollama": "ollama", "anthropic": "anthropic", "transformers": "transformers", "embedded": "xllamacpp"}
-"""Backend → the package that it needs."""
-PATIENCE = 2.0
 GO_ON = "pytest --llm-profile=scripted goes on without"
-START = "ollama serve   (elsewhere: OLLAMA_HOST)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +55,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
                 f"{output.mark(finding.status)} {finding.name:<14} {printable(finding.text, 300)}", indent=17
             )
             if finding.fix:
-                output.line(f"  {'':<14} to fix it: {finding.fix}")
+                output.wrapped(f"  {'':<14} to fix it: {finding.fix}", indent=17)
     if any(finding.status == "fail" for finding in findings):
         ctx.exit(4)
 
@@ -119,66 +114,48 @@ def _profile(found: Situation, extensions: Extensions) -> Iterator[Finding]:
         yield Finding("profile", "fail", error.what, "llmroute config show --origin")
         return
     yield Finding("profile", "ok", f"{name} ({found.settings.origin('profile')}): {profile.about}")
-    cards: dict[str, list[ModelCard]] = {}
-    for model in dict.fromkeys(profile.roles.values()):
-        card = catalog.model(model)
-        cards.setdefault(card.backend, []).append(card)
-    here = extensions.backends()
-    for backend, members in cards.items():
-        remote_only = all(card.remote for card in members)
-        yield from _backend(found, backend, backend in here, remote_only=remote_only)
-        yield from _keys(found, members)
-        yield from _fit(found, members)
+    cards = list({card.name: card for card in map(catalog.model, profile.roles.values())}.values())
+    types = Extensions(surroundings(found.settings, found.env)).backends()
+    here = []
+    for card in cards:
+        if (lacking := _lacking(types, card)) is None:
+            here.append(card)
+        else:
+            # Claude stands in every profile; a profile of local models works without it.
+            yield Finding(card.backend, "warn" if card.remote else "fail", lacking.what, lacking.fix)
+    yield from _keys(found, here)
+    for server in look(types, [Need(card) for card in here]):
+        yield from _server(found, server)
+    yield from _fit(found, here)
 
 
-def _backend(found: Situation, backend: str, here: bool, *, remote_only: bool) -> Iterator[Finding]:
-    if not here:
-        # Claude stands in every profile; a profile of local models works without it.
-        status = "warn" if remote_only else "fail"
-        yield Finding(backend, status, "this version has no such backend", GO_ON)
-    package = EXTRAS.get(backend)
-    if here and package and util.find_spec(package) is None:
-        yield Finding(backend, "fail", f"the package {package} is missing", f"pip install 'pytest-llmroute[{backend}]'")
-    if backend == "ollama":
-        yield _ollama(found.settings["ollama_host"])
+def _lacking(types: Mapping[str, BackendType], card: ModelCard) -> UserError | None:
+    kind = types.get(card.backend)
+    if kind is None:
+        return UserError(f'no backend "{card.backend}" is here', code=Code.BACKEND, fix=GO_ON)
+    return kind.missing(card) if kind.missing is not None else None
 
 
-def _ollama(host: str) -> Finding:
-    """Asks the server for its version; two seconds, and never anybody else."""
-    address = urlsplit(host if "://" in host else f"http://{host}")
-    where = f"{address.hostname or '127.0.0.1'}:{address.port or 11434}"
-    connection = http.client.HTTPConnection(where, timeout=PATIENCE)
-    try:
-        connection.request("GET", "/api/version")
-        version = _json(connection.getresponse().read(10_000)).get("version")
-    except (OSError, http.client.HTTPException) as error:
-        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return Finding("ollama server", "fail", f"no answer at {where} ({why})", START)
-    finally:
-        connection.close()
-    if not isinstance(version, str):
-        return Finding("ollama server", "fail", f"{where} answers, but is no Ollama server", "set OLLAMA_HOST")
-    return Finding("ollama server", "ok", f"{printable(version, 40)} at {where}")
+def _server(found: Situation, server: Server) -> Iterator[Finding]:
+    """One server: whether it answers, and what it lacks."""
+    survey = server.survey
+    remote = all(need.card.remote for need in server.needs)
+    if not survey.up:
+        yield Finding("server", "warn" if remote else "fail", f"{survey.endpoint}: {survey.text}", survey.fix)
+        return
+    loaded = f"; loaded: {', '.join(survey.resident)}" if survey.resident else ""
+    yield Finding("server", "ok", f"{survey.endpoint}: {survey.text}{loaded}")
+    for error in troubles([server], found.settings["ram_budget"] or available_ram()):
+        yield Finding("model", "fail", error.what, error.fix)
 
 
-def _json(data: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(data)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _keys(found: Situation, cards: list[ModelCard]) -> Iterator[Finding]:
+def _keys(found: Situation, cards: Sequence[ModelCard]) -> Iterator[Finding]:
     for name in dict.fromkeys(card.api_key_env for card in cards if card.api_key_env):
         models = ", ".join(card.name for card in cards if card.api_key_env == name)
-        if found.env.get(name):
-            yield Finding("key", "ok", f"{name} is set ({models})")
-        else:
-            yield Finding("key", "warn", f"{name} is not set: {models} can't be asked", f"export {name}=…")
+        yield Finding("key", "ok", f"{name} is set ({models})")
 
 
-def _fit(found: Situation, cards: list[ModelCard]) -> Iterator[Finding]:
+def _fit(found: Situation, cards: Sequence[ModelCard]) -> Iterator[Finding]:
     budget = found.settings["ram_budget"] or available_ram()
     say: Callable[[ModelCard], str] = lambda card: f"{card.name} ({card.expected.ram_gb:g} GB)"  # noqa: E731
     big = [card for card in cards if card.expected.ram_gb is not None and card.expected.ram_gb * 1e9 > budget]

@@ -187,6 +187,24 @@ def models_show(ctx: click.Context, /, **options: Any) -> None:
 
 
 @cli.command()
+@click.argument("names", nargs=-1, shell_complete=_names("models"))
+@click.option("--profile", shell_complete=_names("profiles"), help="All local models of this profile.")
+@click.option("--try", "try_", is_flag=True, help="Ask each of them something short.")
+@click.option("--write", is_flag=True, help="Write the settings that use the first of them into .env.")
+@click.pass_context
+def pull(ctx: click.Context, /, **options: Any) -> None:
+    """Fetch models onto this machine or its Ollama server; nothing is ever fetched unasked.
+
+    \b
+    Examples:
+      llmroute pull gemma2:2b --try
+      llmroute pull --profile ollama
+      llmroute pull MBZUAI/LaMini-Flan-T5-783M --try --write
+    """
+    _work("pull", "pull", ctx, **options)
+
+
+@cli.command()
 @click.argument("prompt", default="")
 @click.option("--strategy", shell_complete=_names("strategies"), help="Else what is configured, else balanced.")
 @click.option("--profile", shell_complete=_names("profiles"), help="Else what is configured.")

@@ -44,6 +44,7 @@ from pytest_llmroute.pytest_side.controller import SHOWN, Controller
 from pytest_llmroute.pytest_side.header import header
 from pytest_llmroute.pytest_side.journaling import Keeper
 from pytest_llmroute.pytest_side.marker import Declared, let_prompt_use_parameters, messages_of
+from pytest_llmroute.pytest_side.once import forget
 from pytest_llmroute.tasks.files import recognises
 from pytest_llmroute.tasks.values import Known
 
@@ -345,6 +346,7 @@ class LLMSession:
             if trouble:
                 self.controller.notes.append(trouble)
             self.controller.finish(stopped)
+            forget(self.config.rootpath, self.run_id)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:

@@ -58,7 +58,7 @@ class TestRouter:
         monkeypatch.setenv("ANTHROPIC_API_KEY", "k" * 20)
         assert router.get_status().strategy == "hybrid"
         assert router.get_status().claude.available
-        assert router.get_status().local.available
+        assert router.get_status().local.reason.startswith("local models are on")
         router.set_strategy("local_only")
         assert router.get_status().strategy == "local_only"
         with pytest.raises(UnknownName, match='did you mean "hybrid"'):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytest_llmroute.cli.verbs import cli
+from pytest_llmroute.testing.ollama_server import LoopbackOllama, Served
 
 from .conftest import Call
 
@@ -185,12 +187,60 @@ def test_doctor_ends_with_4_and_names_the_cure(call: Call, folder: Path, monkeyp
     (folder / "llmroute.toml").write_text('profile = "ollama"\n[machine]\nram_budget = "4GB"\n')
     ended = call("doctor")
     assert ended.code == 4
-    assert "✗ ollama server  no answer at 127.0.0.1:9" in ended.out
-    assert "ollama serve" in ended.out
+    assert "✗ server         http://127.0.0.1:9: no connection to http://127.0.0.1:9" in ended.out
+    assert "curl http://127.0.0.1:9/api/version" in " ".join(ended.out.split())
     assert "expected not to fit 4.0 GB: gemma2:9b (5.5 GB), qwen2.5-coder:14b (8.5 GB)" in " ".join(ended.out.split())
     (folder / "llmroute.toml").write_text('profil = "ollama"\n')
     ended = call("doctor")
     assert (ended.code, '(did you mean "profile"?)' in " ".join(ended.out.split())) == (4, True)
+
+
+def test_doctor_asks_the_server_what_it_has(call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("xllamacpp")
+    with LoopbackOllama({"gemma2:2b": Served("pico")}) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.url)
+        (folder / "llmroute.toml").write_text(
+            'profile = "house"\n[profiles.house]\nextends = "embedded"\n'
+            'roles = { small = "gemma2:2b", large = "llama3.2:1b" }\n'
+        )
+        ended = call("doctor")
+    printed = " ".join(ended.out.split())
+    assert f"✓ server {server.url}: " in printed
+    assert (
+        f'✗ model model "llama3.2:1b" is not installed at {server.url} to fix it: llmroute pull llama3.2:1b' in printed
+    )
+    assert "gemma2:2b" not in printed.split("✗ model")[1]
+    assert ended.code == 4
+
+
+# pull
+
+
+def test_a_model_is_pulled_tried_and_written_down(call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("xllamacpp")
+    library = {"llama3.2:1b": Served("pico")}
+    (folder / ".env").write_text("LLM_STRATEGY=local_only\n# mine")
+    with LoopbackOllama({}, library=library) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.url)
+        ended = call("pull", "llama3.2:1b", "--try", "--write")
+        assert ended.code == 0, ended.err
+        assert re.search(r"✓ llama3.2:1b is here \(0.00 GB, \d+ s\)", ended.out)
+        assert re.search(r"✓ llama3.2:1b answers after [\d.]+ s \(\d+ tokens\): ", ended.out)
+        assert "LLM_STRATEGY=local_only: left as it is, hybrid would be new" in ended.err
+        asked = len(server.bodies("/api/chat"))
+        assert asked == 1
+        missing = call("pull", "qwen2.5:0.5b")
+    lines = (folder / ".env").read_text().splitlines()
+    assert lines == ["LLM_STRATEGY=local_only", "# mine", "LOCAL_LLM_ENABLED=true", "LOCAL_MODEL_NAME=llama3.2:1b"]
+    assert (missing.code, "Ollama's library has no qwen2.5:0.5b" in missing.err) == (2, True)
+
+
+def test_a_pull_without_a_name_or_a_server_is_told(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "llmroute pull --profile ollama" in call("pull").err
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
+    ended = call("pull", "--profile", "ollama")
+    assert (ended.code, "no connection to http://127.0.0.1:9" in ended.err) == (2, True)
+    assert "pico: nothing to fetch for the backend embedded" in call("pull", "pico").out
 
 
 def test_doctors_report_holds_no_secret(call: Call, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

@@ -11,10 +11,11 @@ import time
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import util
 from typing import Any
 
-from pytest_llmroute.backends.contract import Surroundings
+from pytest_llmroute.backends.contract import Progress, Surroundings
 from pytest_llmroute.backends.ollama.address import Address, read_address
 from pytest_llmroute.backends.ollama.answer import Answer
 from pytest_llmroute.backends.ollama.facts import (
@@ -26,6 +27,7 @@ from pytest_llmroute.backends.ollama.facts import (
     same_name,
 )
 from pytest_llmroute.backends.ollama.messages import offered, options, written
+from pytest_llmroute.backends.ollama.pulling import free_space
 from pytest_llmroute.backends.ollama.server import LOAD_WITHIN, OllamaServer
 from pytest_llmroute.backends.ollama.trouble import refusal
 from pytest_llmroute.backends.wire import LONGEST, Late, Refusal
@@ -52,6 +54,24 @@ def endpoint_of(card: ModelCard, around: Surroundings) -> str:
         return address_of(card, around).url
     except UserError:
         return (card.base_url or around.ollama_host).rpartition("@")[2]
+
+
+def pull(card: ModelCard, progress: Progress, *, around: Surroundings) -> None:
+    """Fetches a model onto its server."""
+    if wrong := missing_ollama(card, around):
+        raise wrong
+    address = address_of(card, around)
+    server = OllamaServer(address, key=around.env.get(card.api_key_env, "") if card.api_key_env else "")
+    try:
+        server.pull(
+            card.id or card.name,
+            lambda told: progress(told.status, told.done, told.total),
+            free=partial(free_space, address, around.env),
+        )
+    except ModelCallError as error:
+        raise ModelCallError(error.cause, error.text, model=card.name) from None
+    finally:
+        server.close()
 
 
 def missing_ollama(card: ModelCard, around: Surroundings) -> UserError | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from importlib import util
 from pathlib import Path
 from typing import Any
 
-from pytest_llmroute.backends.contract import Surroundings
+from pytest_llmroute.backends.contract import Progress, Surroundings
 from pytest_llmroute.backends.transformers_local import files
 from pytest_llmroute.backends.transformers_local.missing import EXTRA
 from pytest_llmroute.backends.transformers_local.trouble import LOGIN
@@ -21,8 +21,6 @@ BESIDE = ("*.json", "*.txt", "*.model", "*.jinja")
 """What is needed beside the weights: settings, and the tokenizer in any of its forms."""
 SPARE = 200_000_000
 """Bytes of the disk that stay free."""
-Progress = Callable[[str, int, int], None]
-"""Is told a file, how many bytes of the whole model are there, and how many it has."""
 
 
 def fetch(card: ModelCard, around: Surroundings, progress: Progress | None = None) -> files.ModelFolder:
@@ -55,6 +53,11 @@ def fetch(card: ModelCard, around: Surroundings, progress: Progress | None = Non
         refs.mkdir(parents=True, exist_ok=True)
         (refs / "main").write_text(info.sha, encoding="utf-8")
     return files.find_folder(card, around)
+
+
+def fetch_into(card: ModelCard, around: Surroundings, progress: Progress) -> None:
+    """`fetch` for whoever needs the model there, and nothing of it."""
+    fetch(card, around, progress)
 
 
 def wanted(names: list[str]) -> list[str]:

@@ -1,0 +1,148 @@
+"""Before any test: every server that is needed is asked once, and what is missing is told in one block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pytest_llmroute.testing.ollama_server import LoopbackOllama, Served
+
+from ..backends.rough import Planned, Rough, rough_server, said
+from .conftest import Run
+
+SUITE = """
+    import pytest
+    @pytest.mark.llm(task="fix")
+    @pytest.mark.parametrize("n", range(3))
+    def test_fix(llm, n): open("ran", "w")
+    @pytest.mark.llm(task="analyze")
+    def test_analyze(llm): open("ran", "w")
+"""
+TOML = """
+[models.house]
+backend = "openai"
+base_url = "{url}/v1"
+server = "vllm"
+[profiles.house]
+extends = "embedded"
+roles = {{ tiny = "house", small = "house", medium = "house", large = "house", coder = "house" }}
+"""
+
+
+@pytest.fixture
+def rough() -> Iterator[Rough]:
+    with rough_server() as running:
+        yield running
+
+
+def configured(suite: pytest.Pytester, url: str, more: str = "") -> None:
+    suite.makepyfile(test_it=SUITE)
+    (suite.path / "llmroute.toml").write_text(TOML.format(url=url) + more)
+
+
+def lists(*names: str) -> Planned:
+    return said({"data": [{"id": name} for name in names]})
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["n0", "n2"])
+def test_a_server_that_is_down_is_told_before_any_test(
+    suite: pytest.Pytester, run: Run, workers: tuple[str, ...]
+) -> None:
+    configured(suite, "http://127.0.0.1:9")
+    result = run("--llm-profile=house", *workers)
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(
+        [
+            "*http://127.0.0.1:9/v1 can't be used: no connection to http://127.0.0.1:9/v1*LLR406*",
+            "*4 of 4 tests need it (house)",
+            "*to fix it:        vllm serve MODEL",
+            "*go on without:    --llm-profile=embedded*",
+        ]
+    )
+    assert not (suite.path / "ran").exists()
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["n0", "n2"])
+def test_a_server_is_asked_once_whoever_collects(
+    suite: pytest.Pytester, run: Run, rough: Rough, workers: tuple[str, ...]
+) -> None:
+    rough.plan = lambda asked: lists("house")
+    configured(suite, rough.url)
+    run("--llm-profile=house", *workers).assert_outcomes(passed=4)
+    assert [asked.path for asked in rough.asked] == ["/v1/models"]
+    assert not list((suite.path / ".llmroute").glob("preflight-*"))
+
+
+def test_nobody_is_asked_for_a_list_of_tests_or_a_plan(suite: pytest.Pytester, run: Run, rough: Rough) -> None:
+    configured(suite, rough.url)
+    assert run("--llm-profile=house", "--co").ret == 0
+    assert run("--llm-profile=house", "--llm-plan").ret == 0
+    assert rough.asked == []
+
+
+def test_a_model_that_the_server_does_not_have_is_told_with_the_nearest(
+    suite: pytest.Pytester, run: Run, rough: Rough
+) -> None:
+    rough.plan = lambda asked: lists("houses", "other")
+    configured(suite, rough.url)
+    result = run("--llm-profile=house")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(
+        [
+            f'*model "house" is not installed at {rough.url}/v1*LLR407*',
+            "*4 of 4 tests need it (house); installed: houses, other",
+            '*to fix it:        id = "houses" on its card',
+        ]
+    )
+
+
+def test_a_slow_server_is_not_waited_for(suite: pytest.Pytester, run: Run, rough: Rough) -> None:
+    rough.plan = lambda asked: Planned(200, (b"{}",), wait=30)
+    configured(suite, rough.url)
+    result = run("--llm-profile=house")
+    assert (result.ret, result.duration < 6) == (4, True)
+    result.stderr.fnmatch_lines(["*can't be used: no whole answer within * s*"])
+
+
+def test_offline_nothing_but_this_machine_is_asked(suite: pytest.Pytester, run: Run, rough: Rough) -> None:
+    rough.plan = lambda asked: lists("house")
+    configured(suite, rough.url)
+    run("--llm-profile=house", "--llm-offline").assert_outcomes(passed=4)
+    configured(suite, "https://models.example.org")
+    result = run("--llm-profile=house", "--llm-offline")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(['*offline: the model "house" is at https://models.example.org/v1*'])
+
+
+def test_a_model_that_would_not_fit_is_told_unless_a_budget_says_otherwise(
+    suite: pytest.Pytester, run: Run, rough: Rough
+) -> None:
+    rough.plan = lambda asked: lists("house")
+    configured(suite, rough.url, '[models.house.expected]\nram_gb = 9000\nsource = "us"\ndate = "2026-11-21"\n')
+    result = run("--llm-profile=house")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(['*model "house" is expected to need 9000 GB of RAM, * GB can be had*', "*9001GB*"])
+    with Path(suite.path / "llmroute.toml").open("a") as file:
+        file.write('[machine]\nram_budget = "9001GB"\n')
+    run("--llm-profile=house").assert_outcomes(passed=4)
+
+
+def test_ollamas_models_are_known_before_any_test(
+    suite: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that is not pulled, and one that runs on somebody else's machine."""
+    pytest.importorskip("xllamacpp")
+    suite.makepyfile(test_it="def test_a(llm): assert llm.generate('analyze\\nbash: x: unbound variable').text\n")
+    models = {"gemma2:2b": Served("pico"), "llama3.2:1b": Served("pico", remote_host="https://cloud.example.org")}
+    with LoopbackOllama(models) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.url)
+        run("--llm-model=gemma2:2b").assert_outcomes(passed=1)
+        absent = run("--llm-model=llama3.2:3b")
+        cloud = run("--llm-model=llama3.2:1b")
+    assert (absent.ret, cloud.ret) == (4, 4)
+    absent.stderr.fnmatch_lines(["*is not installed at*", "*1 of 1 tests need it (llama3.2:3b); installed: *",
+                                 "*llmroute pull llama3.2:3b"])  # fmt: skip
+    cloud.stderr.fnmatch_lines(["*is not run by http://127.0.0.1:* itself but by somebody else's server*"])
+    assert not server.bodies("/api/generate")
