@@ -12,7 +12,7 @@ from pytest_llmroute.config.resolve import DEFAULT_STRATEGY
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.requests import Request, as_messages
-from pytest_llmroute.engine.setup import make_router
+from pytest_llmroute.engine.setup import make_router, surroundings
 from pytest_llmroute.errors import printable
 from pytest_llmroute.extensions import Extensions
 
@@ -33,8 +33,9 @@ def explain(
     """Which model would answer PROMPT, with which settings, and why; nobody is asked."""
     found = found_by(ctx)
     settings = found.settings
+    extensions = Extensions(surroundings(settings, found.env))
     router = make_router(
-        found.project, Extensions(), profile or settings["profile"], found.env,
+        found.project, extensions, profile or settings["profile"], found.env,
         where="--profile" if profile else settings.origin("profile"),
     )  # fmt: skip
     named = settings["strategy"] or (DEFAULT_STRATEGY,)
@@ -45,10 +46,15 @@ def explain(
     if as_json:
         output.data({"decisions": [_values(decision) for decision in decisions]}, "llmroute.explain/1")
         return
+    types = extensions.backends()
     for decision in decisions:
         output.line(f"{decision.column} on profile {decision.profile}")
         for line in str(decision).splitlines():
             output.wrapped(f"  {printable(line, 300)}", indent=17)
+        kind = types.get(router.catalog.model(decision.model).backend)
+        missing = kind.missing(router.catalog.model(decision.model)) if kind and kind.missing else None
+        if missing is not None:
+            output.note(f"{printable(missing.what, 200)}; to fix it: {printable(missing.fix, 200)}")
 
 
 def _values(decision: Decision) -> dict[str, object]:

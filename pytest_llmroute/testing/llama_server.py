@@ -49,6 +49,10 @@ class LlamaServer:
                 return self
         raise RuntimeError("the server did not start")
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def kill(self) -> None:
         """As when somebody pulls its plug."""
         self._process.kill()

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 
+import pytest_llmroute
+from pytest_llmroute.testing.llama_server import LlamaServer
 from pytest_llmroute.testing.ollama_server import LoopbackOllama, Served
 
 from ..backends.rough import Planned, Rough, rough_server, said
 from .conftest import Run
+from .test_measured import Json
+
+NANO = Path(pytest_llmroute.__file__).parent / "models" / "nano.gguf"
 
 SUITE = """
     import pytest
@@ -146,3 +151,39 @@ def test_ollamas_models_are_known_before_any_test(
                                  "*llmroute pull llama3.2:3b"])  # fmt: skip
     cloud.stderr.fnmatch_lines(["*is not run by http://127.0.0.1:* itself but by somebody else's server*"])
     assert not server.bodies("/api/generate")
+
+
+PLUG = """
+import os, signal
+import pytest
+
+@pytest.mark.parametrize("n", range(6))
+def test_it(llm, n):
+    if n == 3:
+        os.kill(int(os.environ["SERVER_PID"]), signal.SIGKILL)
+    assert llm.generate("analyze\\nbash: x: unbound variable").text
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["n0", "n2"])
+def test_a_server_that_dies_in_the_middle_loses_no_finished_record(
+    suite: pytest.Pytester, run_json: Json, run: Run, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
+) -> None:
+    """Real inference until somebody pulls the plug."""
+    pytest.importorskip("xllamacpp")
+    with LlamaServer(NANO, "house") as server:
+        monkeypatch.setenv("SERVER_PID", str(server.pid))
+        quick = "[models.house.retry]\nfirst_wait = 0.01\n"
+        configured(suite, server.url, quick)
+        suite.makepyfile(test_it=PLUG)
+        data = run_json("--llm-profile=house", *workers)
+    outcomes = {record["nodeid"].split("[")[1]: record["outcome"] for record in data["records"]}
+    assert len(outcomes) == 6
+    passed = [record for record in data["records"] if record["outcome"] == "passed"]
+    lost = [record for record in data["records"] if record["outcome"] == "error"]
+    assert len(passed) + len(lost) == 6
+    assert len(passed) >= 2
+    assert {record["error_class"] for record in lost} <= {"refused", "server"}
+    assert all(record["completion_tokens"] for record in passed)
+    (column,) = data["columns"]
+    assert (column["passed"], column["errors"]) == (len(passed), len(lost))
