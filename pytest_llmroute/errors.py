@@ -112,9 +112,10 @@ class AllModelsFailed(ModelCallError):
 
     def __init__(self, failures: Sequence[ModelCallError]) -> None:
         self.failures = tuple(failures)
-        last = self.failures[-1]
         tried = "; ".join(f"{f.model}: {f.text} [{f.cause.value}]" for f in self.failures)
-        super().__init__(last.cause, f"no model answered: {tried}")
+        self.cause, self.text, self.model = self.failures[-1].cause, f"no model answered: {tried}", ""
+        self.retry_after = None
+        Exception.__init__(self, self.text)
 
 
 def one(errors: Sequence[UserError]) -> UserError:

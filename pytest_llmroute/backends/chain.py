@@ -31,6 +31,7 @@ def answer(
 
     Each model is tried as often as its card's retry policy says, as long as the time limit `within` leaves room.
     """
+    __tracebackhide__ = True  # of a failed call people want to see their own line
     until = None if within is None else time.monotonic() + within
     failures: list[ModelCallError] = []
     retries = 0

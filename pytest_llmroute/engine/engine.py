@@ -64,6 +64,7 @@ class Engine:
         self, request: Request, column: Column, *, run: CaseRun | None = None, calls: CallLog | None = None
     ) -> Reply:
         """One request to its reply; a failure is recorded before it is raised."""
+        __tracebackhide__ = True  # of a failed call people want to see their own line
         decision = self.decide(request, column, run.case.repeat if run else 0)
         log.info("%s", decision.log_line)
         catalog = self.router.catalog

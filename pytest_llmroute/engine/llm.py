@@ -43,6 +43,7 @@ class LLM:
         template: str | None = None,
     ) -> Reply:  # fmt: skip
         """Route the prompt (a text, or messages) and return the reply."""
+        __tracebackhide__ = True  # of a failed call people want to see their own line
         sampling = Sampling(temperature, max_tokens, top_p, seed, tuple(stop), reasoning)
         request = self._request(
             prompt, system, task=task, phase=phase, agent=agent, user=user, timeout=timeout, sampling=sampling

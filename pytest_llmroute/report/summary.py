@@ -53,6 +53,8 @@ class ColumnSummary:
     unpriced: int
     """Calls to models whose price is not known."""
     calls: int
+    causes: Mapping[str, int]
+    """Errors by their typed cause: refused, timeout, auth, …"""
     models: Mapping[str, int]
     models_ram: Mapping[str, int]
     """Peak bytes by model: of its server's processes where those were measured, else as it reports itself."""
@@ -83,6 +85,7 @@ class _Column:
     rss_peak: int | None = None
     usd: float | None = None
     unpriced: int = 0
+    causes: Counter[str] = field(default_factory=Counter)
     models: Counter[str] = field(default_factory=Counter)
     measured_ram: dict[str, int] = field(default_factory=dict)
     reported_ram: dict[str, int] = field(default_factory=dict)
@@ -101,6 +104,8 @@ class Tally:
         self.count += 1
         column = self._columns.setdefault((record.column_kind, record.column), _Column(record.column_kind))
         column.outcomes[record.outcome] += 1
+        if record.outcome == "error" and record.error_class:
+            column.causes[record.error_class] += 1
         if record.outcome in SCORED:
             column.seconds.append(record.seconds)
             column.first += record.success and record.first_attempt
@@ -167,6 +172,7 @@ def _summary(name: str, column: _Column) -> ColumnSummary:
         usd=column.usd,
         unpriced=column.unpriced,
         calls=sum(column.models.values()),
+        causes=dict(column.causes.most_common()),
         models=dict(column.models.most_common()),
         models_ram={**column.reported_ram, **column.measured_ram},
         models_ram_reported=tuple(sorted(column.reported_ram.keys() - column.measured_ram.keys())),

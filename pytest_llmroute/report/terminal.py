@@ -129,8 +129,9 @@ def _line(fields: Sequence[_Field], row: int | None) -> str:
 
 
 def _aside(column: ColumnSummary) -> list[str]:
+    causes = ", ".join(f"{cause} ×{count}" for cause, count in column.causes.items())
     counts = [
-        (column.errors, "error(s), not counted"),
+        (column.errors, "error(s), not counted" + (f" ({causes})" if causes else "")),
         (column.interrupted, "interrupted"),
         (column.skipped, "skipped"),
     ]

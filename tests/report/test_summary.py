@@ -81,14 +81,14 @@ def test_the_table_of_a_run() -> None:
         record(column="balanced", seconds=1.4, prompt_tokens=812, completion_tokens=44, rss_peak=940_000_000,
                calls=calls, usd=0.0012, first_attempt=True),
         record("missed", column="balanced", seconds=0.25, prompt_tokens=900, tokens_exact=False, calls=calls),
-        record("error", column="fast"),
+        record("error", column="fast", error_class="refused"),
     ]  # fmt: skip
     assert render(summarize(records, HEAD)) == [
         "column    pass  rate   95%  first  median    p95  tokens in/out  peak RAM     cost",
         "balanced   1/2   50%  9–91    50%  825 ms  1.3 s       ~1.7k/44    940 MB  $0.0012",
         "fast       0/0     -     -      -       -      -            0/0         -        -",
         "balanced  used gemma2:2b ×2",
-        "fast: 1 error(s), not counted",
+        "fast: 1 error(s), not counted (refused ×1)",
         "~ estimated tokens",
     ]
 
