@@ -59,5 +59,6 @@ def explain(
 
 def _values(decision: Decision) -> dict[str, object]:
     values = asdict(decision)
-    values.pop("asked")
+    for inner in ("asked", "stays_here"):
+        values.pop(inner)
     return values

@@ -37,6 +37,8 @@ class Decision:
     rejected: tuple[Rejected, ...] = ()
     clamped_from: int | None = None
     """The max tokens asked for, where the context window allowed fewer."""
+    stays_here: bool = field(default=False, compare=False)
+    """Whether nothing may leave this machine, whoever chose the model."""
     asked: Sampling = field(default=Sampling(), compare=False)
     """The strategy's own settings; every link of the chain fits them to its own limits."""
     log_line: str = field(default="", compare=False)

@@ -70,6 +70,7 @@ class Engine:
         catalog = self.router.catalog
         cards = [catalog.model(name) for name in (decision.model, *decision.chain)]
         for card in cards[:1]:
+            self.router.check_place(decision, self.pool.endpoint(card))
             if missing := self.pool.missing(card):
                 raise missing
         started = time.perf_counter()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_llmroute.backends.wire import is_loopback
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.engine.case import Case
 from pytest_llmroute.engine.survey import Need, look, troubles
 from pytest_llmroute.errors import UserError
@@ -151,6 +151,7 @@ def _route(session: LLMSession, item: pytest.Item, case: Case) -> str:
     if case.model is not None:
         catalog.model(case.model, where)
     decision = session.decide(case)
+    session.engine.router.check_place(decision, session.engine.pool.endpoint(catalog.model(decision.model)))
     missing = None if _asks_nobody(session) else session.engine.pool.missing(catalog.model(decision.model))
     if missing is not None:
         raise missing

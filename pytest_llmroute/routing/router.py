@@ -9,18 +9,20 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from pytest_llmroute.codes import Code
 from pytest_llmroute.config.catalog import Catalog
 from pytest_llmroute.config.resolve import environment_number
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision, Rejected
 from pytest_llmroute.core.models import ModelCard, PhaseSettings
 from pytest_llmroute.core.phases import Phase
+from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.core.profiles import Profile
 from pytest_llmroute.core.requests import Request, Sampling
 from pytest_llmroute.core.tokens import estimate_tokens
 from pytest_llmroute.errors import UnknownName, UserError
 from pytest_llmroute.routing.classify import Classifier
-from pytest_llmroute.routing.contract import Choice, Query, Strategy
+from pytest_llmroute.routing.contract import Choice, Query, Strategy, StrategyUnusable
 
 OVERRIDE = "LLM_MODEL_OVERRIDE"
 TEMPERATURE, MAX_TOKENS = "VIBEAGENT_MODEL_TEMPERATURE_", "VIBEAGENT_MODEL_MAX_TOKENS"
@@ -48,6 +50,9 @@ class Router:
         request = self._checked(request)
         choice, decided_by = self._choose(request, column)
         card = self.catalog.model(choice.model, choice.reason)
+        stays_here = column.kind == "strategy" and getattr(self.strategies.get(column.name), "stays_here", False)
+        if stays_here and card.remote:
+            raise _leaves(column.name, card.name, "is remote", choice.reason)
         settings, clamped_from = self.settings(request, card, choice.sampling, repeat, request.characters)
         task = choice.task or request.task
         return Decision(
@@ -66,9 +71,15 @@ class Router:
             canned=choice.canned,
             rejected=choice.rejected,
             clamped_from=clamped_from,
+            stays_here=bool(stays_here),
             asked=choice.sampling,
             log_line=_log_line(choice, card.name, task),
         )
+
+    def check_place(self, decision: Decision, endpoint: str) -> None:
+        """Raises where the decision may not leave this machine and its server is somewhere else."""
+        if decision.stays_here and endpoint and not is_loopback(endpoint):
+            raise _leaves(decision.strategy, decision.model, f"is at {endpoint}", decision.reason)
 
     def role_of(self, model: str) -> str | None:
         """The first role that `model` plays in the profile."""
@@ -167,6 +178,15 @@ def _seeded_and_fitted(
         fitted = max(1, min([wanted, *limits]))
     result = replace(settings, max_tokens=fitted, seed=(settings.seed or 0) + repeat)
     return result, wanted if fitted != wanted else None
+
+
+def _leaves(strategy: str, model: str, where: str, reason: str) -> StrategyUnusable:
+    return StrategyUnusable(
+        f'strategy {strategy} never leaves this machine, and the model "{model}" {where} ({reason})',
+        code=Code.STRATEGY,
+        fix="a local model: LOCAL_MODEL_NAME, the profile's role small, or OLLAMA_HOST on this machine",
+        instead="--llm-strategy=hybrid",
+    )
 
 
 def _log_line(choice: Choice, model: str, task: str | None) -> str:

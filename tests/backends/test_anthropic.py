@@ -7,12 +7,10 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import pytest_llmroute
 from pytest_llmroute.backends.anthropic_api.backend import AnthropicModel, missing, survey
 from pytest_llmroute.backends.contract import Surroundings
 from pytest_llmroute.core.models import ModelCard, Price
@@ -22,16 +20,7 @@ from pytest_llmroute.errors import Cause, ModelCallError
 from pytest_llmroute.testing import BackendConformance, Opened
 from pytest_llmroute.testing.llama_server import LlamaServer
 
-from .rough import Planned, Rough, rough_server, said
-
-NANO = Path(pytest_llmroute.__file__).parent / "models" / "nano.gguf"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[LlamaServer]:
-    pytest.importorskip("xllamacpp")
-    with LlamaServer(NANO, "nano") as running:
-        yield running
+from .rough import Planned, Rough, said
 
 
 class TestAnthropic(BackendConformance):
@@ -41,17 +30,11 @@ class TestAnthropic(BackendConformance):
     schema = None
 
     @pytest.fixture
-    def opened(self, server: LlamaServer) -> Iterator[Opened]:
-        card = ModelCard("house", "anthropic", id="nano", base_url=server.url, api_version="2023-06-01")
+    def opened(self, llama: LlamaServer) -> Iterator[Opened]:
+        card = ModelCard("house", "anthropic", id="nano", base_url=llama.url, api_version="2023-06-01")
         model = AnthropicModel(card, Surroundings())
         yield Opened(model, card)
         model.close()
-
-
-@pytest.fixture
-def rough() -> Iterator[Rough]:
-    with rough_server() as running:
-        yield running
 
 
 def events(*told: dict[str, Any], wait: float = 0.0, drop: bool = False) -> Planned:

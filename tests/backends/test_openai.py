@@ -7,14 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import pytest_llmroute
 from pytest_llmroute.backends.contract import Surroundings
 from pytest_llmroute.backends.openai_compatible.backend import OpenAIModel, missing_key, survey
 from pytest_llmroute.backends.openai_compatible.presets import PRESETS
@@ -28,16 +26,7 @@ from pytest_llmroute.errors import Cause, ModelCallError
 from pytest_llmroute.testing import BackendConformance, Opened
 from pytest_llmroute.testing.llama_server import LlamaServer
 
-from .rough import Planned, Rough, rough_server, said, streamed
-
-NANO = Path(pytest_llmroute.__file__).parent / "models" / "nano.gguf"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[LlamaServer]:
-    pytest.importorskip("xllamacpp")
-    with LlamaServer(NANO, "nano") as running:
-        yield running
+from .rough import Planned, Rough, said, streamed
 
 
 class TestOpenAI(BackendConformance):
@@ -46,8 +35,8 @@ class TestOpenAI(BackendConformance):
     tools = True
 
     @pytest.fixture
-    def opened(self, server: LlamaServer) -> Iterator[Opened]:
-        card = ModelCard("house", "openai", id="nano", base_url=f"{server.url}/v1")
+    def opened(self, llama: LlamaServer) -> Iterator[Opened]:
+        card = ModelCard("house", "openai", id="nano", base_url=f"{llama.url}/v1")
         model = OpenAIModel(card, Surroundings(os.environ))
         yield Opened(model, card)
         model.close()
@@ -64,12 +53,6 @@ WHOLE = streamed(
     {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 2}},
     "[DONE]",
 )
-
-
-@pytest.fixture
-def rough() -> Iterator[Rough]:
-    with rough_server() as running:
-        yield running
 
 
 @contextmanager

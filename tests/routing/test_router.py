@@ -147,6 +147,14 @@ class TestProviders:
         with pytest.raises(UserError, match="local_only offers no tools"):
             model("local_only", ask("hi", tools=({"name": "search"},)))
         assert router().decide(ask("hi"), Column("strategy", "local_only")).chain == ()
+        with pytest.raises(UserError, match='never leaves this machine, and the model "claude-sonnet-5-5" is remote'):
+            model("local_only", ask("hi"), LOCAL_MODEL_NAME="claude-sonnet-5-5")
+        with pytest.raises(UserError, match=r"is remote .LLM_MODEL_OVERRIDE: forced"):
+            model("local_only", ask("hi"), LLM_MODEL_OVERRIDE="claude-sonnet-5-5")
+        decision = router().decide(ask("hi"), Column("strategy", "local_only"))
+        router().check_place(decision, "http://127.0.0.1:11434")
+        with pytest.raises(UserError, match=r"is at http://10\.0\.0\.7:11434"):
+            router().check_place(decision, "http://10.0.0.7:11434")
 
     def test_a_flag_that_is_neither_true_nor_false_is_an_error(self) -> None:
         with pytest.raises(UserError, match='LOCAL_LLM_ENABLED: "maybe" is neither true nor false'):

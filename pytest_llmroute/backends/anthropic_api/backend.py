@@ -19,9 +19,11 @@ from pytest_llmroute.backends.anthropic_api.wire import (
 )
 from pytest_llmroute.backends.causes import cause_of
 from pytest_llmroute.backends.contract import Surroundings, Survey
-from pytest_llmroute.backends.wire import LONGEST, Refusal, Wire, is_loopback, seconds_of
+from pytest_llmroute.backends.keys import no_key
+from pytest_llmroute.backends.wire import LONGEST, Refusal, Wire, seconds_of
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.core.replies import Call, Reply, Timings
 from pytest_llmroute.errors import Cause, ModelCallError, UserError
 
@@ -169,13 +171,7 @@ def missing(card: ModelCard, around: Surroundings) -> UserError | None:
     name = card.api_key_env or KEY
     if around.env.get(name) or is_loopback(card.base_url or HOME):
         return None
-    return UserError(
-        f'no key for the model "{card.name}": {name} is not set',
-        code=Code.BACKEND,
-        means="on pull requests from forks, CI withholds secrets on purpose",
-        fix=f"export {name}=…   (or a line in the .env file that env_file names)",
-        instead="a strategy of local models, as --llm-strategy=balanced",
-    )
+    return no_key(card, name)
 
 
 def endpoint_of(card: ModelCard) -> str:

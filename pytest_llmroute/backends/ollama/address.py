@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass, field
 
 from pytest_llmroute.codes import Code
+from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.errors import UserError, printable
 
 PORT = 11434
@@ -32,12 +33,7 @@ class Address:
     @property
     def loopback(self) -> bool:
         """Whether it is this machine."""
-        if self.host.lower() == "localhost" or self.host.lower().endswith(".localhost"):
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.url)
 
 
 def read_address(text: str) -> Address:

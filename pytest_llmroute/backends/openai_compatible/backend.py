@@ -10,11 +10,13 @@ from typing import Any
 
 from pytest_llmroute.backends.causes import cause_of
 from pytest_llmroute.backends.contract import Surroundings, Survey
+from pytest_llmroute.backends.keys import no_key
 from pytest_llmroute.backends.openai_compatible.presets import address_of, key_name_of, preset_of
 from pytest_llmroute.backends.openai_compatible.wire import Gathered, body_of
-from pytest_llmroute.backends.wire import LONGEST, Refusal, Wire, events_of, is_loopback
+from pytest_llmroute.backends.wire import LONGEST, Refusal, Wire, events_of
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.core.replies import Call, Reply, Timings, Tokens
 from pytest_llmroute.core.tokens import estimate_tokens
 from pytest_llmroute.errors import Cause, ModelCallError, UserError
@@ -166,13 +168,7 @@ def missing_key(card: ModelCard, around: Surroundings) -> UserError | None:
             fix='base_url = "http://…/v1" on its card, or server = "llama.cpp"',
         )  # fmt: skip
     if name and not around.env.get(name) and not is_loopback(base):
-        return UserError(
-            f'no key for the model "{card.name}": {name} is not set',
-            code=Code.BACKEND,
-            means="on pull requests from forks, CI withholds secrets on purpose",
-            fix=f"export {name}=…   (or a line in the .env file that env_file names)",
-            instead="--llm-profile=embedded (small models of this package)",
-        )
+        return no_key(card, name)
     return None
 
 

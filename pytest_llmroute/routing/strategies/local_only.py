@@ -12,6 +12,8 @@ class LocalOnly:
 
     name = "local_only"
     about = "the local model only: no tools, no cost, nothing leaves the machine"
+    stays_here = True
+    """A remote model is refused also where a test, a variable or a role names it."""
 
     def route(self, query: Query) -> Choice:
         pair = Pair.of(query)
