@@ -71,13 +71,13 @@ class _Reader(io.RawIOBase):
     """A socket's bytes, none of them later than `until`."""
 
     def __init__(self, sock: socket.socket, raw: io.RawIOBase, until: float) -> None:
-        self._sock, self._raw, self._until = sock, raw, until
+        self._sock, self._raw, self.until = sock, raw, until
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        left = self._until - time.monotonic()
+        left = self.until - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
         self._sock.settimeout(left)
@@ -121,19 +121,22 @@ class Wire:
         with self._exchange(method, path, body, until) as response:
             return _value(response.read(LONGEST_LINE))
 
-    def lines(self, path: str, body: Mapping[str, Any], *, until: float) -> Iterator[Any]:
+    def lines(self, path: str, body: Mapping[str, Any], *, until: float, first: float | None = None) -> Iterator[Any]:
         """The values of an answer that has one on each line, as they come."""
-        for line in lines_of(self.pieces("POST", path, body, until=until)):
+        for line in lines_of(self.pieces("POST", path, body, until=until, first=first)):
             if line.strip():
                 yield _value(line)
 
     def pieces(
         self, method: str, path: str, body: Mapping[str, Any] | None, *, until: float,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None, first: float | None = None,
     ) -> Iterator[bytes]:  # fmt: skip
-        """The answer's bytes as they come."""
-        with self._exchange(method, path, body, until, headers) as response:
+        """The answer's bytes as they come; `first`: seconds until the first of them."""
+        with self._exchange(method, path, body, until, headers, first) as response:
+            reader = getattr(getattr(response._fp, "fp", None), "raw", None)
             while data := response.read1(65536):
+                if isinstance(reader, _Reader):
+                    reader.until = until
                 yield data
 
     def close(self) -> None:
@@ -154,7 +157,7 @@ class Wire:
     @contextmanager
     def _exchange(
         self, method: str, path: str, body: Mapping[str, Any] | None, until: float,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None, first: float | None = None,
     ) -> Iterator[Any]:  # fmt: skip
         from urllib3 import exceptions as wrong
 
@@ -163,7 +166,8 @@ class Wire:
         if left <= 0:
             raise Late(Cause.TIMEOUT, "no time is left for the call")
         try:
-            response = self._sent(method, path, body, left, {**self._headers, **(headers or {})})
+            limit = left if first is None else min(left, first)
+            response = self._sent(method, path, body, limit, {**self._headers, **(headers or {})})
             try:
                 if response.status != 200:
                     told = response.read(MOST_OF_AN_ERROR)
@@ -178,7 +182,9 @@ class Wire:
             took = time.monotonic() - began
             raise ModelCallError(Cause.TIMEOUT, f"no connection to {self.base} within {took:.3g} s") from None
         except (wrong.TimeoutError, TimeoutError):
-            raise Late(Cause.TIMEOUT, f"no whole answer within {left:.3g} s") from None
+            took = time.monotonic() - began
+            what = "no whole answer" if took >= left * 0.99 or first is None else "no first token"
+            raise Late(Cause.TIMEOUT, f"{what} within {took:.3g} s") from None
         except (wrong.HTTPError, OSError) as error:
             why = type(error).__name__
             raise ModelCallError(Cause.SERVER, f"the connection to {self.base} broke off ({why})") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -13,17 +13,19 @@ from pytest_llmroute.config.catalog import Catalog
 from pytest_llmroute.config.situation import Situation
 from pytest_llmroute.core.models import ModelCard, Source
 from pytest_llmroute.core.requests import Request, Sampling
-from pytest_llmroute.engine.setup import catalog_of, make_router
+from pytest_llmroute.engine.setup import catalog_of, make_router, surroundings
+from pytest_llmroute.engine.survey import Need, installed, look, name_of
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.measure.machine import available_ram
 
 
 def list_models(
-    ctx: click.Context, profile: str | None, family: str | None, backend: str | None, as_json: bool
+    ctx: click.Context, profile: str | None, family: str | None, backend: str | None, ask: bool, as_json: bool
 ) -> None:
     """All models by name."""
     found = found_by(ctx)
-    catalog = catalog_of(found.project, Extensions())
+    extensions = Extensions(surroundings(found.settings, found.env))
+    catalog = catalog_of(found.project, extensions)
     names = set(catalog.models)
     if profile is not None:
         chosen = catalog.profile(profile, "--profile")
@@ -36,15 +38,21 @@ def list_models(
     ]  # fmt: skip
     budget = found.settings["ram_budget"] or available_ram()
     roles = _roles(catalog, profile or found.settings["profile"])
+    told = _told(extensions, cards) if ask else {}
     if as_json:
         output.data(
-            {"ram_budget": budget, "models": [_values(card, budget, found.env, roles) for card in cards]},
+            {
+                "ram_budget": budget,
+                "models": [
+                    {**_values(card, budget, found.env, roles), "server": told.get(card.name)} for card in cards
+                ],
+            },
             "llmroute.models/1",
         )
         return
     output.table(
         ("model", "backend", "context", "RAM GB", "tok/s", "$ in/out", "here", "family", "best for"),
-        [_row(card, budget, found.env) for card in cards],
+        [_row(card, told.get(card.name) or _here(card, budget, found.env)) for card in cards],
         right=(2, 3, 4, 5),
     )
     output.note(
@@ -60,7 +68,25 @@ def _roles(catalog: Catalog, profile: str) -> Mapping[str, list[str]]:
     return played
 
 
-def _row(card: ModelCard, budget: int, env: Mapping[str, str]) -> tuple[str, ...]:
+def _told(extensions: Extensions, cards: Sequence[ModelCard]) -> dict[str, str]:
+    """What each model's server or backend says of it."""
+    types = extensions.backends()
+    told: dict[str, str] = {}
+    for card in cards:
+        kind = types.get(card.backend)
+        if kind is None or (kind.missing is not None and kind.missing(card) is not None):
+            told[card.name] = "missing"
+        elif kind.survey is None:
+            told[card.name] = "there"
+    for server in look(types, [Need(card) for card in cards if card.name not in told]):
+        for need in server.needs:
+            loaded = name_of(need.card) in server.survey.resident
+            states = {True: "loaded" if loaded else "installed", False: "not installed", None: "server up"}
+            told[need.card.name] = states[installed(server.survey, need.card)] if server.survey.up else "server down"
+    return told
+
+
+def _row(card: ModelCard, here: str) -> tuple[str, ...]:
     expected, price = card.expected, card.price
     return (
         card.name,
@@ -69,7 +95,7 @@ def _row(card: ModelCard, budget: int, env: Mapping[str, str]) -> tuple[str, ...
         f"{expected.ram_gb:g}" if expected.ram_gb else "",
         f"{expected.tokens_per_second:g}" if expected.tokens_per_second else "",
         f"{price.input:g}/{price.output:g}" if price else "",
-        _here(card, budget, env),
+        here,
         card.family,
         card.best_for,
     )

@@ -158,6 +158,7 @@ def models() -> None:
 @click.option("--profile", shell_complete=_names("profiles"), help="Only the models of this profile.")
 @click.option("--family", help="Only this family: qwen, llama, gemma, …")
 @click.option("--backend", help="Only this backend: ollama, anthropic, …")
+@click.option("--ask", is_flag=True, help="Ask the servers which of these models they have.")
 @json_option
 @click.pass_context
 def models_list(ctx: click.Context, /, **options: Any) -> None:

@@ -125,6 +125,8 @@ class ModelCard:
     """Of Anthropic's API, where the newest is not wanted: the older one takes temperature and top_p."""
     timeout: float | None = None
     """Seconds for one try of one call; the test's own limit holds for all of them together."""
+    first_token: float | None = None
+    """Seconds until the first piece of a reply, within `timeout`: of servers that stream."""
     stream: bool = True
     """Whether replies are streamed, so that the time to the first token is known."""
     api_key_env: str = ""

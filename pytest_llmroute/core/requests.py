@@ -63,6 +63,7 @@ class Request:
     schema: Mapping[str, Any] | None = None
     sampling: Sampling = Sampling()
     timeout: float | None = None
+    logprobs: bool = False
     template: str | None = None
     """The type of the template that the prompt is put into, by the model that gets it."""
 

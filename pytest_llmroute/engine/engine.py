@@ -121,6 +121,7 @@ class Engine:
             task=decision.task,
             tools=request.tools,
             schema=request.schema,
+            logprobs=request.logprobs,
             script=case.script if case else None,
         )
         return replace(call, script=self.scripted(call)) if call.script is None else call

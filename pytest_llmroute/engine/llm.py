@@ -40,7 +40,7 @@ class LLM:
         agent: str | None = None, user: str | None = None, max_tokens: int | None = None,
         temperature: float | None = None, top_p: float | None = None, seed: int | None = None,
         stop: Iterable[str] = (), timeout: float | None = None, reasoning: bool | None = None,
-        template: str | None = None,
+        template: str | None = None, logprobs: bool = False,
     ) -> Reply:  # fmt: skip
         """Route the prompt (a text, or messages) and return the reply."""
         __tracebackhide__ = True  # of a failed call people want to see their own line
@@ -48,7 +48,13 @@ class LLM:
         request = self._request(
             prompt, system, task=task, phase=phase, agent=agent, user=user, timeout=timeout, sampling=sampling
         )
-        request = replace(request, tools=tuple(tools or ()), schema=schema, template=template or request.template)
+        request = replace(
+            request,
+            tools=tuple(tools or ()),
+            schema=schema,
+            template=template or request.template,
+            logprobs=logprobs,
+        )
         return self._engine.ask(request, self._run.case.column, run=self._run, calls=self._calls)
 
     async def agenerate(self, prompt: Prompt, **options: Any) -> Reply:

@@ -151,6 +151,25 @@ def test_the_limit_is_that_of_the_whole_call(rough: Rough, wait: float) -> None:
     assert time.monotonic() - started < 1.5
 
 
+def test_the_first_token_may_have_a_limit_of_its_own(rough: Rough) -> None:
+    """A slow begin is refused; what comes slowly after it is not."""
+    with opened(rough, first_token=0.3) as house:
+        rough.answers(streamed(chunk("a"), wait=5.0))
+        with pytest.raises(ModelCallError, match=r"no first token within 0\.3") as caught:
+            house.ask("hi")
+        assert caught.value.cause is Cause.TIMEOUT
+        rough.answers(streamed(*[chunk("x")] * 5, chunk(finish="stop"), wait=0.12))
+        assert house.ask("hi").text == "xxxxx"
+
+
+def test_logprobs_are_sent_for_and_read(rough: Rough) -> None:
+    told = {"choices": [{"delta": {"content": "a"}, "logprobs": {"content": [{"token": "a", "logprob": -0.1}]}}]}
+    rough.answers(streamed(told, chunk(finish="stop")))
+    with opened(rough) as house:
+        assert house.ask("hi", logprobs=True).logprobs == [{"token": "a", "logprob": -0.1}]
+    assert rough.asked[0].body["logprobs"] is True
+
+
 def test_a_connection_is_kept_and_a_broken_one_is_not(rough: Rough) -> None:
     rough.answers(WHOLE, streamed(chunk("hel"), drop=True), WHOLE)
     with opened(rough) as house:

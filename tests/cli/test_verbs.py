@@ -213,6 +213,21 @@ def test_doctor_asks_the_server_what_it_has(call: Call, folder: Path, monkeypatc
     assert ended.code == 4
 
 
+def test_servers_tell_which_models_they_have(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("xllamacpp")
+    with LoopbackOllama({"gemma2:2b": Served("pico")}) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.url)
+        models = call("models", "list", "--profile", "ollama", "--ask", "--json").json["models"]
+        assert "not installed" in call("models", "list", "--profile", "ollama", "--ask").out
+    told = {model["name"]: model["server"] for model in models}
+    assert told["gemma2:2b"] == "installed"
+    assert told["gemma2:9b"] == "not installed"
+    assert told["claude-sonnet-5-5"] == "missing"
+    assert {model["server"] for model in call("models", "list", "--profile", "embedded", "--json").json["models"]} == {
+        None
+    }
+
+
 # pull
 
 

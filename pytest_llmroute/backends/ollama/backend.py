@@ -272,7 +272,7 @@ class OllamaModel:
 
     def _pieces(self, body: dict[str, Any], answer: Answer, until: float, within: float | None) -> Iterator[str]:
         try:
-            for line in self.server.wire.lines("/api/chat", body, until=until):
+            for line in self.server.wire.lines("/api/chat", body, until=until, first=self.card.first_token):
                 piece = answer.add(line)
                 self._only_here(bool(answer.remote))
                 yield piece

@@ -88,7 +88,8 @@ class OpenAIModel:
         if self._around.offline and not is_loopback(self.base):
             raise self._error(Cause.REFUSED, f"{self.base} is not on this machine, and --llm-offline forbids it")
         try:
-            yield from self._wire.pieces(method, path, body, until=until, headers=self._headers())
+            first = self.card.first_token if body is not None else None
+            yield from self._wire.pieces(method, path, body, until=until, headers=self._headers(), first=first)
         except ModelCallError as error:
             raise self._error(error.cause, error.text) from None
 
