@@ -53,7 +53,7 @@ class BackendPool:
             code=Code.BACKEND,
             means=f"backends here: {', '.join(sorted(self._types))}",
             fix="choose another profile, or bring the backend by the hook llmroute_backends",
-            instead="--llm-profile=scripted (answers written beforehand), or --llm-plan (asks nobody)",
+            instead="--llm-profile=embedded (small models of this package), or --llm-plan (asks nobody)",
         )
 
     def get(self, card: ModelCard) -> Backend:

@@ -62,7 +62,8 @@ class ScriptedBackend:
     def _wait(self, answer: ScriptedAnswer, call: Call) -> None:
         if call.timeout is not None and answer.latency > call.timeout:
             time.sleep(call.timeout)
-            raise ModelCallError(Cause.TIMEOUT, f"no answer within {call.timeout:g} s (scripted)", model=self.card.name)
+            text = f"no answer within {call.timeout:.2g} s (scripted)"
+            raise ModelCallError(Cause.TIMEOUT, text, model=self.card.name)
         if answer.latency:
             time.sleep(answer.latency)
 

@@ -47,7 +47,8 @@ def forget(root: Path, run_id: str) -> None:
     """By the controller, when the run is over."""
     path = path_of(root, run_id)
     for each in (path, path.with_suffix(".lock")):
-        each.unlink(missing_ok=True)
+        with suppress(OSError):
+            each.unlink()
 
 
 def _waited(path: Path) -> list[UserError] | None:

@@ -15,7 +15,7 @@ TORCH = (
     "without a GPU, pip install torch from the CPU index that pytorch.org/get-started names:"
     " the usual build for Linux brings gigabytes of CUDA"
 )
-INSTEAD = "--llm-profile=scripted (answers written beforehand), or --llm-plan (asks nobody)"
+INSTEAD = "--llm-profile=embedded (small models of this package), or --llm-plan (asks nobody)"
 
 
 def missing(card: ModelCard, around: Surroundings) -> UserError | None:
