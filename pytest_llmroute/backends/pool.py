@@ -41,7 +41,9 @@ class BackendPool:
 
     def missing(self, card: ModelCard) -> UserError | None:
         """The error for a card that can't be asked; None where somebody answers for it."""
-        return None if self._stand_in is not None else self.lacking(card)
+        if self._stand_in is not None or card.name in self._opened:
+            return None  # asked for every call: what is open lacks nothing
+        return self.lacking(card)
 
     def lacking(self, card: ModelCard) -> UserError | None:
         """What keeps the card's own backend from being used: it is not there, or says what it needs."""
@@ -73,7 +75,9 @@ class BackendPool:
         """That of the card's endpoint: its server, or the model itself where it has none."""
         endpoint = self.endpoint(card) or card.name
         with self._lock:
-            return self._breakers.setdefault(endpoint, Breaker(endpoint))
+            if endpoint not in self._breakers:
+                self._breakers[endpoint] = Breaker(endpoint)
+            return self._breakers[endpoint]
 
     def close(self) -> None:
         with self._lock:

@@ -67,7 +67,7 @@ def _findings(root: Path) -> Iterator[Finding]:
     wrong: Sequence[UserError]
     try:
         found = situation(root, os.environ, ini=ini_reader(root))
-        extensions = Extensions()
+        extensions = Extensions(surroundings(found.settings, found.env))
         wrong = check_names(found.project, extensions)
     except UserError as error:
         wrong = getattr(error, "errors", (error,))
@@ -115,7 +115,7 @@ def _profile(found: Situation, extensions: Extensions) -> Iterator[Finding]:
         return
     yield Finding("profile", "ok", f"{name} ({found.settings.origin('profile')}): {profile.about}")
     cards = list({card.name: card for card in map(catalog.model, profile.roles.values())}.values())
-    types = Extensions(surroundings(found.settings, found.env)).backends()
+    types = extensions.backends()
     here = []
     for card in cards:
         if (lacking := _lacking(types, card)) is None:
@@ -124,9 +124,11 @@ def _profile(found: Situation, extensions: Extensions) -> Iterator[Finding]:
             # Claude stands in every profile; a profile of local models works without it.
             yield Finding(card.backend, "warn" if card.remote else "fail", lacking.what, lacking.fix)
     yield from _keys(found, here)
-    for server in look(types, [Need(card) for card in here]):
+    servers = look(types, [Need(card) for card in here])
+    for server in servers:
         yield from _server(found, server)
-    yield from _fit(found, here)
+    told = {need.card.name for server in servers if server.survey.up for need in server.needs}
+    yield from _fit(found, [card for card in here if card.name not in told])
 
 
 def _lacking(types: Mapping[str, BackendType], card: ModelCard) -> UserError | None:

@@ -19,10 +19,13 @@ ABOUT = {
 
 def header(catalog: Catalog, settings: Settings, columns: Sequence[Column], env: Mapping[str, str]) -> list[str]:
     name = settings["profile"]
-    about = ABOUT.get(name, "{models}").format(models=", ".join(_models(catalog, name)))
+    models = _models(catalog, name)
+    shown = ", ".join([*models[:MOST_NAMES], *(["…"] if len(models) > MOST_NAMES else [])])
+    about = ABOUT.get(name, "{models}").format(models=shown)
     lines = [f"llmroute: profile {name} ({about}) · {', '.join(column.name for column in columns)}"]
-    pulled = [model for model in _models(catalog, "ollama") if listing(model, env).is_file()]
-    if pulled and settings.level("profile") is Level.BUILT_IN:
+    chosen = settings.level("profile") is not Level.BUILT_IN
+    pulled = [] if chosen else [model for model in _models(catalog, "ollama") if listing(model, env).is_file()]
+    if pulled:
         ready = ", ".join(pulled)
         lines.append(f"llmroute: Ollama has {ready}: --llm-profile=ollama runs the suite on real models")
     return lines
@@ -34,5 +37,4 @@ def _models(catalog: Catalog, profile: str) -> list[str]:
         roles = catalog.profile(profile).roles
     except UserError:
         return []
-    found = list(dict.fromkeys(model for role, model in roles.items() if role != "remote"))
-    return found if len(found) <= MOST_NAMES else [*found[:MOST_NAMES], "…"]
+    return list(dict.fromkeys(model for role, model in roles.items() if role != "remote"))

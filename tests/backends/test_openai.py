@@ -191,10 +191,12 @@ def test_figures_are_the_servers_and_estimates_say_so(rough: Rough) -> None:
 
 
 def test_the_time_to_the_first_token_is_its_own(rough: Rough) -> None:
-    rough.answers(streamed(chunk("a"), chunk("b", finish="stop"), wait=0.1))
+    role = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}
+    rough.answers(streamed(role, chunk("a"), chunk("b", finish="stop"), wait=0.1))
     with opened(rough) as house:
         timings = house.ask("hi").timings
-    assert 0.08 < timings.first < timings.total - 0.08
+    assert 0.18 < timings.first < timings.total - 0.08
+    assert timings.prefill == 0
     assert timings.decode == pytest.approx(timings.total - timings.first)
 
 

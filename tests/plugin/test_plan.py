@@ -150,6 +150,10 @@ def test_the_header_names_the_models_and_the_real_ones_that_lie_ready(
     result = run("--co")
     assert "llmroute: profile embedded (pico, nano, micro: small models of this package" in result.stdout.str()
     assert "llmroute: Ollama has gemma2:2b: --llm-profile=ollama" in result.stdout.str()
+    coder = pulled.parent.parent / "qwen2.5-coder" / "14b"
+    coder.parent.mkdir()
+    coder.write_text("{}")
+    assert "Ollama has gemma2:2b, qwen2.5-coder:14b: " in run("--co").stdout.str()
     chosen = run("--co", "--llm-profile=local", "--llm-strategy=fast,quality").stdout.str()
     assert "profile local (microsoft/DialoGPT-small, microsoft/DialoGPT-medium) · fast, quality" in chosen
     assert "Ollama has" not in chosen

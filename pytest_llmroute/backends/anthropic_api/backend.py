@@ -61,7 +61,7 @@ class AnthropicModel:
             text=text,
             model=self.card.name,
             tokens=tokens_of(message.usage),
-            timings=Timings(prefill=first, decode=total - first if first else 0.0, total=total, first=first),
+            timings=Timings(decode=total - first if first else 0.0, total=total, first=first),
             tool_calls=tools,
             thinking=thinking,
             finish=FINISH.get(message.stop_reason or "", message.stop_reason or ""),

@@ -71,7 +71,7 @@ class OpenAIModel:
         if body.get("stream"):
             for chunk in self._chunks(body, until):
                 gathered.take(chunk)
-                if not first and (gathered.text or gathered.tools):
+                if not first and gathered.begun:
                     first = time.perf_counter() - started
                 if gathered.trouble:
                     raise gathered.trouble
@@ -126,7 +126,7 @@ class OpenAIModel:
     def _reply(self, call: Call, body: Mapping[str, Any], gathered: Gathered, *, first: float, total: float) -> Reply:
         text = "".join(gathered.text)
         own = gathered.timings
-        prefill = own["prompt_ms"] / 1000 if "prompt_ms" in own else first
+        prefill = own.get("prompt_ms", 0.0) / 1000  # else not known: a wait for a slot looks the same from here
         decode = own["predicted_ms"] / 1000 if "predicted_ms" in own else total - first if first else 0.0
         return Reply(
             text=text,

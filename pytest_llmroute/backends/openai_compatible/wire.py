@@ -80,6 +80,8 @@ class Gathered:
     logprobs: list[Any] = field(default_factory=list)
     tools: dict[int, dict[str, Any]] = field(default_factory=dict)
     trouble: Refusal | None = None
+    begun: bool = False
+    """Whether anything of the reply is there: the first chunk of many servers names a role only."""
 
     def take(self, chunk: Any) -> str:
         """Adds one chunk, or a whole answer; the text that it brought."""
@@ -98,6 +100,7 @@ class Gathered:
             new = part.get("content") or ""
             self.text.append(new)
             self.thinking.append(part.get("reasoning_content") or part.get("reasoning") or "")
+            self.begun = self.begun or bool(new or self.thinking[-1] or part.get("tool_calls"))
             self.finish = choice.get("finish_reason") or self.finish
             self.logprobs += ((choice.get("logprobs") or {}).get("content")) or ()
             for place, item in enumerate(part.get("tool_calls") or ()):
