@@ -14,7 +14,7 @@ from pytest_llmroute.backends.openai_compatible import backend as openai
 from pytest_llmroute.backends.openai_compatible.presets import address_of
 from pytest_llmroute.backends.scripted import ScriptedBackend
 from pytest_llmroute.backends.transformers_local.backend import TransformersModel
-from pytest_llmroute.backends.transformers_local.fetch import fetch_into
+from pytest_llmroute.backends.transformers_local.fetch import fetch
 from pytest_llmroute.backends.transformers_local.missing import missing
 
 
@@ -50,6 +50,6 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
             "transformers",
             partial(TransformersModel, around=around),
             partial(missing, around=around),
-            pull=lambda card, progress: fetch_into(card, around, progress),
+            pull=lambda card, progress: fetch(card, around, progress),
         ),
     ]

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.core.replies import Call, Reply
-from pytest_llmroute.errors import UserError
+from pytest_llmroute.errors import Cause, ModelCallError, UserError
 
 
 class Backend(Protocol):
@@ -37,6 +38,12 @@ class Surroundings:
     """Where downloaded models are kept."""
     offline: bool = False
     """Nothing but loopback may be reached."""
+
+    def refuse(self, url: str, model: str) -> None:
+        """Raises where an address is another machine's, and nothing but this one may be reached."""
+        if self.offline and not is_loopback(url):
+            text = f"{url} is not on this machine, and --llm-offline forbids it"
+            raise ModelCallError(Cause.REFUSED, text, model=model)
 
 
 Progress = Callable[[str, int, int], None]
@@ -71,7 +78,7 @@ class BackendType:
     """Says before any test what keeps a model from being opened, without asking a server; None where nothing does."""
     endpoint: Callable[[ModelCard], str] | None = None
     """The server behind a card; models of one server fail and rest together."""
-    pull: Callable[[ModelCard, Progress], None] | None = None
+    pull: Callable[[ModelCard, Progress], object] | None = None
     """Fetches a model, when somebody asks for it."""
     survey: Callable[[Sequence[ModelCard], float], Sequence[Survey]] | None = None
     """Asks the servers of these cards, each once and all within so many seconds."""

@@ -12,11 +12,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from pytest_llmroute.core.replies import Call
 from pytest_llmroute.errors import Cause, ModelCallError
 
 if TYPE_CHECKING:
@@ -233,6 +233,11 @@ def _parsed(body: bytes) -> Any:
         return text
 
 
+def until_of(call: Call) -> float:
+    """When a call has to be over, on the monotonic clock."""
+    return time.monotonic() + (LONGEST if call.timeout is None else call.timeout)
+
+
 def lines_of(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Whole lines, however they were cut into pieces."""
     rest = b""
@@ -260,6 +265,8 @@ def seconds_of(retry_after: str | None) -> float | None:
         return max(0.0, float(retry_after))
     except ValueError:
         pass
+    from email.utils import parsedate_to_datetime
+
     try:
         return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
     except (TypeError, ValueError):

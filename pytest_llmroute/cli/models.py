@@ -14,7 +14,7 @@ from pytest_llmroute.config.situation import Situation
 from pytest_llmroute.core.models import ModelCard, Source
 from pytest_llmroute.core.requests import Request, Sampling
 from pytest_llmroute.engine.setup import catalog_of, make_router, surroundings
-from pytest_llmroute.engine.survey import Need, installed, look, name_of
+from pytest_llmroute.engine.survey import Need, installed, look
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.measure.machine import available_ram
 
@@ -80,7 +80,7 @@ def _told(extensions: Extensions, cards: Sequence[ModelCard]) -> dict[str, str]:
             told[card.name] = "there"
     for server in look(types, [Need(card) for card in cards if card.name not in told]):
         for need in server.needs:
-            loaded = name_of(need.card) in server.survey.resident
+            loaded = need.card.served_as in server.survey.resident
             states = {True: "loaded" if loaded else "installed", False: "not installed", None: "server up"}
             told[need.card.name] = states[installed(server.survey, need.card)] if server.survey.up else "server down"
     return told

@@ -154,5 +154,10 @@ class ModelCard:
     """Where the figures `context` and `max_output` are from."""
 
     @property
+    def served_as(self) -> str:
+        """The name that its server, file or hub knows it by."""
+        return self.id or self.name
+
+    @property
     def scripted(self) -> bool:
         return self.backend == "scripted"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pytest_llmroute.backends.contract import BackendType, Survey
 from pytest_llmroute.codes import Code
+from pytest_llmroute.core.at_once import at_once
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.errors import UserError, nearest
 
@@ -42,11 +42,8 @@ def look(types: Mapping[str, BackendType], needs: Sequence[Need], within: float 
         kind = types.get(need.card.backend)
         if kind is not None and kind.survey is not None and kind.endpoint is not None:
             groups.setdefault(kind.name, []).append(need)
-    if not groups:
-        return []
-    with ThreadPoolExecutor(max_workers=len(groups)) as threads:
-        found = threads.map(lambda group: _asked(types[group[0]], group[1], within), groups.items())
-        return [server for servers in found for server in servers]
+    found = at_once(lambda group: _asked(types[group[0]], group[1], within), groups.items())
+    return [server for servers in found for server in servers]
 
 
 def _asked(kind: BackendType, needs: Sequence[Need], within: float) -> list[Server]:
@@ -61,12 +58,7 @@ def installed(survey: Survey, card: ModelCard) -> bool | None:
     """Whether the server has the model; None where it does not say."""
     if survey.installed is None:
         return None
-    return bool({name_of(card), f"{name_of(card)}:latest"} & survey.installed)
-
-
-def name_of(card: ModelCard) -> str:
-    """The name that its server knows it by."""
-    return card.id or card.name
+    return bool({card.served_as, f"{card.served_as}:latest"} & survey.installed)
 
 
 def troubles(servers: Iterable[Server], free: int, *, of: int = 0) -> list[UserError]:
@@ -87,7 +79,7 @@ def _troubles(server: Server, free: int, of: int) -> Iterator[UserError]:
         return
     for need in server.needs:
         card = need.card
-        if name_of(card) in survey.elsewhere and not card.remote:
+        if card.served_as in survey.elsewhere and not card.remote:
             yield UserError(
                 f'model "{card.name}" is not run by {survey.endpoint} itself but by somebody else\'s server',
                 code=Code.SERVER,
@@ -103,7 +95,7 @@ def _troubles(server: Server, free: int, of: int) -> Iterator[UserError]:
 
 def _absent(survey: Survey, need: Need, of: int) -> UserError:
     known = sorted(survey.installed or ())
-    near = nearest(name_of(need.card), known)
+    near = nearest(need.card.served_as, known)
     here = ", ".join(known[:SHOWN]) + (", …" if len(known) > SHOWN else "") if known else "none"
     return UserError(
         f'model "{need.card.name}" is not installed at {survey.endpoint}',
@@ -117,7 +109,7 @@ def _absent(survey: Survey, need: Need, of: int) -> UserError:
 def _too_large(survey: Survey, need: Need, free: int, of: int) -> UserError | None:
     """By the expected size, which is somebody's estimate; what is loaded already could make room."""
     expected = need.card.expected.ram_gb
-    if expected is None or need.card.remote or name_of(need.card) in survey.resident:
+    if expected is None or need.card.remote or need.card.served_as in survey.resident:
         return None
     room = free + sum(survey.resident.values()) - RESERVE
     if expected * 1e9 <= room:

@@ -117,7 +117,9 @@ def _items(session: LLMSession, items: Iterable[pytest.Item], wanted: Counter[st
             route = (case.column, case.task, case.phase, case.agent, case.model, case.user)
             if routes and route not in models:
                 models[route] = ""
-                models[route] = _route(session, item, case)
+                model = models[route] = _route(session, item, case)
+                if model not in wanted and not _asks_nobody(session):
+                    _there(session, model)
             if found := models.get(route):
                 wanted[found] += 1
         except UserError as error:
@@ -152,7 +154,10 @@ def _route(session: LLMSession, item: pytest.Item, case: Case) -> str:
         catalog.model(case.model, where)
     decision = session.decide(case)
     session.engine.router.check_place(decision, session.engine.pool.endpoint(catalog.model(decision.model)))
-    missing = None if _asks_nobody(session) else session.engine.pool.missing(catalog.model(decision.model))
-    if missing is not None:
-        raise missing
     return decision.model
+
+
+def _there(session: LLMSession, model: str) -> None:
+    """Once for each model: a backend may read files to tell."""
+    if missing := session.engine.pool.missing(session.catalog.model(model)):
+        raise missing

@@ -6,10 +6,17 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+import pytest
+
+from pytest_llmroute.backends.contract import Backend, Surroundings
+from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.errors import ModelCallError
+from pytest_llmroute.testing import Opened
 
 
 @dataclass(frozen=True)
@@ -114,3 +121,23 @@ def rough_server() -> Iterator[Rough]:
         server.shutdown()
         server.server_close()
         thread.join(5)
+
+
+@contextmanager
+def opened_at(
+    url: str, make: Callable[[ModelCard, Surroundings], Backend], card: ModelCard, around: Surroundings | None = None
+) -> Iterator[Opened]:
+    """A model at this address, unless its card names another."""
+    made = card if card.base_url else replace(card, base_url=url)
+    model = make(made, around or Surroundings())
+    try:
+        yield Opened(model, made)
+    finally:
+        model.close()
+
+
+def failure_of(model: AbstractContextManager[Opened], **more: Any) -> ModelCallError:
+    """Why a model does not answer."""
+    with model as opened, pytest.raises(ModelCallError) as caught:
+        opened.ask("hi", **more)
+    return caught.value

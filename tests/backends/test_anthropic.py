@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from pytest_llmroute.errors import Cause, ModelCallError
 from pytest_llmroute.testing import BackendConformance, Opened
 from pytest_llmroute.testing.llama_server import LlamaServer
 
-from .rough import Planned, Rough, said
+from .rough import Planned, Rough, failure_of, opened_at, said
 
 
 class TestAnthropic(BackendConformance):
@@ -69,21 +69,13 @@ HELLO = block(
 WHOLE = events(start(), *HELLO, *end())
 
 
-@contextmanager
-def opened(rough: Rough, *, around: Surroundings | None = None, **card: Any) -> Iterator[Opened]:
-    made = ModelCard("claude", "anthropic", **{"base_url": rough.url, **card})
-    model = AnthropicModel(made, around or Surroundings())
-    try:
-        yield Opened(model, made)
-    finally:
-        model.close()
+def opened(rough: Rough, *, around: Surroundings | None = None, **card: Any) -> AbstractContextManager[Opened]:
+    return opened_at(rough.url, AnthropicModel, ModelCard("claude", "anthropic", **card), around)
 
 
 def failure(rough: Rough, planned: Planned, **more: Any) -> ModelCallError:
     rough.answers(planned)
-    with opened(rough) as claude, pytest.raises(ModelCallError) as caught:
-        claude.ask("hi", **more)
-    return caught.value
+    return failure_of(opened(rough), **more)
 
 
 def test_figures_thinking_tools_and_cache_are_read(rough: Rough) -> None:

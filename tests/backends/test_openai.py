@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from pytest_llmroute.errors import Cause, ModelCallError
 from pytest_llmroute.testing import BackendConformance, Opened
 from pytest_llmroute.testing.llama_server import LlamaServer
 
-from .rough import Planned, Rough, said, streamed
+from .rough import Planned, Rough, failure_of, opened_at, said, streamed
 
 
 class TestOpenAI(BackendConformance):
@@ -55,21 +55,13 @@ WHOLE = streamed(
 )
 
 
-@contextmanager
-def opened(rough: Rough, *, around: Surroundings | None = None, **card: Any) -> Iterator[Opened]:
-    made = ModelCard("house", "openai", **{"base_url": f"{rough.url}/v1", **card})
-    model = OpenAIModel(made, around or Surroundings())
-    try:
-        yield Opened(model, made)
-    finally:
-        model.close()
+def opened(rough: Rough, *, around: Surroundings | None = None, **card: Any) -> AbstractContextManager[Opened]:
+    return opened_at(f"{rough.url}/v1", OpenAIModel, ModelCard("house", "openai", **card), around)
 
 
 def failure(rough: Rough, planned: Planned, **more: Any) -> ModelCallError:
     rough.answers(planned)
-    with opened(rough) as house, pytest.raises(ModelCallError) as caught:
-        house.ask("hi", **more)
-    return caught.value
+    return failure_of(opened(rough), **more)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from pytest_llmroute.backends.contract import Surroundings, Survey
 from pytest_llmroute.backends.keys import no_key
 from pytest_llmroute.backends.wire import LONGEST, Refusal, Wire, seconds_of
 from pytest_llmroute.codes import Code
+from pytest_llmroute.core.at_once import at_once
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.core.replies import Call, Reply, Timings
@@ -124,8 +125,7 @@ class AnthropicModel:
     def _client(self) -> Any:
         """One for each key: it is read from the environment for each call."""
         base = self._base
-        if self._around.offline and not is_loopback(base):
-            raise self._error(Cause.REFUSED, f"{base} is not on this machine, and --llm-offline forbids it")
+        self._around.refuse(base, self.card.name)
         name = self.card.api_key_env or KEY
         key = self._around.env.get(name) or ("none" if is_loopback(base) else "")
         if not key:
@@ -180,7 +180,8 @@ def endpoint_of(card: ModelCard) -> str:
 
 def survey(around: Surroundings, cards: Sequence[ModelCard], within: float) -> Sequence[Survey]:
     """Each server once: whether it answers, and which models it lists. Costs no tokens."""
-    return [_survey(around, card, within) for card in {endpoint_of(card): card for card in cards}.values()]
+    by_base = {endpoint_of(card): card for card in cards}
+    return at_once(lambda card: _survey(around, card, within), by_base.values())
 
 
 def _survey(around: Surroundings, card: ModelCard, within: float) -> Survey:

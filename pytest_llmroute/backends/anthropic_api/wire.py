@@ -22,7 +22,7 @@ def arguments_of(call: Call) -> dict[str, Any]:
     most = settings.max_tokens or min(card.max_output or MOST_TOKENS, MOST_TOKENS)
     system = "\n\n".join(message.content for message in call.messages if message.role == "system")
     found: dict[str, Any] = {
-        "model": card.id or card.name,
+        "model": card.served_as,
         "max_tokens": most,
         "messages": _turns([message for message in call.messages if message.role != "system"]),
         "system": system or None,

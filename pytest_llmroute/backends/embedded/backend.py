@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from importlib import util
 from typing import Any
 
-from pytest_llmroute.backends.embedded.files import ModelFile, find_file, gigabytes, needed, what_fits
+from pytest_llmroute.backends.embedded.files import ModelFile, find_file, needed, what_fits
 from pytest_llmroute.backends.embedded.process import Worker, WorkerGone, WorkerLate, died_of
+from pytest_llmroute.backends.memory import gigabytes, unused_memory
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Reply, Timings, Tokens
@@ -117,7 +118,7 @@ class EmbeddedModel:
         """Starts the worker where there is none; the seconds that it took."""
         if self._worker is not None:
             return 0.0
-        if needed(self.file, self.context) > _free():
+        if needed(self.file, self.context) > unused_memory():
             raise self._error(Cause.OUT_OF_MEMORY, self._too_large())
         started = time.perf_counter()
         self._worker = Worker()
@@ -155,7 +156,7 @@ class EmbeddedModel:
         return self._error(cause, f"{text}; {self._too_large()}" if cause is Cause.OUT_OF_MEMORY else text)
 
     def _too_large(self) -> str:
-        free = _free()
+        free = unused_memory()
         need = f"with a context of {self.context} it takes about {gigabytes(needed(self.file, self.context))}"
         return f"{need}, {gigabytes(free)} are free; {what_fits(self.file, self.context, free)}"
 
@@ -219,13 +220,6 @@ class EmbeddedModel:
             digest=self.file.digest,
             cold=loaded > 0,
         )
-
-
-def _free() -> int:
-    """Bytes that could be used now without swapping."""
-    import psutil
-
-    return int(psutil.virtual_memory().available)
 
 
 def _deltas(piece: Any) -> Iterator[str]:

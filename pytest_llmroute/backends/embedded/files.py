@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmroute.backends.embedded.gguf import Head, NotGGUF, read_head
+from pytest_llmroute.backends.memory import gigabytes
 from pytest_llmroute.backends.pulled import models_folder, weights
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.errors import Cause, ModelCallError
@@ -59,10 +60,6 @@ def what_fits(file: ModelFile, context: int, free: int) -> str:
     return "it takes a smaller model, or one with fewer bits for each weight"
 
 
-def gigabytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB"
-
-
 def find_file(card: ModelCard) -> ModelFile:
     """The file of a card; what is wrong with it is said with its cause."""
     if card.path.startswith(OLLAMA):
@@ -85,7 +82,7 @@ def find_file(card: ModelCard) -> ModelFile:
 
 
 def _shipped(card: ModelCard) -> tuple[Path, str]:
-    entry = manifest().get(card.id or card.name)
+    entry = manifest().get(card.served_as)
     if entry is None:
         known = ", ".join(manifest()) or "none"
         raise _missing(

@@ -30,7 +30,7 @@ from pytest_llmroute.backends.ollama.messages import offered, options, written
 from pytest_llmroute.backends.ollama.pulling import free_space
 from pytest_llmroute.backends.ollama.server import LOAD_WITHIN, OllamaServer
 from pytest_llmroute.backends.ollama.trouble import refusal
-from pytest_llmroute.backends.wire import LONGEST, Late, Refusal
+from pytest_llmroute.backends.wire import LONGEST, Late, Refusal, until_of
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Reply
@@ -64,7 +64,7 @@ def pull(card: ModelCard, progress: Progress, *, around: Surroundings) -> None:
     server = OllamaServer(address, key=around.env.get(card.api_key_env, "") if card.api_key_env else "")
     try:
         server.pull(
-            card.id or card.name,
+            card.served_as,
             lambda told: progress(told.status, told.done, told.total),
             free=partial(free_space, address, around.env),
         )
@@ -119,7 +119,7 @@ class OllamaModel:
         if wrong := missing_ollama(card, around):
             raise wrong
         self.card, self.around = card, around
-        self.name = card.id or card.name
+        self.name = card.served_as
         key = around.env.get(card.api_key_env, "") if card.api_key_env else ""
         self.server = OllamaServer(address_of(card, around), key=key)
         self._loads = loads if loads is not None else {}
@@ -130,7 +130,7 @@ class OllamaModel:
         """Bytes in all and on a GPU, by the server's own word after the first call."""
 
     def generate(self, call: Call) -> Reply:
-        until = _until(call)
+        until = until_of(call)
         with self._told():
             known = self._opened(until)
             body = self._body(call, known)
@@ -145,7 +145,7 @@ class OllamaModel:
 
     def stream(self, call: Call) -> Iterator[str]:
         """The text piece by piece."""
-        until = _until(call)
+        until = until_of(call)
         with self._told():
             body = self._body(call, self._opened(until))
             self._taken_cold()
@@ -306,10 +306,6 @@ class OllamaModel:
             yield
         except ModelCallError as error:
             raise ModelCallError(error.cause, error.text, model=self.card.name, retry_after=error.retry_after) from None
-
-
-def _until(call: Call) -> float:
-    return time.monotonic() + (LONGEST if call.timeout is None else call.timeout)
 
 
 def _sent(body: dict[str, Any]) -> dict[str, Any]:

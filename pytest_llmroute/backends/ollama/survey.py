@@ -10,6 +10,7 @@ from pytest_llmroute.backends.ollama.address import Address, read_address
 from pytest_llmroute.backends.ollama.backend import address_of
 from pytest_llmroute.backends.ollama.facts import looks_remote
 from pytest_llmroute.backends.ollama.server import OllamaServer
+from pytest_llmroute.core.at_once import at_once
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.errors import Cause, ModelCallError, UserError
 
@@ -26,14 +27,9 @@ def survey_ollama(cards: Sequence[ModelCard], within: float, *, around: Surround
         except UserError as error:
             place = card.base_url or around.ollama_host
             wrong[place] = Survey(place.rpartition("@")[2], up=False, text=error.what, fix=error.fix)
-    if not asked:
-        return list(wrong.values())
-    from concurrent.futures import ThreadPoolExecutor
-
     until = time.monotonic() + within
-    with ThreadPoolExecutor(len(asked)) as threads:
-        found = threads.map(lambda item: _survey(*item, around=around, until=until), asked.items())
-        return [*found, *wrong.values()]
+    found = at_once(lambda item: _survey(*item, around=around, until=until), asked.items())
+    return [*found, *wrong.values()]
 
 
 def _survey(address: Address, cards: Sequence[ModelCard], *, around: Surroundings, until: float) -> Survey:
@@ -49,7 +45,7 @@ def _survey(address: Address, cards: Sequence[ModelCard], *, around: Surrounding
         return Survey(address.url, up=False, text=error.text, fix=_fix(error.cause, address))
     finally:
         server.close()
-    wanted = {card.id or card.name for card in cards}
+    wanted = {card.served_as for card in cards}
     return Survey(
         address.url,
         up=True,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pytest_llmroute.backends.causes import cause_of
@@ -13,8 +12,9 @@ from pytest_llmroute.backends.contract import Surroundings, Survey
 from pytest_llmroute.backends.keys import no_key
 from pytest_llmroute.backends.openai_compatible.presets import address_of, key_name_of, preset_of
 from pytest_llmroute.backends.openai_compatible.wire import Gathered, body_of
-from pytest_llmroute.backends.wire import LONGEST, Refusal, Wire, events_of
+from pytest_llmroute.backends.wire import Refusal, Wire, events_of, until_of
 from pytest_llmroute.codes import Code
+from pytest_llmroute.core.at_once import at_once
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.core.replies import Call, Reply, Timings, Tokens
@@ -53,7 +53,7 @@ class OpenAIModel:
         """The text piece by piece."""
         gathered = Gathered()
         try:
-            for chunk in self._chunks(body_of(call, self.preset, stream=True), _until(call)):
+            for chunk in self._chunks(body_of(call, self.preset, stream=True), until_of(call)):
                 if piece := gathered.take(chunk):
                     yield piece
                 if gathered.trouble:
@@ -65,7 +65,7 @@ class OpenAIModel:
         self._wire.close()
 
     def _once(self, call: Call, body: Mapping[str, Any]) -> Reply:
-        until = _until(call)
+        until = until_of(call)
         started = time.perf_counter()
         gathered, first = Gathered(), 0.0
         if body.get("stream"):
@@ -85,8 +85,7 @@ class OpenAIModel:
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None, until: float) -> Iterator[bytes]:
         """The answer's bytes; every failure but a refusal names the model."""
-        if self._around.offline and not is_loopback(self.base):
-            raise self._error(Cause.REFUSED, f"{self.base} is not on this machine, and --llm-offline forbids it")
+        self._around.refuse(self.base, self.card.name)
         try:
             first = self.card.first_token if body is not None else None
             yield from self._wire.pieces(method, path, body, until=until, headers=self._headers(), first=first)
@@ -148,10 +147,6 @@ class OpenAIModel:
         return ModelCallError(cause, text, model=self.card.name, retry_after=retry_after)
 
 
-def _until(call: Call) -> float:
-    return time.monotonic() + (LONGEST if call.timeout is None else call.timeout)
-
-
 def _tokens(usage: Mapping[str, Any], call: Call, text: str) -> Tokens:
     if not usage:
         asked = sum(len(message.content) for message in call.messages)
@@ -178,8 +173,7 @@ def survey(around: Surroundings, cards: Sequence[ModelCard], within: float) -> S
     by_base: dict[str, ModelCard] = {}
     for card in cards:
         by_base.setdefault(address_of(card), card)
-    with ThreadPoolExecutor(max_workers=max(1, len(by_base))) as threads:
-        return list(threads.map(lambda card: _survey(around, card, within), by_base.values()))
+    return at_once(lambda card: _survey(around, card, within), by_base.values())
 
 
 def _survey(around: Surroundings, card: ModelCard, within: float) -> Survey:

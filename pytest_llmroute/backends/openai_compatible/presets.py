@@ -16,8 +16,6 @@ class Preset:
     """The variable that holds its key; empty for servers that need none."""
     limit_name: str = "max_tokens"
     """What it calls the limit on the reply's tokens."""
-    usage_in_stream: bool = True
-    """Whether it takes `stream_options`."""
     seed: bool = True
     template_thinking: bool = False
     """Whether thinking is switched by an argument of the chat template."""

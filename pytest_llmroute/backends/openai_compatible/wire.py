@@ -18,7 +18,7 @@ def body_of(call: Call, preset: Preset, *, stream: bool) -> dict[str, Any]:
     """The request; what nobody set is not sent."""
     card, settings = call.card, call.settings
     body: dict[str, Any] = {
-        "model": card.id or card.name,
+        "model": card.served_as,
         "messages": [_message(message) for message in call.messages],
         "temperature": settings.temperature,
         "top_p": settings.top_p,
@@ -28,7 +28,7 @@ def body_of(call: Call, preset: Preset, *, stream: bool) -> dict[str, Any]:
     }
     if stream:
         body["stream"] = True
-        body["stream_options"] = {"include_usage": True} if preset.usage_in_stream else None
+        body["stream_options"] = {"include_usage": True}
     if call.tools:
         body["tools"] = [dict(tool) for tool in call.tools]
     if call.schema is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmroute.backends.contract import Progress, Surroundings
+from pytest_llmroute.backends.memory import gigabytes
 from pytest_llmroute.backends.transformers_local import files
 from pytest_llmroute.backends.transformers_local.missing import EXTRA
 from pytest_llmroute.backends.transformers_local.trouble import LOGIN
@@ -53,11 +54,6 @@ def fetch(card: ModelCard, around: Surroundings, progress: Progress | None = Non
         refs.mkdir(parents=True, exist_ok=True)
         (refs / "main").write_text(info.sha, encoding="utf-8")
     return files.find_folder(card, around)
-
-
-def fetch_into(card: ModelCard, around: Surroundings, progress: Progress) -> None:
-    """`fetch` for whoever needs the model there, and nothing of it."""
-    fetch(card, around, progress)
 
 
 def wanted(names: list[str]) -> list[str]:
@@ -118,9 +114,7 @@ def _check_disk(card: ModelCard, cache: Path, needed: int) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(cache).free
     if needed + SPARE > free:
-        text = (
-            f"{files.gigabytes(needed)} to download, {files.gigabytes(free)} are free in {cache}; free some space there"
-        )
+        text = f"{gigabytes(needed)} to download, {gigabytes(free)} are free in {cache}; free some space there"
         raise _error(card, Cause.MISSING_MODEL, f"{text}, or set MODEL_CACHE_DIR to another disk")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmroute.backends.contract import Surroundings
+from pytest_llmroute.backends.memory import gigabytes
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.errors import Cause, ModelCallError
 
@@ -68,7 +69,7 @@ def find_folder(card: ModelCard, around: Surroundings) -> ModelFolder:
 
 
 def hub_id(card: ModelCard) -> str:
-    return card.id or card.name
+    return card.served_as
 
 
 def get_it(card: ModelCard, around: Surroundings) -> str:
@@ -106,10 +107,6 @@ def what_fits(card: ModelCard, around: Surroundings, found: ModelFolder, dtype: 
         name, size = max(sizes.items(), key=lambda item: item[1])
         return f"{name}, which is here, would fit ({gigabytes(size)})"
     return "a smaller model would fit, as microsoft/DialoGPT-small (about 0.5 GB)"
-
-
-def gigabytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB"
 
 
 def _cached(card: ModelCard, around: Surroundings) -> ModelFolder | None:

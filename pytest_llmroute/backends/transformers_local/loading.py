@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_llmroute.backends.contract import Surroundings
-from pytest_llmroute.backends.transformers_local.files import ModelFolder, gigabytes, what_fits
+from pytest_llmroute.backends.memory import gigabytes, unused_memory
+from pytest_llmroute.backends.transformers_local.files import ModelFolder, what_fits
 from pytest_llmroute.backends.transformers_local.watching import Clock
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.errors import Cause, ModelCallError
@@ -94,9 +95,7 @@ def pick_dtype(card: ModelCard, folder: ModelFolder, device: str) -> str:
 
 def check_memory(card: ModelCard, folder: ModelFolder, around: Surroundings, dtype: str) -> None:
     """Says before loading what can't be loaded: the system would end the process, or swap for minutes."""
-    import psutil
-
-    needed, free = folder.needed(dtype), int(psutil.virtual_memory().available)
+    needed, free = folder.needed(dtype), unused_memory()
     if needed > free:
         text = (
             f"its weights take about {gigabytes(needed)} as {dtype}, {gigabytes(free)} are free;"
