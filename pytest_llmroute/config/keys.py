@@ -121,7 +121,7 @@ MODEL = (
     Key("server", one_of(*SERVERS), "what kind of server it is: gives the address and its ways"),
     Key("api_version", one_of("2023-06-01", "2026-10-21"), "of Anthropic's API; the older one takes temperature and top_p"),
     Key("timeout", POSITIVE, "seconds for one try of one call; the test's limit holds for all tries together"),
-    Key("first_token", POSITIVE, "seconds until the first piece of a reply, of openai and ollama servers"),
+    Key("first_token", POSITIVE, "seconds until the first piece of a reply; not for the embedded engine"),
     Key("stream", FLAG, "stream replies (the default), so that the time to the first token is known"),
     Key("base_url", {"type": "string", "pattern": "^https?://[^ ]+$"}, "the server's address: http://… or https://…"),
     Key(

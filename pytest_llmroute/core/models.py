@@ -126,7 +126,7 @@ class ModelCard:
     timeout: float | None = None
     """Seconds for one try of one call; the test's own limit holds for all of them together."""
     first_token: float | None = None
-    """Seconds until the first piece of a reply, within `timeout`: of servers that stream."""
+    """Seconds until the first piece of a reply, within `timeout`; the embedded engine has none. For Anthropic it limits each silence too."""
     stream: bool = True
     """Whether replies are streamed, so that the time to the first token is known."""
     api_key_env: str = ""

@@ -11,8 +11,8 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache, partial
+from typing import NamedTuple
 
 from pytest_llmroute.measure.member import Seen, nothing
 
@@ -49,12 +49,12 @@ class LinuxMember:
             return None
         return self.last
 
-    def reset(self) -> bool:
+    def begin_anew(self) -> float | None:
         try:
             os.write(self._files["clear_refs"], RESET)
+            return self._cpu()
         except (OSError, KeyError):
-            return False
-        return True
+            return None
 
     def open_pss(self) -> Callable[[], int | None]:
         try:
@@ -95,20 +95,20 @@ class LinuxMember:
 
     def _cpu(self) -> float:
         if self._own:  # finer than the ticks of the file
-            times = os.times()
-            return time.process_time() + times.children_user + times.children_system
-        fields = os.pread(self._files["stat"], 4096, 0).rpartition(b")")[2].split()
+            return time.process_time()
+        fields = os.pread(self._files["stat"], 4096, 0).rpartition(b")")[2].split(None, 15)
         return sum(map(int, fields[11:15])) / self._tick
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """What the kernel keeps of children that have ended and were waited for."""
 
     highest: int = 0
     """Bytes: the peak of the largest one so far."""
     faults: int = 0
     """Page faults of all: more than before means that another one has ended."""
+    cpu: float = 0.0
+    """Seconds of all."""
 
 
 def ended_children() -> Ended:
@@ -117,7 +117,8 @@ def ended_children() -> Ended:
     import resource
 
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return Ended(usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024), usage.ru_minflt)
+    highest = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Ended(highest, usage.ru_minflt, usage.ru_utime + usage.ru_stime)
 
 
 def _read_pss(file: int) -> int | None:

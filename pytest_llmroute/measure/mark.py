@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pytest_llmroute.measure.gpu import GpuSeen
-from pytest_llmroute.measure.highwater import Ended, ended_children
+from pytest_llmroute.measure.highwater import Ended
 from pytest_llmroute.measure.member import Member
 from pytest_llmroute.measure.tree import Look, Tree
 
@@ -19,8 +19,7 @@ Source = Literal["", "high-water", "sampled", "reported"]
 Scope = Literal["", "exact", "shared", "run"]
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What was used between begin and end; bytes and seconds."""
 
     rss_peak: int
@@ -72,19 +71,21 @@ class Mark:
     gpu_bytes: int | None = None
     gpu_percents: list[float] = field(default_factory=list)
 
-    def open(self, tree: Tree, look: Look, *, reset: bool) -> None:
-        """Begins to count. With `reset` the kernel's marks begin anew, where it permits that."""
+    def open(self, tree: Tree, look: Look) -> None:
+        """Begins to count."""
         self.cpu = self.last_cpu = look.cpu
-        if self.target.own:
-            self.children = ended_children()
+        self.children = tree.ended
+        self.count(look)
+
+    def keep_floors(self, tree: Tree, *, reset: bool) -> None:
+        """For members that have just been looked at. With `reset` their marks begin anew, where the kernel permits."""
         for member in tree.members.values():
             seen = member.last
             if seen is None or seen.peak is None:
                 self.floors[member] = None
             else:
-                fresh = (1 - SLACK) * seen.peak <= seen.rss or (reset and member.reset())
+                fresh = (1 - SLACK) * seen.peak <= seen.rss or (reset and member.begin_anew() is not None)
                 self.floors[member] = -1 if fresh else seen.peak
-        self.count(look)
 
     def count(self, look: Look) -> None:
         """One sample."""
@@ -107,7 +108,7 @@ class Mark:
         if self.cpu is None or self.target.tree is None:
             return None
         high, sure = self._marks_of(self.target.tree)
-        ended, known = self._ended(highest_own)
+        ended, known = self._ended(self.target.tree.ended, highest_own)
         high += ended
         seconds = time.perf_counter() - self.started
         used = max(0.0, self.last_cpu - self.cpu)
@@ -138,7 +139,7 @@ class Mark:
                 total, sure = total + seen.rss, False
         return total, sure
 
-    def _ended(self, highest_own: int) -> tuple[int, bool]:
+    def _ended(self, now: Ended, highest_own: int) -> tuple[int, bool]:
         """The peak of the largest member that ended, and whether the kernel has told it.
 
         The kernel's figure for ended children begins with what the parent held when it started them, so it says
@@ -146,7 +147,6 @@ class Mark:
         """
         if not self.target.own:
             return self.ended, self.ended == 0
-        now = ended_children()
         if now.highest > max(self.children.highest, highest_own):
             return max(now.highest, self.ended), True
         return self.ended, self.ended == 0 and now.faults == self.children.faults

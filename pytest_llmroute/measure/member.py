@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import psutil
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One look at a process: bytes, and seconds of CPU with those of its ended children."""
+class Seen(NamedTuple):
+    """One look at a process: bytes, and seconds of CPU."""
 
     rss: int
     peak: int | None
     """The highest RSS since it started, or since it was last reset; None where the system keeps none."""
     cpu: float
+    """Of another process with its ended children, of our own without: `ended_children` tells more of those."""
 
 
 class Member(Protocol):
@@ -28,8 +28,8 @@ class Member(Protocol):
 
     def look(self) -> Seen | None: ...
 
-    def reset(self) -> bool:
-        """Lets the high-water mark begin anew; False where that is not permitted."""
+    def begin_anew(self) -> float | None:
+        """Lets the high-water mark begin anew; the CPU seconds so far, or None where that is not permitted."""
         ...
 
     def open_pss(self) -> Callable[[], int | None]:
@@ -54,6 +54,7 @@ class PortableMember:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.last: Seen | None = None
+        self._own = pid == os.getpid()
         self._process = psutil.Process(pid)
 
     def look(self) -> Seen | None:
@@ -63,12 +64,14 @@ class PortableMember:
             memory, times = self._process.memory_info(), self._process.cpu_times()
         except psutil.Error:
             return None
-        ended = getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
-        self.last = Seen(int(memory.rss), getattr(memory, "peak_wset", None), times.user + times.system + ended)
+        cpu = times.user + times.system
+        if not self._own:
+            cpu += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+        self.last = Seen(int(memory.rss), getattr(memory, "peak_wset", None), cpu)
         return self.last
 
-    def reset(self) -> bool:
-        return False
+    def begin_anew(self) -> float | None:
+        return None
 
     def open_pss(self) -> Callable[[], int | None]:
         return nothing

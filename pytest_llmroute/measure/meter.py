@@ -32,6 +32,8 @@ SAMPLES_SHARE, SPARSE_SHARE = 0.005, 0.002
 AT_BEGIN, AT_END = 0.05, 0.002
 """Seconds for which a list of our own children is new enough for a mark: in two milliseconds none grows large.
 A server's many threads make such a list dear, so that only the sampler makes it."""
+RECENT = 0.005
+"""Seconds for which the RSS that was last seen may begin a mark, if the kernel's high-water marks begin anew."""
 AGAIN = 5.0
 """Seconds after which a server that was not found is looked for once more."""
 
@@ -109,9 +111,14 @@ class ProcessMeter:
 
     def _open(self, mark: Mark) -> None:
         tree = mark.target.tree
-        if tree is not None and tree.alive:
+        if tree is None or not tree.alive:
+            return
+        reset = mark.alone and not mark.target.several and not self._claimed(mark.target)
+        look = tree.begin_anew() if reset and time.monotonic() - tree.looked_at < RECENT else None
+        if look is None:
             look = self._look_now(mark.target, tree, AT_BEGIN)
-            mark.open(tree, look, reset=mark.alone and not mark.target.several and not self._claimed(mark.target))
+            mark.keep_floors(tree, reset=reset)
+        mark.open(tree, look)
 
     def _claimed(self, target: Target) -> bool:
         """Whether another open mark measures the same processes: a server that a test itself has started."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import psutil
 
-from pytest_llmroute.measure.highwater import LinuxMember
+from pytest_llmroute.measure.highwater import Ended, LinuxMember, ended_children
 from pytest_llmroute.measure.member import Member, PortableMember
 
 Keep = Callable[[int], bool]
@@ -27,8 +28,7 @@ def everyone(_pid: int) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """All members together: bytes and seconds."""
 
     rss: int
@@ -45,21 +45,27 @@ class Tree:
 
     def __init__(self, root: Member, keep: Keep = everyone, *, by_model: bool = False) -> None:
         self.root, self._keep = root, keep
+        self._own = root.pid == os.getpid()
+        self.ended = Ended()
+        """Of our own process: what the kernel keeps of its ended children, at the last look."""
         self.by_model = by_model
         """Whether each child runs one model."""
         self.members: dict[int, Member] = {root.pid: root}
         self.alive = True
         self.found_at = 0.0
         """When children were last looked for, on the monotonic clock."""
+        self.looked_at = 0.0
+        """When all members were last looked at."""
         self.quick = root.children() is not None
         """Whether looking for children costs microseconds, so that a mark may do it."""
 
     def look(self, *, children: bool = True) -> Look:
         """Takes in new members, drops those that ended."""
+        self.looked_at = time.monotonic()
         if children:
             self._find()
-            self.found_at = time.monotonic()
-        rss, cpu, ended = 0, 0.0, 0
+            self.found_at = self.looked_at
+        rss, cpu, ended = 0, self._ended_cpu(), 0
         for pid, member in list(self.members.items()):
             before = member.last
             seen = member.look()
@@ -72,6 +78,16 @@ class Tree:
         self.alive = self.root.pid in self.members
         return Look(rss, cpu, ended)
 
+    def begin_anew(self) -> Look | None:
+        """The last look with the CPU seconds of now, all high-water marks begun anew; None where one can't be."""
+        rss, cpu = 0, self._ended_cpu()
+        for member in self.members.values():
+            seen, now = member.last, member.begin_anew()
+            if seen is None or now is None:
+                return None
+            rss, cpu = rss + seen.rss, cpu + now
+        return Look(rss, cpu, 0)
+
     def open_pss(self) -> list[Callable[[], int | None]]:
         """One function for each member that reads its PSS; the reading may take long."""
         return [member.open_pss() for member in self.members.values()]
@@ -79,6 +95,11 @@ class Tree:
     def close(self) -> None:
         for pid in list(self.members):
             self._drop(pid)
+
+    def _ended_cpu(self) -> float:
+        if self._own:
+            self.ended = ended_children()
+        return self.ended.cpu
 
     def _find(self) -> None:
         waiting = list(self.members.values()) if self.quick else []

@@ -288,6 +288,7 @@ class LLMSession:
 
     def _record(self, item: pytest.Item, run: CaseRun, found: reports.Verdict, report: pytest.TestReport) -> Record:
         usage = self.meter.end(item.stash[MARK])
+        del item.stash[MARK]
         score = item.stash.get(SCORE, None)
         record = run.finish(
             found.outcome,

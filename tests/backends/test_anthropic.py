@@ -183,6 +183,20 @@ def test_the_limit_is_that_of_the_whole_call(rough: Rough, wait: float) -> None:
     assert time.monotonic() - started < 2
 
 
+def test_the_first_token_may_have_a_limit_of_its_own(rough: Rough) -> None:
+    """A slow begin is refused, also while pings come; what comes slowly after it is not."""
+    pings = [{"type": "ping"}] * 10
+    for slow in (events(start(), *HELLO, wait=5.0), events(start(), *pings, *HELLO, wait=0.1)):
+        began = time.monotonic()
+        rough.answers(slow)
+        found = failure_of(opened(rough, first_token=0.5), timeout=10)
+        assert (found.cause, "no first token" in found.text) == (Cause.TIMEOUT, True)
+        assert time.monotonic() - began < 2
+    rough.answers(events(start(), *HELLO[:2], *HELLO[1:2] * 3, *HELLO[2:], *end(), wait=0.15))
+    with opened(rough, first_token=0.5) as house:
+        assert house.ask("hi").text == "helhelhelhello"
+
+
 def test_nothing_there_no_key_and_offline_are_told() -> None:
     def cause(around: Surroundings, **card: Any) -> Cause:
         made = ModelCard("claude", "anthropic", **card)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -314,6 +315,18 @@ class Entered(list[float]):
     """When a slowed layer was entered."""
 
     hook: Any
+
+
+def test_the_first_token_may_have_a_limit_of_its_own(opened_by: Open) -> None:
+    model = opened_by("t5")
+    model.card = replace(model.card, first_token=0.1)
+    entered = slowed(model, "encoder", 0.2)
+    told = failure(model, timeout=20.0)
+    assert (told.cause, told.text) == (Cause.TIMEOUT, "no first token within 0.1 s; the call was ended")
+    entered.hook.remove()
+    entered = slowed(model, "decoder", 0.05)
+    assert model.generate(call(model, settings=Sampling(0.0, 5))).tokens.completion == 5
+    assert len(entered) == 5
 
 
 def slowed(model: TransformersModel, part: str, seconds: float) -> Entered:

@@ -117,7 +117,7 @@ def test_a_spike_of_this_process_itself_is_seen(slow_meter: Meter) -> None:
 def test_where_the_mark_can_not_be_reset_it_counts_when_it_rises(
     slow_meter: Meter, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytest_llmroute.measure.highwater.LinuxMember.reset", lambda member: False)
+    monkeypatch.setattr("pytest_llmroute.measure.highwater.LinuxMember.begin_anew", lambda member: None)
     child = start(SPIKE)
     found = []
     for size in (100 * MB, 300 * MB, 100 * MB):
@@ -192,7 +192,7 @@ def test_a_process_whose_pid_is_anothers_by_now_reads_as_gone() -> None:
     heir = _reuse(first.pid)
     try:
         assert member.look() is None
-        assert not member.reset()
+        assert member.begin_anew() is None
         assert member.open_pss()() is None
         assert member.children() == []
         later = open_member(first.pid)
@@ -226,7 +226,7 @@ def test_other_systems_read_a_process_through_psutil(start: Start) -> None:
     seen = member.look()
     assert seen is not None
     assert seen.rss > MB
-    assert (member.reset(), member.open_pss()(), member.children()) == (False, None, None)
+    assert (member.begin_anew(), member.open_pss()(), member.children()) == (None, None, None)
     tree = Tree(PortableMember(os.getpid()))
     assert not tree.quick
     assert tree.look().rss > seen.rss
@@ -272,7 +272,7 @@ mark = meter.begin()
 second = meter.end(mark)
 member = open_member(child)
 print(first.rss_peak > 200_000_000, second.rss_peak < 200_000_000, first.source, second.source)
-print(second.pss, member.reset())
+print(second.pss, member.begin_anew())
 os.kill(child, signal.SIGKILL)
 os.wait()
 """
@@ -282,7 +282,7 @@ os.wait()
 def test_a_child_that_may_not_be_read_closely_is_sampled() -> None:
     """It has told the kernel that nobody may look into it: no reset, no PSS. A mark that rises counts all the same."""
     done = subprocess.run([sys.executable, "-c", NO_PERMISSION], capture_output=True, text=True, check=False)
-    assert (done.stdout.split(), done.stderr) == (["True", "True", "high-water", "sampled", "None", "False"], "")
+    assert (done.stdout.split(), done.stderr) == (["True", "True", "high-water", "sampled", "None", "None"], "")
 
 
 def test_the_meter_stays_cheap(start: Start) -> None:

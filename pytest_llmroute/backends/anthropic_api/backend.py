@@ -96,20 +96,28 @@ class AnthropicModel:
         return arguments_of(call)
 
     def _events(self, call: Call, arguments: Mapping[str, Any]) -> Iterator[Any]:
-        """What the SDK tells while the answer comes; whatever it raises has its cause."""
+        """What the SDK tells while the answer comes; whatever it raises has its cause.
+
+        The limit for the first token is one for each silence too: the API sends pings while a model thinks.
+        """
         within = LONGEST if call.timeout is None else max(0.001, call.timeout)
-        until = time.monotonic() + within
+        silence = min(within, self.card.first_token or within)
+        began = time.monotonic()
+        until, first_until = began + within, began + silence
         client = self._client()
         import anthropic
 
         try:
-            with client.messages.stream(**arguments, timeout=within) as stream:
+            timeout = anthropic.Timeout(within, read=silence)
+            with client.messages.stream(**arguments, timeout=timeout) as stream:
                 for event in stream:
-                    if time.monotonic() > until:
-                        raise self._late()
+                    if event.type == "content_block_delta":
+                        first_until = until
+                    if time.monotonic() > min(until, first_until):
+                        raise self._late(until)
                     yield event
         except anthropic.APITimeoutError:
-            raise self._late() from None
+            raise self._late(until) from None
         except anthropic.APIStatusError as error:
             raise self._refused(error) from None
         except anthropic.APIConnectionError as error:
@@ -147,12 +155,17 @@ class AnthropicModel:
         inner = error.__cause__ or error
         name = type(inner).__name__
         if "Timeout" in name or time.monotonic() > until:
-            return self._late()
+            return self._late(until)
         if name == "ConnectError":
             return self._error(Cause.REFUSED, f"nothing answers at {self._base}")
         return self._error(Cause.SERVER, f"{self._base} broke off the connection ({name}: {str(inner)[:120]})")
 
-    def _late(self) -> ModelCallError:
+    def _late(self, until: float) -> ModelCallError:
+        if time.monotonic() < until:
+            return self._error(
+                Cause.TIMEOUT,
+                f"{self._base} gave no first token, or no more, within {self.card.first_token:.3g} s",
+            )
         return self._error(Cause.TIMEOUT, f"{self._base} did not end its answer within the time limit")
 
     def _error(self, cause: Cause, text: str) -> ModelCallError:

@@ -92,7 +92,7 @@ class TransformersModel:
             queued = time.perf_counter() - asked
             loaded, load_s = self._open()
             left = None if call.timeout is None else call.timeout - queued
-            with self._explained(call):
+            with self._explained():
                 return self._generate(call, loaded, say, gone, asked, Timings(queue=queued, load=load_s), left)
         finally:
             self._lock.release()
@@ -102,7 +102,7 @@ class TransformersModel:
         if self._loaded is not None:
             return self._loaded, 0.0
         started = time.perf_counter()
-        with self._explained(None):
+        with self._explained():
             self._loaded = load(self.card, self.folder, self._around)
         took = time.perf_counter() - started
         log.info("[Transformers] loaded model=%s device=%s dtype=%s loadTime=%.0fms", self.card.name,
@@ -119,7 +119,7 @@ class TransformersModel:
         ids = ids_of(loaded, text)
         sent = self._sent(call, loaded, ids.shape[1])
         watch = Watch(loaded.decode, (*call.settings.stop, *stops), loaded.clock, say)
-        loaded.clock.start(None if left is None else started + left, gone)
+        loaded.clock.start(left, self.card.first_token, gone)
         try:
             with _threads(self.card.threads):
                 out = watch.new(_run(loaded, ids, ends, sent, watch))
@@ -173,15 +173,14 @@ class TransformersModel:
         }
 
     @contextmanager
-    def _explained(self, call: Call | None) -> Iterator[None]:
+    def _explained(self) -> Iterator[None]:
         """Whatever torch or transformers raise, with its cause."""
         try:
             yield
         except (ModelCallError, Dropped):
             raise
-        except Late:
-            limit = "" if call is None or call.timeout is None else f" within {call.timeout:.3g} s"
-            raise self._error(Cause.TIMEOUT, f"no whole answer{limit}; the call was ended") from None
+        except Late as late:
+            raise self._error(Cause.TIMEOUT, f"{late}; the call was ended") from None
         except Exception as error:
             explained = self._error(*cause_of(error, self.card))
             if explained.cause is Cause.OUT_OF_MEMORY:

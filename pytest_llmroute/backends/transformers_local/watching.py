@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
 UNFINISHED = "\ufffd"
@@ -15,7 +16,7 @@ UNFINISHED = "\ufffd"
 
 
 class Late(Exception):
-    """The time limit is over."""
+    """A time limit is over; the text says what did not come in time."""
 
 
 class Dropped(Exception):
@@ -26,20 +27,33 @@ class Clock:
     """Looks at the time before each layer of a model: a long prompt is ended within one layer."""
 
     def __init__(self) -> None:
-        self._until: float | None = None
+        self._began = 0.0
+        self._limit = self._first = inf
         self._gone: threading.Event | None = None
 
-    def start(self, until: float | None, gone: threading.Event) -> None:
-        self._until, self._gone = until, gone
+    def start(self, limit: float | None, first: float | None, gone: threading.Event) -> None:
+        """Seconds for the whole reply and for its first token."""
+        self._began = time.perf_counter()
+        self._limit = inf if limit is None else limit
+        self._first = inf if first is None else first
+        self._gone = gone
+
+    def begun(self) -> None:
+        """The first token is there."""
+        self._first = inf
 
     def stop(self) -> None:
-        self._until = self._gone = None
+        self._limit = self._first = inf
+        self._gone = None
 
     def look(self, *_: Any) -> None:
         if self._gone is not None and self._gone.is_set():
             raise Dropped
-        if self._until is not None and time.perf_counter() > self._until:
-            raise Late
+        took = time.perf_counter() - self._began
+        if took > self._limit:
+            raise Late(f"no whole answer within {self._limit:.3g} s")
+        if took > self._first:
+            raise Late(f"no first token within {self._first:.3g} s")
 
     def hang_into(self, model: Any) -> None:
         """Before every layer: whatever stands in a list of modules."""
@@ -67,6 +81,8 @@ class Watch:
             self._skip = ids.shape[1] - 1
             ids[0, -1].item()  # a GPU is only told what to do until somebody wants to see it
             self.first = time.perf_counter()
+            self._clock.look()
+            self._clock.begun()
         self._clock.look()
         if self._stops or self._say:
             self._read(self._decode(ids[0, self._skip :]))
