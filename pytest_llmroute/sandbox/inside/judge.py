@@ -128,12 +128,28 @@ def _within(kind: type) -> Any:
     return Within
 
 
-_WITHIN: dict[type, Any] = {kind: _within(kind) for kind in (int, float, str, bytes, list, tuple, set, frozenset, dict)}
+_WITHIN: dict[type, Any] = {kind: _within(kind) for kind in (int, float, str, bytes, tuple, frozenset)}
+
+
+class Container(Proxy):
+    """A list, set or dict with a class of the solution's: compared by its content of the moment, exactly."""
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return bool(
+            self._judge_side.plain(self) == (other._judge_side.plain(other) if type(other) is Container else other)
+        )
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return type(self._judge_side.plain(self))
 
 
 def number_of(value: Any) -> int | None:
     """Which object of the solution it is; None for every other value."""
-    if type(value) is Proxy or type(value) in _WITHIN.values():
+    if type(value) in (Proxy, Container) or type(value) in _WITHIN.values():
         number: int = value._judge_number
         return number
     return None
@@ -174,10 +190,11 @@ class Side:
         raise Ended(self.ended)
 
     def do(self, name: str, target: Any, *args: Any) -> Any:
-        value = self.read(_one(self.ask("do", self.write(name), self.write(target), *map(self.write, args))))
-        if name in ("set", "setitem", "delete", "delitem"):
-            self._renew(target)
-        return value
+        return self.read(_one(self.ask("do", self.write(name), self.write(target), *map(self.write, args))))
+
+    def plain(self, target: Any) -> Any:
+        """The builtin value within an object, as it is now."""
+        return self.read(_one(self.ask("plain", self.write(target))))
 
     def fetch(self, name: str) -> Any:
         return self.read(_one(self.ask("fetch", name)))
@@ -224,12 +241,12 @@ class Side:
             if len(self._objects) >= MOST_PROXIES:
                 raise NoValue("too many objects")
             self._objects[number] = self._made(number, kind, base)
-        elif base is not None:
-            _take_over(self._objects[number], self.read(base))
         return self._objects[number]
 
     def _made(self, number: int, kind: str, base: Any) -> Any:
         plain = None if base is None else self.read(base)
+        if type(plain) in (list, set, dict):
+            return Container(self, number, kind)
         if type(plain) in _WITHIN:
             value = _WITHIN[type(plain)](plain)
             value._judge_side, value._judge_number = self, number
@@ -244,11 +261,6 @@ class Side:
             base = _builtin_exception(below)
             self._exceptions[number] = type(name[:100], (base,), {})
         return self._exceptions[number]
-
-    def _renew(self, target: Any) -> None:
-        """The value within an object, after something may have changed it."""
-        if type(target) is not Proxy:
-            _take_over(target, self.read(_one(self.ask("plain", self.write(target)))))
 
     # What comes from there
 

@@ -35,17 +35,18 @@ def solve(cpu: float, memory: int) -> None:
 
 def main(solver: list[str]) -> None:
     """The judge: a job comes by standard input, the verdict goes to standard output."""
-    with tempfile.TemporaryFile() as output:
+    told, said = os.dup(0), os.dup(1)
+    captured(os.open(os.devnull, os.O_RDWR))  # what tests print is no verdict
+    with open(told, "rb") as task, open(said, "w", encoding="ascii") as answer, tempfile.TemporaryFile() as output:
         process = subprocess.Popen(solver, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output)
         assert process.stdin is not None
         assert process.stdout is not None
-        job: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
+        job: dict[str, Any] = json.loads(task.readline())
         channel = Channel(process.stdout.fileno(), process.stdin.fileno())
         verdict = judge(channel, job, lambda: printed(output.fileno()))
         verdict |= _used(process)
         verdict |= {"output": printed(output.fileno(), KEPT), "output_bytes": os.fstat(output.fileno()).st_size}
-    sys.stdout.write(json.dumps(verdict))
-    sys.stdout.flush()
+        answer.write(json.dumps(verdict))
 
 
 def _used(process: subprocess.Popen[bytes]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import os
 import sys
 import types
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from .channel import Channel, Gone
@@ -62,12 +63,14 @@ class Solver:
         except Exception as error:
             answer = ["raised", *self._raised(error)]
         except BaseException as error:  # an exit, or what only pretends to be one
-            answer = ["raised", ["n", "builtins", "RuntimeError"], [f"{type(error).__name__}: {error}"[:SHOWN]], ""]
-        try:
+            text = f"{type(error).__name__}: {error}"[:SHOWN]
+            answer = ["raised", ["n", "builtins", "RuntimeError"], ["l", text], ""]
+        with suppress(Exception):  # what a solution has made of its output is its own affair
             sys.stdout.flush()
-        except Exception:
-            answer = answer  # what a solution has made of its output is its own affair
-        self._channel.send(answer)
+        try:
+            self._channel.send(answer)
+        except OverflowError as error:
+            self._channel.send(["raised", ["n", "builtins", "OverflowError"], ["l", str(error)], ""])
 
     def call_back(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Asks the judge to call; meanwhile the judge may ask for something itself."""
@@ -85,7 +88,7 @@ class Solver:
     def _define(self, code: str) -> list[Any]:
         """Runs the solution; the names that it defines."""
         sys.modules[NAME] = self._module
-        exec(compile(code, f"<{NAME}>", "exec", dont_inherit=True), self._module.__dict__)
+        exec(compiled(code), self._module.__dict__)
         return [[name for name in vars(self._module) if type(name) is str and name[:2] != "__"]]
 
     def _fetch(self, name: str) -> list[Any]:
@@ -100,7 +103,7 @@ class Solver:
         module = types.ModuleType("__main__")
         sys.modules["__main__"] = module
         try:
-            exec(compile(code, f"<{NAME}>", "exec", dont_inherit=True), module.__dict__)
+            exec(compiled(code), module.__dict__)
         except SystemExit as error:
             if error.code not in (None, 0):
                 raise
@@ -168,7 +171,7 @@ class Solver:
                 place = f"line {trace.tb_lineno}"
             trace = trace.tb_next
         if isinstance(error, SyntaxError):
-            args, place = (str(error.msg),), f"line {error.lineno}"
+            args, place = (str(error.msg),), f"line {error.lineno}" if error.lineno else ""
         return [self._class_of(error), self.write([_shortened(value) for value in args]), place]
 
     def _class_of(self, error: BaseException) -> Any:
@@ -198,6 +201,11 @@ def _one(iterator: Any) -> Iterator[Any]:
         yield next(iterator)
     except StopIteration:
         return
+
+
+def compiled(code: str) -> types.CodeType:
+    """A text has no encoding any more, so a byte order mark is no part of it."""
+    return compile(code.removeprefix("\ufeff"), f"<{NAME}>", "exec", dont_inherit=True)
 
 
 def _kind(value: Any) -> str:

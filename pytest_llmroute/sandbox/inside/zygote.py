@@ -86,6 +86,8 @@ class Job:
         self._isolated = isolated
         self._ended: dict[int, tuple[int, float, int]] = {}
         """Of each process that has ended: wait status, seconds of CPU, highest RSS."""
+        self._fell = False
+        """Whether the solver ended before anybody ended it."""
 
     def run(self) -> None:
         ours, theirs = socket.socketpair()
@@ -99,7 +101,7 @@ class Job:
         status, cpu, rss = self._ended[solver]
         told = {
             "why": why, "cpu": cpu, "rss": rss * 1024, "judge": self._ended[referee][0],
-            "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
+            "signal": os.WTERMSIG(status) if self._fell and os.WIFSIGNALED(status) else 0,
         }  # fmt: skip
         if self._isolated:
             assert os.getpid() == 1  # elsewhere this would end everything that the user runs
@@ -152,6 +154,7 @@ class Job:
                 _end(referee)
             left = self._cpu - _cpu_of(solver) if solver not in self._ended else LOOK
             self._reap(min(max(0.002, min(left / 2, until - now)), LOOK), solver, referee)
+        self._fell = solver in self._ended and not why
         _end(solver)
         while solver not in self._ended:
             self._reap(LOOK, solver)
