@@ -82,7 +82,7 @@ class Jail:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                command("zygote", way, number, theirs.fileno()), env=ENVIRONMENT, cwd="/",
+                command("zygote", way, os.getpid() * 64 + number, theirs.fileno()), env=ENVIRONMENT, cwd="/",
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()], start_new_session=True,
             )  # fmt: skip

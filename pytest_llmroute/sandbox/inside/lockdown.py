@@ -69,9 +69,13 @@ def keep_library_in_reach() -> None:
     """A library in a folder that only root may enter is reached by a descriptor that root has opened."""
     if os.geteuid() != 0 or all(_others_may_enter(folder) for folder in _above(places.library())):
         return
-    for folder in (places.library(), places.extensions()):
-        file = os.open(folder, os.O_PATH | os.O_DIRECTORY)
-        sys.path[:] = [f"/proc/self/fd/{file}" if entry == folder else entry for entry in sys.path]
+    library = places.library()
+    for folder in (places.extensions(), library):
+        reached = f"/proc/self/fd/{os.open(folder, os.O_PATH | os.O_DIRECTORY)}"
+        sys.path[:] = [reached if entry == folder else entry for entry in sys.path]
+    for module in list(sys.modules.values()):
+        if path := getattr(module, "__path__", None):
+            path[:] = [entry.replace(library, reached, 1) for entry in path]
     sys.path_importer_cache.clear()
 
 

@@ -20,6 +20,7 @@ from .channel import Channel, Gone
 from .values import NoValue, base_of, decode, encode
 
 NAME = "solution"
+RUNTIME_ERROR = ["n", "builtins", "RuntimeError", "RuntimeError"]
 SHOWN = 300
 """Characters of a text that tells of an exception."""
 
@@ -64,13 +65,13 @@ class Solver:
             answer = ["raised", *self._raised(error)]
         except BaseException as error:  # an exit, or what only pretends to be one
             text = f"{type(error).__name__}: {error}"[:SHOWN]
-            answer = ["raised", ["n", "builtins", "RuntimeError"], ["l", text], ""]
+            answer = ["raised", RUNTIME_ERROR, ["l", text], ""]
         with suppress(Exception):  # what a solution has made of its output is its own affair
             sys.stdout.flush()
         try:
             self._channel.send(answer)
         except OverflowError as error:
-            self._channel.send(["raised", ["n", "builtins", "OverflowError"], ["l", str(error)], ""])
+            self._channel.send(["raised", RUNTIME_ERROR, ["l", str(error)], ""])
 
     def call_back(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Asks the judge to call; meanwhile the judge may ask for something itself."""
@@ -92,7 +93,9 @@ class Solver:
         return [[name for name in vars(self._module) if type(name) is str and name[:2] != "__"]]
 
     def _fetch(self, name: str) -> list[Any]:
-        return [self.write(getattr(self._module, name))]
+        """A global value; where it is the library's own, its name there, so that the judge takes its own."""
+        value = getattr(self._module, name)
+        return [self.write(value), *(name_of(value) or ())]
 
     def _program(self, code: str, stdin: str) -> list[Any]:
         """Runs the solution as a program; leaving with success is no failure."""
@@ -139,11 +142,11 @@ class Solver:
         return decode(told, self._object)
 
     def _other(self, value: Any) -> Any:
-        """What is no plain value: a name of the library, a function of the tests, or a handle."""
+        """What is no plain value: a builtin class, a function of the tests, or a handle."""
         if isinstance(value, Callback):
             return ["k", value._number]
-        if (name := name_of(value)) is not None:
-            return ["n", *name]
+        if isinstance(value, type) and (name := _builtin_name(value)):
+            return ["n", "builtins", name]
         base = base_of(value)
         return self._handle(value, [] if base is value else [encode(base, self._other)])
 
@@ -175,10 +178,10 @@ class Solver:
         return [self._class_of(error), self.write([_shortened(value) for value in args]), place]
 
     def _class_of(self, error: BaseException) -> Any:
-        """A builtin class by its name; one of the solution by its handle, its name and the builtin class below it."""
+        """A class of the library by its name; one of the solution by its handle; both with the builtin one below."""
         kind = type(error)
         if name := name_of(kind):
-            return ["n", *name]
+            return ["n", *name, _builtin_below(kind)]
         return ["e", self._handle(kind, [])[1], kind.__name__[:SHOWN], _builtin_below(kind)]
 
 
@@ -215,8 +218,12 @@ def _kind(value: Any) -> str:
 
 
 def _builtin_below(kind: type) -> str:
-    names = (str(cls.__name__) for cls in kind.__mro__ if vars(builtins).get(cls.__name__) is cls)
-    return next(names)
+    return next(name for cls in kind.__mro__ if (name := _builtin_name(cls)))
+
+
+def _builtin_name(kind: type) -> str:
+    name = str(kind.__name__)
+    return name if vars(builtins).get(name) is kind else ""
 
 
 def name_of(value: Any) -> tuple[str, str] | None:

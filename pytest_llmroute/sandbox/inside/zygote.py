@@ -117,7 +117,7 @@ class Job:
         os.close(self._output)
         limits.limit(self._cpu, self._space, count_threads=os.geteuid() >= lockdown.FIRST_UID)
         random.seed(0)
-        kernel.seccomp()
+        kernel.seccomp(writable=self._isolated)
         Solver(channel).serve()
 
     def _judge(self, ours: socket.socket, theirs: socket.socket) -> None:
@@ -127,7 +127,7 @@ class Job:
         output = os.dup(self._output)
         control = os.dup(self._control.fileno())
         captured(os.open(os.devnull, os.O_RDWR))
-        kernel.seccomp()
+        kernel.seccomp(writable=self._isolated)
         sys.setrecursionlimit(5000)
         job = _received(control)
         channel = Channel(ours.fileno(), ours.fileno())
