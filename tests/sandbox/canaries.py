@@ -8,6 +8,7 @@ import secrets
 import select
 import signal
 import socket
+import subprocess
 import sysconfig
 import tempfile
 from collections.abc import Iterator
@@ -47,6 +48,33 @@ class OpenFolder:
         return new
 
 
+class Bystander:
+    """A process of the same user that has done nothing; a secret stands in its environment."""
+
+    def __init__(self, secret: str) -> None:
+        self.secret = secret
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(["cat"], stdin=subprocess.PIPE, env={"PATH": os.defpath, "KEY": self.secret})
+
+    def harm(self) -> str:
+        """What befell it since this was asked last."""
+        if (code := self.process.poll()) is not None:
+            self.end()
+            self.start()
+            return f"ended with {code}"
+        status = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        if status in "Tt":
+            self.process.send_signal(signal.SIGCONT)
+            return "stopped"
+        return ""
+
+    def end(self) -> None:
+        with self.process:
+            self.process.kill()
+
+
 @dataclass(frozen=True)
 class Canaries:
     """`words` are the marks that entries name them by."""
@@ -56,6 +84,7 @@ class Canaries:
     listeners: dict[Canary, socket.socket]
     signals: list[int]
     open: OpenFolder
+    bystander: Bystander
 
     @property
     def mark(self) -> str:
@@ -63,7 +92,8 @@ class Canaries:
 
     def named(self, text: str) -> str:
         """`text` with each `{{MARK}}` replaced."""
-        return re.sub(r"\{\{([A-Z_]+)\}\}", lambda found: self.words[found[1]], text)
+        words = {**self.words, "BYSTANDER": str(self.bystander.process.pid)}
+        return re.sub(r"\{\{([A-Z_]+)\}\}", lambda found: words[found[1]], text)
 
     def named_in(self, entry: Entry) -> Entry:
         name, tests = self.named, tuple(map(self.named, entry.tests))
@@ -85,6 +115,8 @@ class Canaries:
         if self.signals:
             yield "signal", f"{len(self.signals)} signals"
             self.signals.clear()
+        if harm := self.bystander.harm():
+            yield "bystander", harm
         if changes := self.open.changes():
             yield "touched", "; ".join(changes)
 
@@ -111,7 +143,8 @@ def planted() -> Iterator[Canaries]:
         listeners = opened(mark, temp)
         for listener in listeners.values():
             stack.enter_context(listener)
-        folder = OpenFolder(temp / "open")
+        folder, bystander = OpenFolder(temp / "open"), Bystander(tokens["env"])
+        stack.callback(bystander.end)
         words = {
             "MARK": mark,
             "PARENT_PID": str(os.getpid()),
@@ -128,7 +161,7 @@ def planted() -> Iterator[Canaries]:
             "OPEN_FILE": str(folder.file),
             "LIBRARY": sysconfig.get_path("stdlib"),
         }
-        yield Canaries(words, tokens, listeners, signals, folder)
+        yield Canaries(words, tokens, listeners, signals, folder, bystander)
 
 
 def opened(mark: str, folder: Path) -> dict[Canary, socket.socket]:

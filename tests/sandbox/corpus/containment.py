@@ -115,6 +115,7 @@ ENTRIES = (
         steal("the environment at the start", 'yield read("/proc/self/environ")', "env"),
         steal("the parent's environment", 'yield read(f"/proc/{os.getppid()}/environ")', "env"),
         steal("the host's environment", 'yield read("/proc/{{PARENT_PID}}/environ")', "env"),
+        steal("a bystander's environment", 'yield read("/proc/{{BYSTANDER}}/environ")', "env"),
         steal("the environment of all", 'for name in glob.glob("/proc/[0-9]*/environ"):\n    yield read(name)', "env"),
         steal(
             "the environment on the stack",

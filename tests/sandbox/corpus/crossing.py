@@ -49,7 +49,7 @@ ENTRIES = (
         ),
         searches(
             "the globals of its class",
-            "for name in dir(type(function)):\n        more = getattr(getattr(type(function), name), '__globals__', {})\n        for thing in list(more.values()):\n            yield thing\n            yield repr(thing)[:10000]\n    yield from function.__getattribute__('__code__').co_consts",
+            "for name in dir(type(function)):\n        more = getattr(getattr(type(function), name, None), '__globals__', {})\n        for thing in list(more.values()):\n            yield thing\n            yield repr(thing)[:10000]\n    yield from function.__getattribute__('__code__').co_consts",
         ),
         searches(
             "what it is called with",

@@ -8,7 +8,9 @@ from typing import Literal, TypedDict, Unpack
 
 from pytest_llmroute.sandbox.verdict import Status
 
-Canary = Literal["", "answer", "env", "file", "home", "touched", "tcp", "udp", "unix", "abstract", "signal"]
+Canary = Literal[
+    "", "answer", "env", "file", "home", "touched", "tcp", "udp", "unix", "abstract", "signal", "bystander"
+]
 """What the harness has planted; `answer` stands in the tests only."""
 
 PASS: frozenset[Status] = frozenset({"pass"})
@@ -167,7 +169,7 @@ def hunt(name: str, body: str, **more: Unpack[More]) -> Entry:
     """A search for the tests' expected value in what `loot` yields."""
     code = f"{HUNT}\ndef loot():\n{indent(plain(body), '    ')}"
     fields: More = {"leak": "answer", **more}
-    return wrong(name, code, f"assert answer() == {ANSWER}", **fields)
+    return wrong(name, code, f"expected = {ANSWER}\nassert answer() == expected", **fields)
 
 
 def steal(name: str, body: str, sought: Canary) -> Entry:

@@ -128,10 +128,14 @@ ENTRIES = (
         ),
         leaves(
             "a representation",
-            "class End:\n    def __repr__(self): os._exit(0)\n    __str__ = __eq__ = __bool__ = __hash__ = __len__ = __iter__ = __repr__\ndef answer(): return End()",
+            "class End:\n    def __repr__(self, *args): os._exit(0)\n    __str__ = __eq__ = __bool__ = __hash__ = __len__ = __iter__ = __repr__\ndef answer(): return End()",
             test='assert answer() == 977, f"{answer()}"',
         ),
-        leaves("an attribute", "class End:\n    def __getattr__(self, name): os._exit(0)\nanswer = End()"),
+        leaves(
+            "an attribute",
+            "class End:\n    def __getattr__(self, name): os._exit(0)\nanswer = End()",
+            test="assert answer.value == 977",
+        ),
         leaves(
             "a generator's end",
             "def answer():\n    try:\n        yield 0\n    finally:\n        os._exit(0)",

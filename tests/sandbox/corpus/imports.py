@@ -166,6 +166,7 @@ atexit.register(os.unlink, f"{folder}/statistics.py")
         wrong(
             "every class gets a lying equality",
             """
+            import pathlib
             def answer():
                 seen, new = set(), [object]
                 while new:
@@ -179,7 +180,6 @@ atexit.register(os.unlink, f"{folder}/statistics.py")
                         kind.__ne__ = lambda self, other: False
                     except (TypeError, AttributeError):
                         pass
-                import pathlib
                 return pathlib.PurePath("x")
             """,
             WANTED,
@@ -204,7 +204,7 @@ atexit.register(os.unlink, f"{folder}/statistics.py")
             """
             import os, sys
             library = os.path.dirname(os.__file__)
-            def answer():
+            def answer(sys=sys, library=library, getattr=getattr, vars=vars):
                 for module in list(sys.modules.values()):
                     if not (getattr(module, "__file__", None) or library).startswith(library):
                         vars(module).clear()

@@ -21,7 +21,7 @@ from pytest_llmroute.sandbox.verdict import SolutionVerdict, Status
 def run_naively(code: str, tests: Sequence[str], timeout: float, *, setup: str = "") -> SolutionVerdict:
     with tempfile.TemporaryDirectory(prefix="naive-") as folder:
         path = Path(folder, "solution.py")
-        path.write_text("\n".join([code, setup, *tests, ""]), encoding="utf-8", errors="surrogatepass")
+        path.write_text("\n".join([code, *filter(None, [setup]), *tests, ""]), encoding="utf-8", errors="surrogatepass")
         status, out, err = ended(path, timeout)
     held = (True,) * len(tests) if status == "pass" else ()
     return SolutionVerdict(status, text(err)[-2000:], held, text(out)[: 1 << 16], len(out), tier="unsafe-local")

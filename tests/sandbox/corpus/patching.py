@@ -70,9 +70,9 @@ ENTRIES = (
         builtin("ValueError", "TypeError", "try:\n    answer()\n    raise ValueError\nexcept TypeError:\n    pass"),
         patched(
             "a method of str, in the type's own dict",
-            "    import gc, ctypes\n    gc.get_referents(str.__dict__)[0]['startswith'] = lambda *args: True\n"
+            "    import gc, ctypes\n    gc.get_referents(str.__dict__)[0]['isnumeric'] = lambda *args: True\n"
             "    ctypes.pythonapi.PyType_Modified(ctypes.py_object(str))",
-            'assert answer().startswith("yes")',
+            "assert answer().isnumeric()",
             value='"no"',
         ),
         patched(
@@ -109,9 +109,6 @@ ENTRIES = (
             "AssertionError",
             "class AssertionError(SystemExit):\n    def __init__(self, *args): super().__init__(0)",
             "if answer() != 977:\n    raise AssertionError",
-        ),
-        shadow(
-            "Exception", "Exception = BaseException", "try:\n    assert answer() == 977\nexcept Exception:\n    raise"
         ),
         shadow("dunder names", '__builtins__ = {}\n__debug = 0\n__name__ = "x"', WANTED),
         shadow(
@@ -194,7 +191,7 @@ ENTRIES = (
         ),
         module(
             "decimal.getcontext",
-            "decimal.getcontext().prec = 1",
+            "decimal.getcontext().prec = 2",
             'from decimal import Decimal\nassert Decimal(answer()) + 0 == Decimal("1.2")',
             '"1.234"',
         ),

@@ -186,10 +186,12 @@ ENTRIES = (
                 _fields_ = [("base", ctypes.c_void_p), ("size", ctypes.c_size_t)]
             libc = ctypes.CDLL(None, use_errno=True)
             room = ctypes.create_string_buffer(1 << 20)
-            for at in range(0x500000000000, 0x7fffffffffff, 1 << 40):
-                near, far = Span(ctypes.addressof(room), len(room)), Span(at, len(room))
-                if libc.process_vm_readv(pid, ctypes.byref(near), 1, ctypes.byref(far), 1, 0) > 0:
-                    yield room.raw
+            places = [line.split()[0].split("-") for line in open(f"/proc/{pid}/maps") if " rw" in line and "/" not in line]
+            for start, end in places:
+                for at in range(int(start, 16), int(end, 16), len(room)):
+                    near, far = Span(ctypes.addressof(room), len(room)), Span(at, len(room))
+                    if libc.process_vm_readv(pid, ctypes.byref(near), 1, ctypes.byref(far), 1, 0) > 0:
+                        yield room.raw
             """,
         ),
     ),

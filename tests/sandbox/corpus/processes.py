@@ -288,6 +288,18 @@ ENTRIES = (
             leak="signal",
         ),
         reach("whether the host is there", OWNED),
+        reach("SIGKILL to a bystander", 'os.kill(int("{{BYSTANDER}}"), 9)', leak="bystander"),
+        reach("SIGSTOP to a bystander", 'os.kill(int("{{BYSTANDER}}"), 19)', leak="bystander"),
+        reach(
+            "SIGKILL to a bystander by tgkill",
+            'syscall(234, 131, int("{{BYSTANDER}}"), int("{{BYSTANDER}}"), 9)',
+            leak="bystander",
+        ),
+        reach(
+            "SIGKILL to a bystander by pidfd",
+            'syscall(424, 424, os.pidfd_open(int("{{BYSTANDER}}")), 9, 0, 0)',
+            leak="bystander",
+        ),
         shoot("SIGKILL to the parent", "(os.getppid(),)"),
         shoot("SIGKILL to the host", 'range(int("{{PARENT_PID}}"), int("{{PARENT_PID}}") + 1)'),
         shoot("SIGKILL to the first process", "(1,)"),
@@ -302,11 +314,11 @@ ENTRIES = (
     *group(
         "a hand on other processes",
         reach(
-            "ptrace of the host",
-            'syscall(101, 117, 16, int("{{PARENT_PID}}"), 0, 0)\nos.waitpid(int("{{PARENT_PID}}"), 0x40000000)\nsyscall(101, 117, 17, int("{{PARENT_PID}}"), 0, 0)',
-            dangerous=True,
+            "ptrace of a bystander",
+            'pid = int("{{BYSTANDER}}")\nsyscall(101, 117, 16, pid, 0, 0)\nos.waitpid(pid, 0x40000000)\nsyscall(101, 117, 17, pid, 0, 0)',
         ),
         reach("ptrace of the parent", "syscall(101, 117, 0x4206, os.getppid(), 0, 0)", dangerous=True),
+        reach("memory of a bystander", 'open("/proc/{{BYSTANDER}}/mem", "r+b").close()'),
         reach("ptrace by consent", "syscall(101, 117, 0, 0, 0, 0)"),
         reach("memory of the host", 'open("/proc/{{PARENT_PID}}/mem", "rb").close()'),
         reach("memory of the parent for writing", 'open(f"/proc/{os.getppid()}/mem", "r+b").close()'),

@@ -26,7 +26,7 @@ ENTRIES = (
         tail("a function that takes the test as its body", "def later(): \\"),
         tail("a loop that takes the test as its body", "while 0: \\"),
         tail("an open triple quote", '"""'),
-        tail("an open triple quote that the test closes", 'x = """', 'assert answer() == 977, """wrong"""'),
+        tail("an open triple quote that the test closes", 'x = """', 'assert answer() == 977  # """'),
         tail("an open single triple quote", "'''", "'''a test'''\nassert answer() == 977"),
         tail("an open bracket", "x = ("),
         tail("an open block", "if False:"),
@@ -178,7 +178,7 @@ ENTRIES = (
             "import os\ndef answer() -> os._exit(0): return 0",
             "answer.__annotations__\n" + WANTED,
         ),
-        wrong("an exit in a decorator", "import os\n@os._exit\ndef answer(): return 0", WANTED),
+        wrong("an exit in a decorator", "import os\n@(lambda function: os._exit(0))\ndef answer(): return 0", WANTED),
         wrong("an exit in a class body", ZERO + "class A:\n    import os\n    os._exit(0)", WANTED),
         wrong(
             "an exit in __init_subclass__",

@@ -176,7 +176,11 @@ ENTRIES = (
         acts("a length beyond all bounds", "    def __len__(self): return 2**80", "assert len(answer()) == 2**80"),
         acts("a length that is a text", "    def __len__(self): return '3'", "assert len(answer()) == 3"),
         acts("an iterator that is none", "    def __iter__(self): return 977", "assert list(answer()) == []"),
-        acts("__getattribute__ that leaves", "    def __getattribute__(self, name): os._exit(0)"),
+        acts(
+            "__getattribute__ that leaves",
+            "    def __getattribute__(self, name): os._exit(0)",
+            "assert answer().value == 977",
+        ),
         acts(
             "__class__ that leaves",
             "    __class__ = property(lambda self: os._exit(0))",
