@@ -134,16 +134,7 @@ class Reader:
 
     def _tree(self, code: str) -> tuple[ast.Module | None, int]:
         """The tree, or the line of what is wrong; 0 where that can't be told."""
-        if self._spent(code):
-            return None, 0
-        try:
-            with COMPILER, warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return ast.parse(code), 0
-        except SyntaxError as error:
-            return None, error.lineno or 0
-        except (ValueError, OverflowError, RecursionError, MemoryError):
-            return None, 0
+        return (None, 0) if self._spent(code) else _read(code)
 
     def _spent(self, code: str) -> bool:
         if len(code) > min(LONGEST, self._left):
@@ -152,11 +143,27 @@ class Reader:
         return False
 
 
+def parsed(code: str) -> ast.Module | None:
+    """The tree of a piece of Python; None for anything else, and for what is too long."""
+    return _read(code)[0] if len(code) <= LONGEST else None
+
+
 def without_prompts(text: str) -> str:
     """What was typed into a console, without what it answered and what stands before it; often nothing."""
     lines = [line.lstrip(" \t") for line in text.split("\n") if PROMPT.match(line)]
     typed = dropwhile(lambda line: not line.startswith(">>>"), lines)
     return tidy("\n".join(line[4:] for line in typed))
+
+
+def _read(code: str) -> tuple[ast.Module | None, int]:
+    try:
+        with COMPILER, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(code), 0
+    except SyntaxError as error:
+        return None, error.lineno or 0
+    except (ValueError, OverflowError, RecursionError, MemoryError):
+        return None, 0
 
 
 def _run(lines: Sequence[str], at: int, indent: int) -> list[str]:

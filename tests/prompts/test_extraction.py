@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_llmroute.prompts.blocks import Rule
@@ -50,6 +50,9 @@ def test_a_reply_of_the_table(row: Row) -> None:
     assert (found.rule, found.truncated) == (row.rule, row.truncated)
     assert extract_code(found.code, names=row.names).code == found.code
 
+
+some = settings(deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(some, max_examples=300)
 
 # Programs that work, put together from statements; among them strings and docstrings that look like fences and prompts.
 WORDS = st.sampled_from(["total", "items", "count", "left", "right", "node", "value", "key"])
@@ -112,6 +115,7 @@ def fences(draw: st.DrawFn, code: str) -> str:
     return end.join(indent + line if line.strip() else line for line in lines)
 
 
+@some
 @given(st.data(), programs(), PROSE, PROSE, st.sampled_from([(), ("f",)]))
 def test_code_between_fences_comes_back_exactly(
     data: st.DataObject, code: str, before: str, after: str, names: tuple[str, ...]
@@ -120,6 +124,7 @@ def test_code_between_fences_comes_back_exactly(
     assert extract_code(reply, names=names).code == code
 
 
+@some
 @given(programs(), st.lists(SENTENCES, max_size=4), st.lists(SENTENCES, max_size=4))
 def test_code_between_sentences_still_defines_its_functions(code: str, before: list[str], after: list[str]) -> None:
     found = extract_code("\n".join([*before, "", code, "", *after]), names=["f"]).code
@@ -138,14 +143,14 @@ ANYTHING = st.one_of(st.text(), st.lists(FRAGMENTS, max_size=30).map("".join))
 NAMES = st.sampled_from([(), ("f",), ("f", "g"), ("x",)])
 
 
-@settings(max_examples=300)
+@many
 @given(ANYTHING, NAMES)
 def test_any_text_has_an_answer_and_reading_that_again_changes_nothing(text: str, names: tuple[str, ...]) -> None:
     found = extract_code(text, names=names)
     assert extract_code(found.code, names=names).code == found.code
 
 
-@settings(max_examples=300)
+@many
 @given(ANYTHING, NAMES)
 def test_each_line_is_part_of_a_line_of_the_reply_in_its_order(text: str, names: tuple[str, ...]) -> None:
     at = 0
@@ -155,6 +160,7 @@ def test_each_line_is_part_of_a_line_of_the_reply_in_its_order(text: str, names:
         at += len(line)
 
 
+@some
 @given(ANYTHING)
 def test_other_languages_have_an_answer_too(text: str) -> None:
     found = extract_code(text, language="java")
