@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from importlib import util
 from pathlib import Path
@@ -15,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_llmroute.errors import UserError
+from pytest_llmroute.sandbox import run_solution
 from pytest_llmroute.sandbox.verdict import SolutionVerdict
 from pytest_llmroute.tasks.quality import CPU_NOISE, MEMORY_NOISE, Quality, correctness, efficiency, quality_of
 from pytest_llmroute.tasks.readability import MEASURES, measured, missing, readability
@@ -25,32 +23,10 @@ RIGHT = 0.9
 MARGIN = 0.9
 """A solution that shall count as slower is below it: runs of the fast one differ among themselves."""
 PASSED = SolutionVerdict("pass", held=(True,), cpu_seconds=0.1, rss_peak=20 << 20, tier="isolated")
-CHILD = """
-import json, pathlib, re, resource, sys, time
-code, test = json.load(sys.stdin)
-began, scope = time.process_time(), {}
-exec(code, scope)
-exec(test, scope)
-cpu, peak = time.process_time() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-status = pathlib.Path("/proc/self/status")
-if status.exists():  # on Linux ru_maxrss remembers the process that started this one
-    peak = int(re.search(r"VmHWM:\\s+(\\d+)", status.read_text())[1])
-print(json.dumps([cpu, peak]))
-"""
 
 
 def execution(code: str, test: str) -> SolutionVerdict:
-    """One execution; `return run_solution(code, [test], timeout=30)` is the same in the sandbox."""
-    return in_a_subprocess(code, test)
-
-
-def in_a_subprocess(code: str, test: str) -> SolutionVerdict:
-    command = [sys.executable, "-I", "-S", "-c", CHILD]
-    ended = subprocess.run(command, input=json.dumps([code, test]), capture_output=True, text=True, check=False)
-    if ended.returncode:
-        return SolutionVerdict("error", ended.stderr, held=(False,))
-    cpu, peak = json.loads(ended.stdout)
-    return replace(PASSED, cpu_seconds=cpu, rss_peak=peak * (1 if sys.platform == "darwin" else 1024))
+    return run_solution(code, [test], timeout=30)
 
 
 def pairs(name: str, held_out: bool) -> list[list[str]]:
