@@ -15,6 +15,7 @@ from pytest_llmroute.errors import ModelCallError, UserError, printable
 from pytest_llmroute.pytest_side.columns import Cell
 from pytest_llmroute.pytest_side.items import CASE
 from pytest_llmroute.tasks.files import read_task_file
+from pytest_llmroute.tasks.unit_tests import SolutionLost
 from pytest_llmroute.tasks.values import TaskCase, TaskFile
 
 if TYPE_CHECKING:
@@ -108,7 +109,11 @@ class TaskItem(pytest.Item):
 
     def runtest(self) -> None:
         reply = self.ours.llm_of(self).generate(self.task.messages)
-        result = self.task.check.run(reply.text, self.task)
+        try:
+            result = self.task.check.run(reply.text, self.task)
+        except SolutionLost as error:
+            self.ours.scored(self, error.result)
+            raise
         self.ours.scored(self, result)
         if not result.passed:
             raise CheckMissed(result, reply.text)
@@ -118,7 +123,7 @@ class TaskItem(pytest.Item):
         if isinstance(error, CheckMissed):
             reply = printable(error.reply, 400)
             return f"{self.task.path}:{self.task.line}: {error.result.message}\n  reply: {reply}"
-        if isinstance(error, ModelCallError | UserError):
+        if isinstance(error, ModelCallError | UserError | SolutionLost):
             return f"{self.task.path}:{self.task.line}: {_escaped(str(error))}"
         return super().repr_failure(excinfo, style)
 

@@ -275,7 +275,7 @@ class LLMSession:
             return report
         self._shape(report, run.case, found)
         record = self._record(item, run, found, report)
-        report.user_properties.append((PROPERTY, record.to_json()))
+        report.user_properties.append((PROPERTY, record.without_texts().to_json()))
         item.user_properties[:] = [*reports.foreign(item.user_properties), *reports.flat(record)]
         return report
 
@@ -295,6 +295,7 @@ class LLMSession:
             message=found.message,
             error_class=found.error_class,
             score=score.score if score else None,
+            solution=score.solution if score else None,
             seconds=run.setup_seconds + (report.duration if report.when == "call" else 0.0),
             usage=_figures(usage) if usage else None,
         )
