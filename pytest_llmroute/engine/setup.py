@@ -23,6 +23,7 @@ from pytest_llmroute.routing.contract import Strategy
 from pytest_llmroute.routing.router import Router
 from pytest_llmroute.routing.strategies import builtin_tables_by_name
 from pytest_llmroute.routing.strategies.table import TableStrategy
+from pytest_llmroute.tasks.values import Known
 
 Scripted = Callable[[Call], Any]
 
@@ -32,6 +33,12 @@ def catalog_of(project: Project, extensions: Extensions) -> Catalog:
     catalog = project.catalog
     brought = extensions.models()
     return replace(catalog, models={**brought, **catalog.models}) if brought else catalog
+
+
+def known_names(project: Project) -> Known:
+    """What a task file may name."""
+    catalog = project.catalog
+    return Known(frozenset(catalog.tasks), frozenset(catalog.phases), catalog.agent_spellings, catalog.template_types)
 
 
 def strategies_of(project: Project, extensions: Extensions) -> dict[str, Strategy]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from pytest_llmroute.errors import ModelCallError, UserError, printable
 from pytest_llmroute.pytest_side.columns import Cell
 from pytest_llmroute.pytest_side.items import CASE
 from pytest_llmroute.tasks.files import read_task_file
+from pytest_llmroute.tasks.hub import shown
 from pytest_llmroute.tasks.unit_tests import SolutionLost
 from pytest_llmroute.tasks.values import TaskCase, TaskFile
 
@@ -34,6 +36,14 @@ class TaskCollector(pytest.File):
     """One task file; the tasks that are broken are one collection error, the others are items."""
 
     ours: LLMSession
+
+    @staticmethod
+    def of(ours: LLMSession, path: Path, parent: pytest.Collector) -> TaskCollector:
+        root = ours.config.rootpath
+        given: dict[str, Any] = {} if path.is_relative_to(root) else {"nodeid": _outside(path, root)}
+        collector = TaskCollector.from_parent(parent, path=path, **given)
+        collector.ours = ours
+        return collector
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         contents = read_task_file(
@@ -129,6 +139,14 @@ class TaskItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, self.task.line - 1, self.name
+
+
+def _outside(path: Path, root: Path) -> str:
+    """The id of a file outside the root directory: pytest's own would be empty, the same for all of them."""
+    try:
+        return shown(path) or Path(os.path.relpath(path, root)).as_posix()
+    except ValueError:  # another drive
+        return path.as_posix()
 
 
 def _escaped(text: str) -> str:
