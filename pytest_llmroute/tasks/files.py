@@ -27,6 +27,8 @@ from pytest_llmroute.tasks.source import Broken, Document, Raw, first_entry, rea
 from pytest_llmroute.tasks.values import Known, Mistake, Refused, TaskCase, TaskError, TaskFile, TaskFileErrors
 
 HEAD = 65536
+SUFFIXES = (".llm.yaml", ".llm.yml", ".llm.json", ".llm.jsonl")
+"""Of files that are always task files."""
 
 
 def load_tasks(

@@ -77,7 +77,7 @@ def _is_texts(value: Any) -> bool:
 
 def as_task(row: Mapping[str, Any]) -> dict[str, Any]:
     """The entry of a task file that a row stands for."""
-    number = row["task_id"]
+    number = _number(row["task_id"])
     tests = [_lines(test) for test in row["test_list"]]
     setup = "\n".join([*(row.get("test_imports") or ()), _lines(row.get("test_setup_code") or "")]).strip()
     check = {
@@ -88,7 +88,7 @@ def as_task(row: Mapping[str, Any]) -> dict[str, Any]:
     }
     text = next(row[key] for key in TEXTS if _is_text(row.get(key)))
     return {
-        "id": _id(str(number)),
+        "id": f"mbpp-{number}" if isinstance(number, int) else number.replace("/", "-"),
         "prompt": prompt(_lines(text).strip(), tests, setup),
         "task": "code_generation",
         "tags": ["mbpp", *(name for name, numbers in SPLITS.items() if number in numbers)],
@@ -97,9 +97,9 @@ def as_task(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _id(number: str) -> str:
-    """`mbpp-601`; of a row that names itself, its own name."""
-    return f"mbpp-{number}" if number.isdecimal() else number.replace("/", "-")
+def _number(task_id: int | str) -> int | str:
+    """A number, however it is written; a row that names itself keeps its own name."""
+    return int(task_id) if isinstance(task_id, int) or task_id.isdecimal() else task_id
 
 
 def place(at: Path) -> Path:
