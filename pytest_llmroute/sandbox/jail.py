@@ -82,7 +82,7 @@ class Jail:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                command("zygote", way, number, theirs.fileno()), env=ENVIRONMENT, cwd="/",
+                command("zygote", way, os.getpid() * 64 + number, theirs.fileno()), env=ENVIRONMENT, cwd="/",
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()], start_new_session=True,
             )  # fmt: skip
@@ -141,8 +141,10 @@ class Jail:
         self._control.settimeout(max(0.01, until - time.monotonic()))
         try:
             packet = self._control.recv(1 << 20)
-        except OSError:
+        except TimeoutError:
             raise Lost("it did not answer in time") from None
+        except OSError as error:
+            raise Lost(f"it broke off the connection ({error})") from None
         if not packet:
             raise Lost("it ended")
         return packet

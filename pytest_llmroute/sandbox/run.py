@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 
 from pytest_llmroute.sandbox.jail import Job
 from pytest_llmroute.sandbox.pool import Pool
-from pytest_llmroute.sandbox.tiers import Wish, open_pool
+from pytest_llmroute.sandbox.tiers import Wish, from_environment, open_pool
 from pytest_llmroute.sandbox.verdict import SolutionVerdict, Tier
 
 _lock = threading.Lock()
 _pools: dict[int, Pool] = {}
 """By process: a fork must not talk to the jails of its parent."""
-_wish = Wish()
+_wish: Wish | None = None
+"""Nobody has said yet."""
 
 
 def use(wish: Wish) -> None:
@@ -66,7 +67,7 @@ def _pool() -> Pool:
     with _lock:
         pool = _pools.get(os.getpid())
         if pool is None:
-            pool = _pools[os.getpid()] = open_pool(_wish)
+            pool = _pools[os.getpid()] = open_pool(_wish or from_environment())
         return pool
 
 

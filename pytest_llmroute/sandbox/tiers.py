@@ -13,13 +13,21 @@ from pytest_llmroute.errors import UserError
 from pytest_llmroute.sandbox import probe
 from pytest_llmroute.sandbox.jail import Jail, Refused, Way, usable_cores
 from pytest_llmroute.sandbox.pool import Pool
+from pytest_llmroute.sandbox.verdict import Tier
 
-CHOICES = ("auto", "isolated", "restricted", "daytona", "unsafe-local")
-ALLOWED = "LLMROUTE_ALLOW_UNSAFE"
-"""The variable that has to be set too before solutions run without a jail."""
-LACKS: Mapping[str, str] = {
-    "restricted": "the existence of paths can be seen, and no file can be written, not even a temporary one",
+CHOSEN, ALLOWED = "LLMROUTE_SANDBOX", "LLMROUTE_ALLOW_UNSAFE"
+"""Variables of the options `sandbox` and `allow_unsafe`; both have to be set before solutions run without a jail."""
+ABOUT: Mapping[Tier, str] = {
+    "isolated": "namespaces, seccomp and limits",
+    "restricted": "Landlock, seccomp and limits, no namespaces: the existence of paths can be seen, and no file can be"
+    " written, not even a temporary one",
+    "unsafe-local": "no jail: model-written code can do all that you can",
 }
+
+
+def from_environment(env: Mapping[str, str] = os.environ) -> Wish:
+    """What the environment asks for, where nobody else does."""
+    return Wish(env.get(CHOSEN, "auto"), env.get(ALLOWED, "").lower() in ("1", "true", "yes", "on"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,7 @@ def _unsafe(wish: Wish) -> Pool:
             "--llm-sandbox=unsafe-local was asked for once; it needs a second word",
             code=Code.SANDBOX,
             means="model-written code would run as you, with your files, your keys and your network",
-            fix=f"{ALLOWED}=1 in the environment, or allow_unsafe_sandbox = true in [machine] of llmroute.toml",
+            fix=f"{ALLOWED}=1 in the environment, or allow_unsafe = true in [machine] of llmroute.toml",
             instead="--llm-sandbox=auto",
         )
     return Pool(lambda _: UnsafeLocal(), "unsafe-local", usable_cores())

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import ast
 import builtins
+import importlib
+import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from types import ModuleType
 from typing import Any, NoReturn, TypeVar
 
 from .channel import Channel, Garbled, Gone
-from .solver import name_of, named
+from .solver import name_of
 from .values import NoValue, decode, encode
 
 T = TypeVar("T")
@@ -90,9 +95,6 @@ class Proxy:
     def __delitem__(self, key: Any) -> None:
         self._judge_side.do("delitem", self, key)
 
-    def __contains__(self, item: Any) -> bool:
-        return _exact(bool, self._judge_side.do("contains", self, item))
-
     def __enter__(self) -> Any:
         return self._judge_side.do("enter", self)
 
@@ -163,6 +165,8 @@ class Side:
         self._objects: dict[int, Any] = {}
         self._exceptions: dict[int, type[Exception]] = {}
         self._callbacks: list[Any] = []
+        self._args: list[tuple[Any, ...]] = []
+        """Of the calls that run, one within the other."""
         self.out_of_memory = False
         self.ended = ""
         """Why nothing more can be asked: a test that catches everything must not hide it."""
@@ -175,6 +179,8 @@ class Side:
                 kind, *parts = _as_list(self._channel.receive())
                 if kind == "callback":
                     self._called_back(*parts)
+                elif kind == "changed":
+                    self._changed(*parts)
                 elif kind == "raised":
                     self._raise(*parts)
                 elif kind == "value":
@@ -183,7 +189,7 @@ class Side:
                     raise Garbled
         except Gone:
             self.ended = self.ended or "the solution ended its process"
-        except (Garbled, NoValue, TypeError, ValueError, RecursionError) as error:
+        except (Garbled, NoValue, TypeError, ValueError, LookupError, ArithmeticError, RecursionError) as error:
             if isinstance(error, Foreign):
                 raise
             self.ended = self.ended or "the solution's process sent what is no value"
@@ -197,15 +203,23 @@ class Side:
         return self.read(_one(self.ask("plain", self.write(target))))
 
     def fetch(self, name: str) -> Any:
-        return self.read(_one(self.ask("fetch", name)))
+        """A global value of the solution; what is the library's own under this name is taken from the judge's own."""
+        told, *origin = self.ask("fetch", name)
+        own = library_object(name, origin)
+        return self.read(told) if own is None else own
 
     def call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        told, *changed = self.ask("call", self.write(target), self.write(args), self.write(kwargs))
-        for item in changed:
-            place, content = _as_list(item)
-            if type(place) is int and 0 <= place < len(args):
-                _take_over(args[place], self.read(content))
-        return self.read(told)
+        self._args.append(args)
+        try:
+            return self.read(_one(self.ask("call", self.write(target), self.write(args), self.write(kwargs))))
+        finally:
+            self._args.pop()
+
+    def _changed(self, place: Any, content: Any) -> None:
+        """An argument of the call that runs has another content now."""
+        args = self._args[-1]
+        if type(place) is int and 0 <= place < len(args):
+            _take_over(args[place], self.read(content))
 
     # Values
 
@@ -229,8 +243,8 @@ class Side:
         tag, *rest = told
         if tag == "h" and type(rest[0]) is int and type(rest[1]) is str:
             return self._held(*rest)
-        if tag == "n" and type(rest[0]) is str and type(rest[1]) is str:
-            return named(*rest)
+        if tag == "n" and rest[0] == "builtins" and type(rest[1]) is str:
+            return builtin_class(rest[1])
         if tag == "k" and type(rest[0]) is int:
             return self._callbacks[rest[0]]
         raise NoValue("no value")
@@ -276,16 +290,16 @@ class Side:
         self._channel.send(answer)
 
     def _raise(self, kind: Any, args: Any, place: Any) -> NoReturn:
-        tag, *rest = _as_list(kind)
-        if tag == "e" and type(rest[0]) is int:
-            base = self._exception(rest[0], str(rest[1]), str(rest[2]))
+        tag, place_of_it, name, below = _as_list(kind)
+        if tag == "e" and type(place_of_it) is int:
+            base = self._exception(place_of_it, str(name), str(below))
         else:
-            base = _builtin_exception(str(rest[1])) if rest[0] == "builtins" else _library_exception(*rest)
+            base = _library_exception(str(place_of_it), str(name)) or _builtin_exception(str(below))
         if issubclass(base, MemoryError):
             self.out_of_memory = True
         told = self.read(args)
         foreign = type(base.__name__, (base, Foreign), {})
-        error = foreign(*told) if type(told) is list else foreign()
+        error = _made_of(foreign, told if type(told) is list else [])
         vars(error)["place"] = str(place)[:100]
         raise error
 
@@ -302,28 +316,64 @@ def _one(parts: Sequence[Any]) -> Any:
     return parts[0]
 
 
+def _made_of(kind: type[Exception], args: list[Any]) -> Exception:
+    """An exception with these arguments, also where its class wants others."""
+    error = kind.__new__(kind, *args)
+    with suppress(Exception):
+        kind.__init__(error, *args)
+    return error
+
+
 def _builtin_exception(name: str) -> type[Exception]:
     """The builtin class of that name; such as would end more than a test are RuntimeError."""
-    found = getattr(builtins, name, None)
-    odd = (AssertionError, StopIteration, StopAsyncIteration, UnicodeError, SyntaxError, BaseExceptionGroup)
+    found = vars(builtins).get(name)
+    odd = (StopIteration, StopAsyncIteration, BaseExceptionGroup)
     if isinstance(found, type) and issubclass(found, Exception) and not issubclass(found, odd):
         return found
-    return {"AssertionError": AssertionError, "SyntaxError": SyntaxError}.get(name, RuntimeError)
+    return RuntimeError
 
 
-def _library_exception(module: Any, name: Any) -> type[Exception]:
-    try:
-        found = named(str(module), str(name))
-        found("")
-    except Exception:
-        return RuntimeError
-    return found if isinstance(found, type) and issubclass(found, Exception) else RuntimeError
+def builtin_class(name: str) -> Any:
+    found = vars(builtins).get(name)
+    if not isinstance(found, type):
+        raise NoValue("no builtin class")
+    return found
+
+
+OPEN_LIBRARY = """
+array bisect calendar cmath collections copy dataclasses datetime decimal enum fractions functools heapq itertools json
+math numbers operator re statistics string textwrap typing unicodedata
+"""
+"""Modules of which tests may use what a solution has imported."""
+
+
+def library_object(name: str, origin: Sequence[Any]) -> Any:
+    """The judge's own object that a solution imported under its own name; None where it is none of those.
+
+    The name must be the library's too: a solution must not give out one object for another.
+    """
+    if len(origin) != 2 or type(origin[0]) is not str or (origin[1] or origin[0]) != name:
+        return None
+    module = origin[0].removeprefix("_")
+    if module not in OPEN_LIBRARY.split():
+        return None
+    found = importlib.import_module(module)
+    return getattr(found, name, None) if origin[1] else found
+
+
+def _library_exception(module: str, name: str) -> type[Exception] | None:
+    """One that is here already: a solution must not make the judge import anything."""
+    found = vars(sys.modules[module]).get(name) if module in sys.modules and module != "builtins" else None
+    return found if isinstance(found, type) and issubclass(found, Exception) else None
 
 
 def _take_over(value: Any, content: Any) -> None:
     """Puts the content of one mutable value into another of its kind."""
     if isinstance(value, (list, bytearray)) and isinstance(content, (list, bytearray)):
         value[:] = content
+    elif isinstance(value, deque) and isinstance(content, deque):
+        value.clear()
+        value.extend(content)
     elif isinstance(value, (dict, set)) and isinstance(content, (dict, set)):
         value.clear()
         value.update(content)
@@ -383,13 +433,17 @@ def _run_tests(side: Side, job: dict[str, Any], held: list[bool]) -> tuple[str, 
     first: tuple[str, str] | None = None
     try:
         exec(compile(job["setup"], "<setup>", "exec", dont_inherit=True), namespace.values)
-    except Exception as error:
+    except Ended:
+        raise
+    except BaseException as error:
         return "error", f"setup: {_told(error)}"
     for number, test in enumerate(job["tests"]):
         try:
             namespace.renew()
             exec(compile(test, "<test>", "exec", dont_inherit=True), namespace.values)
-        except Exception as error:
+        except Ended:
+            raise
+        except BaseException as error:
             held.append(False)
             failed = isinstance(error, AssertionError) and not isinstance(error, Foreign)
             what = f"test {number + 1} of {len(job['tests'])}: {_told(error, test)}"
@@ -417,16 +471,20 @@ class Namespace:
         self._side = side
         self.values: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins}
         wanted = names_for(tests)
-        self._plain: list[str] = []
+        self._plain: dict[str, Any] = {}
+        """Values of the solution that are not the tests' own by now."""
+        modules = modules_in(tests)
         for name in dict.fromkeys(name for name in names if type(name) is str and name in wanted):
-            value = self.values[name] = side.fetch(name)
-            if number_of(value) is None and not callable(value):
-                self._plain.append(name)
+            value = importlib.import_module(name) if name in modules else side.fetch(name)
+            self.values[name] = value
+            if number_of(value) is None and not callable(value) and not isinstance(value, ModuleType):
+                self._plain[name] = value
 
     def renew(self) -> None:
         """Global values that the solution may have bound anew."""
+        self._plain = {name: value for name, value in self._plain.items() if self.values.get(name) is value}
         for name in self._plain:
-            self.values[name] = self._side.fetch(name)
+            self.values[name] = self._plain[name] = self._side.fetch(name)
 
 
 def names_for(tests: Sequence[str]) -> set[str]:
@@ -435,22 +493,36 @@ def names_for(tests: Sequence[str]) -> set[str]:
     A builtin stays the builtin, whatever the solution calls so; only where the tests call nothing but builtins, the
     one that every test calls, and not on both sides of a comparison, is the solution's.
     """
-    trees = []
-    for test in tests:
-        try:
-            trees.append(ast.parse(test))
-        except (SyntaxError, ValueError, RecursionError):
-            continue
+    trees = parsed(tests)
     used = {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
     free = {name for name in used if not hasattr(builtins, name)}
     called = [_called(tree) for tree in trees]
     if any(name in free for names in called for name in names):
         return free
-    testing = [names for tree, names in zip(trees, called, strict=True) if tree.body and names]
+    testing = [names for names in called if names]
     shared = set.intersection(*map(set, testing)) if testing else set()
     both = {name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Compare) for name in _both(node)}
     target = shared - both
     return free | (target if len(target) == 1 else set())
+
+
+def modules_in(tests: Sequence[str]) -> set[str]:
+    """Names of the library that tests use as modules: never the solution's, whatever it calls so."""
+    uses: dict[str, set[bool]] = {}
+    for tree in parsed(tests):
+        bases = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name):
+                uses.setdefault(node.id, set()).add(id(node) in bases)
+    return {name for name, as_base in uses.items() if as_base == {True} and name in OPEN_LIBRARY.split()}
+
+
+def parsed(tests: Sequence[str]) -> list[ast.AST]:
+    trees: list[ast.AST] = []
+    for test in tests:
+        with suppress(SyntaxError, ValueError, RecursionError):
+            trees.append(ast.parse(test))
+    return trees
 
 
 def _called(tree: ast.AST) -> list[str]:

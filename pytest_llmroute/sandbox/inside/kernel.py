@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from .syscalls import ALLOWED, AUDIT_ARCH, NUMBERS
+from .syscalls import ALLOWED, AUDIT_ARCH, CHANGES, NUMBERS
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
 NEW_MOUNTS, NEW_UTS, NEW_IPC, NEW_USER, NEW_PIDS, NEW_NET = (
@@ -144,14 +144,20 @@ _NUMBER, _ARCH, _ARGUMENT = 0, 4, 16
 EPERM, ENOTTY, ENOSYS = 1, 25, 38
 _THREAD, _NEW_NAMESPACES = 0x00010000, 0x7E020080
 _AF_UNIX, _FIONBIO = 1, 0x5421
+_LAST_LOCK, _DUPLICATE = 7, 1030
+"""Commands of fcntl: those up to F_SETLKW, and F_DUPFD_CLOEXEC. F_SETOWN would send signals to others."""
 _X32 = 0x40000000
 _WHOEVER = 0x7A5A17ED
 """Stands for the number of the process in a filter that is made once for all; larger than any."""
 
 
-def seccomp() -> None:
-    """From now on only the calls that a calculation needs: no process, no program, no socket, no signal to others."""
-    program = _program(machine()).replace(struct.pack("I", _WHOEVER), struct.pack("I", os.getpid()))
+def seccomp(*, writable: bool) -> None:
+    """From now on only the calls that a calculation needs: no process, no program, no socket, no signal to others.
+
+    `writable`: whether there is a folder of its own to write in. Landlock keeps nobody from changing the mode or the
+    times of a file, so elsewhere nothing that changes a path is called at all.
+    """
+    program = _program(machine(), writable).replace(struct.pack("I", _WHOEVER), struct.pack("I", os.getpid()))
     code = ctypes.create_string_buffer(program)
     head = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
     no_new_privileges()
@@ -160,7 +166,7 @@ def seccomp() -> None:
 
 
 @cache
-def _program(arch: str) -> bytes:
+def _program(arch: str, writable: bool) -> bytes:
     """The filter of a process whose number is _WHOEVER; the last instruction refuses."""
     numbers = NUMBERS[arch]
     steps = [
@@ -170,7 +176,7 @@ def _program(arch: str) -> bytes:
     if arch == "x86_64":
         steps += [_step(_AT_LEAST, _X32, 0, 1), _step(_RETURN, _ERRNO | ENOSYS)]
     for name in ALLOWED:
-        if name in numbers:
+        if name in numbers and (writable or name not in CHANGES):
             steps += [_step(_EQUAL, numbers[name], 0, 1), _step(_RETURN, _ALLOW)]
     for name, tests, refusal in _conditions():
         if name in numbers:
@@ -185,13 +191,15 @@ def _conditions() -> Sequence[tuple[str, Sequence[bytes], int]]:
     own = _if_argument(0, _WHOEVER)
     no_address = [_step(_LOAD, _low(4)), _step(_EQUAL, 0, 0, 3), _step(_LOAD, _low(4) + 4), _step(_EQUAL, 0, 0, 1),
                   _step(_RETURN, _ALLOW)]  # fmt: skip
+    harmless = [_step(_LOAD, _low(1)), _step(_EQUAL, _DUPLICATE, 1, 0), _step(_AT_LEAST, _LAST_LOCK + 1, 1, 0),
+                _step(_RETURN, _ALLOW)]  # fmt: skip
     thread = [_step(_LOAD, _low(0)), _step(_SET, _NEW_NAMESPACES, 2, 0), _step(_SET, _THREAD, 0, 1),
               _step(_RETURN, _ALLOW)]  # fmt: skip
     return [
         ("kill", own, EPERM), ("tgkill", own, EPERM), ("clone", thread, EPERM),
         ("prlimit64", _if_argument(0, 0), EPERM),
         ("socketpair", _if_argument(0, _AF_UNIX), EPERM), ("sendto", no_address, EPERM),
-        ("ioctl", _if_argument(1, _FIONBIO), ENOTTY),
+        ("ioctl", _if_argument(1, _FIONBIO), ENOTTY), ("fcntl", harmless, EPERM),
     ]  # fmt: skip
 
 

@@ -69,9 +69,13 @@ def keep_library_in_reach() -> None:
     """A library in a folder that only root may enter is reached by a descriptor that root has opened."""
     if os.geteuid() != 0 or all(_others_may_enter(folder) for folder in _above(places.library())):
         return
-    for folder in (places.library(), places.extensions()):
-        file = os.open(folder, os.O_PATH | os.O_DIRECTORY)
-        sys.path[:] = [f"/proc/self/fd/{file}" if entry == folder else entry for entry in sys.path]
+    library = places.library()
+    for folder in (places.extensions(), library):
+        reached = f"/proc/self/fd/{os.open(folder, os.O_PATH | os.O_DIRECTORY)}"
+        sys.path[:] = [reached if entry == folder else entry for entry in sys.path]
+    for module in list(sys.modules.values()):
+        if path := getattr(module, "__path__", None):
+            path[:] = [entry.replace(library, reached, 1) for entry in path]
     sys.path_importer_cache.clear()
 
 
@@ -88,6 +92,7 @@ def _readable() -> Iterable[str]:
 def _mounts() -> None:
     """A new root that has only what may be read, and an empty scratch folder."""
     os.umask(0o022)
+    folders = [places.library(), places.extensions(), *places.shared(), places.ZONES]
     kernel.mount("none", "/", None, kernel.RECURSIVE | kernel.PRIVATE)
     kernel.mount("none", "/tmp", "tmpfs", kernel.NO_SUID | kernel.NO_DEV, "mode=755,size=1m")
     os.makedirs("/tmp/old")
@@ -95,7 +100,6 @@ def _mounts() -> None:
     kernel.pivot_root("/tmp", "/tmp/old")
     os.chdir("/")
     kernel.mount("none", "/new", "tmpfs", kernel.NO_SUID | kernel.NO_DEV, "mode=755,size=1m")
-    folders = [places.library(), places.extensions(), *places.shared(), places.ZONES]
     for path in dict.fromkeys((*folders, *places.DEVICES)):
         _show(path)
     for name in ("lib", "lib64"):

@@ -12,6 +12,7 @@ import operator
 import os
 import sys
 import types
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -20,6 +21,7 @@ from .channel import Channel, Gone
 from .values import NoValue, base_of, decode, encode
 
 NAME = "solution"
+RUNTIME_ERROR = ["n", "builtins", "RuntimeError", "RuntimeError"]
 SHOWN = 300
 """Characters of a text that tells of an exception."""
 
@@ -64,13 +66,13 @@ class Solver:
             answer = ["raised", *self._raised(error)]
         except BaseException as error:  # an exit, or what only pretends to be one
             text = f"{type(error).__name__}: {error}"[:SHOWN]
-            answer = ["raised", ["n", "builtins", "RuntimeError"], ["l", text], ""]
+            answer = ["raised", RUNTIME_ERROR, ["l", text], ""]
         with suppress(Exception):  # what a solution has made of its output is its own affair
             sys.stdout.flush()
         try:
             self._channel.send(answer)
         except OverflowError as error:
-            self._channel.send(["raised", ["n", "builtins", "OverflowError"], ["l", str(error)], ""])
+            self._channel.send(["raised", RUNTIME_ERROR, ["l", str(error)], ""])
 
     def call_back(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Asks the judge to call; meanwhile the judge may ask for something itself."""
@@ -92,7 +94,9 @@ class Solver:
         return [[name for name in vars(self._module) if type(name) is str and name[:2] != "__"]]
 
     def _fetch(self, name: str) -> list[Any]:
-        return [self.write(getattr(self._module, name))]
+        """A global value; where it is the library's own, its name there, so that the judge takes its own."""
+        value = getattr(self._module, name)
+        return [self.write(value), *(name_of(value) or ())]
 
     def _program(self, code: str, stdin: str) -> list[Any]:
         """Runs the solution as a program; leaving with success is no failure."""
@@ -112,13 +116,14 @@ class Solver:
         return []
 
     def _call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-        """The result, and every mutable argument that has another content now."""
+        """The result; before it comes every mutable argument that has another content now."""
         before = [self.write(value) if type(value) in _MUTABLE else None for value in args]
-        answer = [self.write(target(*args, **kwargs))]
-        for place, (value, was) in enumerate(zip(args, before, strict=True)):
-            if was is not None and (now := self.write(value)) != was:
-                answer.append([place, now])
-        return answer
+        try:
+            return [self.write(target(*args, **kwargs))]
+        finally:
+            for place, (value, was) in enumerate(zip(args, before, strict=True)):
+                if was is not None and (now := self.write(value)) != was:
+                    self._channel.send(["changed", place, now])
 
     def _plain(self, target: Any) -> list[Any]:
         """The builtin value within an object, as it is now."""
@@ -139,11 +144,11 @@ class Solver:
         return decode(told, self._object)
 
     def _other(self, value: Any) -> Any:
-        """What is no plain value: a name of the library, a function of the tests, or a handle."""
+        """What is no plain value: a builtin class, a function of the tests, or a handle."""
         if isinstance(value, Callback):
             return ["k", value._number]
-        if (name := name_of(value)) is not None:
-            return ["n", *name]
+        if isinstance(value, type) and (name := _builtin_name(value)):
+            return ["n", "builtins", name]
         base = base_of(value)
         return self._handle(value, [] if base is value else [encode(base, self._other)])
 
@@ -175,21 +180,21 @@ class Solver:
         return [self._class_of(error), self.write([_shortened(value) for value in args]), place]
 
     def _class_of(self, error: BaseException) -> Any:
-        """A builtin class by its name; one of the solution by its handle, its name and the builtin class below it."""
+        """A class of the library by its name; one of the solution by its handle; both with the builtin one below."""
         kind = type(error)
         if name := name_of(kind):
-            return ["n", *name]
+            return ["n", *name, _builtin_below(kind)]
         return ["e", self._handle(kind, [])[1], kind.__name__[:SHOWN], _builtin_below(kind)]
 
 
 _SHY = frozenset({"__main__", "antigravity", "idlelib", "test", "this", "turtledemo"})
 """Modules that do something when they are imported."""
-_MUTABLE = frozenset({list, dict, set, bytearray})
+_MUTABLE = frozenset({list, dict, set, bytearray, deque})
 _DOINGS: dict[str, Callable[..., Any]] = {
     "get": getattr, "set": setattr, "delete": delattr, "len": len, "iter": iter, "bool": bool, "str": str,
     "repr": repr, "reversed": reversed, "format": format, "dir": dir, "isinstance": isinstance,
     "issubclass": issubclass, "getitem": operator.getitem, "setitem": operator.setitem,
-    "delitem": operator.delitem, "contains": operator.contains,
+    "delitem": operator.delitem,
     "enter": lambda value: type(value).__enter__(value),
     "exit": lambda value: type(value).__exit__(value, None, None, None),
     "next": lambda value: next(((True, item) for item in _one(value)), (False, None)),
@@ -215,8 +220,12 @@ def _kind(value: Any) -> str:
 
 
 def _builtin_below(kind: type) -> str:
-    names = (str(cls.__name__) for cls in kind.__mro__ if vars(builtins).get(cls.__name__) is cls)
-    return next(names)
+    return next(name for cls in kind.__mro__ if (name := _builtin_name(cls)))
+
+
+def _builtin_name(kind: type) -> str:
+    name = str(kind.__name__)
+    return name if vars(builtins).get(name) is kind else ""
 
 
 def name_of(value: Any) -> tuple[str, str] | None:

@@ -43,7 +43,13 @@ def _table(text: str) -> dict[str, int]:
 
 NUMBERS = {"x86_64": _table(_X86_64), "aarch64": _table(_AARCH64)}
 _GUARDED = {
-    "capset", "clone", "clone3", "ioctl", "kill", "pivot_root", "prlimit64", "sendto", "setsid", "socketpair", "tgkill",
+    "capset", "clone", "clone3", "fcntl", "ioctl", "kill", "pivot_root", "prlimit64", "sendto", "setsid", "socketpair",
+    "tgkill",
 }  # fmt: skip
+CHANGES = frozenset({
+    "chmod", "fchmod", "fchmodat", "mkdir", "mkdirat", "rename", "renameat", "renameat2", "rmdir", "symlink",
+    "symlinkat", "truncate", "unlink", "unlinkat", "utimensat",
+})  # fmt: skip
+"""Calls that change what a path leads to."""
 ALLOWED = tuple(sorted({name for table in NUMBERS.values() for name in table} - _GUARDED))
 """Whatever arguments they have; `kernel.py` allows some of the others by their arguments."""
