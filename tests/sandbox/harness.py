@@ -47,12 +47,12 @@ Found = tuple[Kind, str]
 class Watch:
     """An executor, what is planted around it, and what the machine looks like when it rests.
 
-    `ignore`: paths that are no trace of a run; by default all whose name has neither the mark nor ours.
+    `ignore`: paths that are no trace of a run; by default all whose name has not the mark, since other tests run too.
     """
 
     def __init__(self, executor: Executor, canaries: Canaries, ignore: Callable[[Path], bool] | None = None) -> None:
         self.executor, self.canaries = executor, canaries
-        self.ignore = ignore or (lambda path: canaries.mark not in path.name and "llmroute" not in path.name)
+        self.ignore = ignore or (lambda path: canaries.mark not in path.name)
         with suppress(Exception):  # what it raises is found when an entry is run
             executor(DOUBLE, [DOUBLED], 2.0)
         self.resting = len(processes(canaries.mark)[0])

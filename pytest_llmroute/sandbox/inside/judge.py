@@ -259,12 +259,14 @@ class Side:
 
     def _made(self, number: int, kind: str, base: Any) -> Any:
         plain = None if base is None else self.read(base)
-        if type(plain) in (list, set, dict):
+        if type(plain) in (list, set, dict, deque, bytearray):
             return Container(self, number, kind)
         if type(plain) in _WITHIN:
             value = _WITHIN[type(plain)](plain)
             value._judge_side, value._judge_number = self, number
             return value
+        if base is not None:
+            return plain
         if kind.startswith("exception "):
             return self._exception(number, "Exception", kind.partition(" ")[2])
         return Proxy(self, number, kind)
