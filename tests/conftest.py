@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from pytest_llmroute.errors import UserError
-from pytest_llmroute.sandbox.run import tier
+from pytest_llmroute.sandbox.run import tier, use
+from pytest_llmroute.sandbox.tiers import Wish
 
 PREFIXES = ("LLM_", "LLMROUTE_", "LOCAL_", "VIBEAGENT_", "PYTEST_ADDOPTS")
 
@@ -34,9 +35,10 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
             monkeypatch.delenv(name)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def sandbox() -> None:
-    """For tests that run solutions for real."""
+    """For tests that run solutions for real, in the best kind of jail that holds here."""
+    use(Wish())
     try:
         tier()
     except UserError as error:

@@ -15,11 +15,10 @@ import click
 from pytest_llmroute.cli import output
 from pytest_llmroute.cli.situation import found_by
 from pytest_llmroute.codes import Code
-from pytest_llmroute.engine.setup import known_names, surroundings
+from pytest_llmroute.engine.setup import known_names, sandbox_of, surroundings
 from pytest_llmroute.errors import UserError, printable
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.sandbox.jail import usable_cores
-from pytest_llmroute.sandbox.run import tier
 from pytest_llmroute.tasks.files import SUFFIXES, read_task_file
 from pytest_llmroute.tasks.hub import SCHEME, hub_files
 from pytest_llmroute.tasks.proof import Finding, prove
@@ -82,7 +81,7 @@ def _checked(ctx: click.Context, paths: Sequence[str]) -> Checked:
         tasks += contents.tasks
         mistakes += contents.errors
     began = time.monotonic()
-    where = tier() if any(task.reference for task in tasks) else ""
+    where = sandbox_of(found.settings) if any(task.reference for task in tasks) else ""
     count = _Count(sum(task.reference is not None for task in tasks))
     try:
         findings = prove(tasks, threads=usable_cores(), done=count.one)

@@ -23,6 +23,9 @@ from pytest_llmroute.routing.contract import Strategy
 from pytest_llmroute.routing.router import Router
 from pytest_llmroute.routing.strategies import builtin_tables_by_name
 from pytest_llmroute.routing.strategies.table import TableStrategy
+from pytest_llmroute.sandbox.run import tier, use
+from pytest_llmroute.sandbox.tiers import Wish
+from pytest_llmroute.sandbox.verdict import Tier
 from pytest_llmroute.tasks.values import Known
 
 Scripted = Callable[[Call], Any]
@@ -97,6 +100,12 @@ def make_router(
 def surroundings(settings: Settings, env: Mapping[str, str]) -> Surroundings:
     """What the backends of a session may know."""
     return Surroundings(env, settings["ollama_host"], settings["cache_dir"], settings["offline"])
+
+
+def sandbox_of(settings: Settings) -> Tier:
+    """The tier that solutions run in from now on; raises UserError where the one that is wanted can't be had."""
+    use(Wish(settings["sandbox"], settings["allow_unsafe"]))
+    return tier()
 
 
 def make_engine(

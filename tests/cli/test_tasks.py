@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 from pytest_llmroute import plugin
-from pytest_llmroute.codes import Code
-from pytest_llmroute.errors import UserError
 from pytest_llmroute.sandbox.verdict import SolutionVerdict
 from pytest_llmroute.tasks import files, hub, unit_tests
 from tests.tasks_files.mbpp_rows import FILE
@@ -101,7 +99,7 @@ def test_without_a_reference_there_is_nothing_to_run(call: Call, folder: Path) -
 def test_what_could_not_be_run_is_the_environments_fault(
     call: Call, tasks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytest_llmroute.cli.tasks.tier", lambda: "isolated")
+    monkeypatch.setattr("pytest_llmroute.cli.tasks.sandbox_of", lambda _: "isolated")
     monkeypatch.setattr(unit_tests, "run_solution", lambda *_, **__: SolutionVerdict("infra", "no jail"))
     ended = call("tasks", "check", "cases")
     assert ended.code == 4
@@ -111,10 +109,7 @@ def test_what_could_not_be_run_is_the_environments_fault(
 
 
 def test_without_a_sandbox_nothing_is_claimed(call: Call, tasks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> str:
-        raise UserError("model-written code can't be run here", code=Code.SANDBOX)
-
-    monkeypatch.setattr("pytest_llmroute.cli.tasks.tier", refuse)
+    monkeypatch.setenv("LLMROUTE_SANDBOX", "unsafe-local")
     ended = call("tasks", "check", "cases")
     assert (ended.code, ended.out, "[LLR410]" in ended.err) == (4, "", True)
 

@@ -48,13 +48,6 @@ import pytest_llmroute.tasks.unit_tests as unit_tests
 from pytest_llmroute.sandbox.verdict import SolutionVerdict
 unit_tests.run_solution = lambda *_, **__: SolutionVerdict("infra", "the jail was lost twice")
 """
-REFUSES = """
-import pytest_llmroute.pytest_side.preflight as preflight
-from pytest_llmroute.codes import Code
-from pytest_llmroute.errors import UserError
-def tier(): raise UserError("model-written code can't be run here", code=Code.SANDBOX)
-preflight.tier = tier
-"""
 pytestmark = pytest.mark.usefixtures("sandbox")
 
 
@@ -137,15 +130,26 @@ def test_what_could_not_be_run_is_an_error_and_is_not_scored(
 
 
 @WORKERS
-def test_without_a_sandbox_nothing_runs_that_would_need_one(
+def test_a_sandbox_that_is_not_allowed_ends_the_run_at_once(
     tasks: pytest.Pytester, run: Run, workers: tuple[str, ...]
 ) -> None:
-    tasks.makeconftest(REFUSES)
-    result = run(*workers)
+    result = run("--llm-sandbox=unsafe-local", *workers)
     assert result.ret == 4
-    result.stderr.fnmatch_lines(["*model-written code can't be run here*LLR410*"])
-    assert run("-k", "other", *workers).ret == 0
-    assert run("--llm-plan").ret == 0
+    result.stderr.fnmatch_lines(["*--llm-sandbox=unsafe-local was asked for once; it needs a second word*LLR410*"])
+
+
+def test_a_sandbox_is_asked_for_only_where_code_will_run(tasks: pytest.Pytester, run: Run) -> None:
+    assert run("-k", "other", "--llm-sandbox=unsafe-local").ret == 0
+    assert run("--llm-plan", "--llm-sandbox=unsafe-local").ret == 0
+
+
+@pytest.mark.parametrize("tier", ["restricted", "unsafe-local"])
+def test_the_option_says_where_code_runs(
+    tasks: pytest.Pytester, run_json: Json, monkeypatch: pytest.MonkeyPatch, tier: str
+) -> None:
+    monkeypatch.setenv("LLMROUTE_ALLOW_UNSAFE", "1")
+    good = by_task(run_json(f"--llm-sandbox={tier}"))["good"]
+    assert (good["outcome"], good["solution"]["tier"]) == ("passed", tier)
 
 
 def test_the_code_is_shown_with_the_calls(tasks: pytest.Pytester, run: Run) -> None:
