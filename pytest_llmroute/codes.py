@@ -87,6 +87,11 @@ class Code(Enum):
         "A Python check raised something else than AssertionError, answered neither yes nor no, or can't be found. The case is"
         " an error, not a miss.",
     )  # fmt: skip
+    DATA_SET = (
+        "LLR303", "a data set can't be used",
+        "`hf:NAME` names a data set in the cache of Hugging Face's own tools. It is not there, holds nothing that is"
+        " recognised, or only files that need another package. Nothing is downloaded unasked.",
+    )  # fmt: skip
     STRATEGY = (
         "LLR401", "the strategy has no model for this",
         "The strategy fails closed: as things are set up it has nobody to ask.",

@@ -27,7 +27,8 @@ MARKER = (
     " temperature, max_tokens, template): how a test that uses our fixture llm or llm_reply is routed and judged"
 )
 TASK_SUFFIXES = (".llm.yaml", ".llm.yml", ".llm.json", ".llm.jsonl")
-NAMED_SUFFIXES = (".yaml", ".yml", ".json", ".jsonl")
+NAMED_SUFFIXES = (".yaml", ".yml", ".json", ".jsonl", ".parquet")
+DATA_SET = "hf:"
 SESSION = "llmroute-session"
 RUN_ID = pytest.StashKey[str]()
 LISTS_TASKS = pytest.StashKey[bool]()
@@ -62,6 +63,26 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     """A plan is made in this process: workers would each make their own."""
     if config.getoption("llmroute_plan") and hasattr(config.option, "dist"):
         config.option.numprocesses, config.option.dist, config.option.tx = None, "no", []
+    if any(arg.startswith(DATA_SET) for arg in config.args):
+        _name_files(config)
+
+
+def _name_files(config: pytest.Config) -> None:
+    """`hf:NAME` among the arguments becomes the files that it stands for, where something is collected."""
+    from pytest_llmroute.errors import UserError
+    from pytest_llmroute.tasks.hub import hub_files
+
+    args: list[str] = []
+    for arg in config.args:
+        name, *selected = arg.split("::", 1)
+        try:
+            files = hub_files(name, os.environ) if arg.startswith(DATA_SET) else [name]
+        except UserError as error:
+            raise pytest.UsageError(error.text()) from None
+        args += ["::".join([str(file), *selected]) for file in files]
+    if hasattr(config, "workerinput") or config.getoption("dist", "no") == "no":
+        # xdist's workers are given the arguments as they were typed: files elsewhere would move their rootdir.
+        config.args[:] = args
 
 
 def activate(config: pytest.Config) -> LLMSession:

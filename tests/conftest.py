@@ -7,6 +7,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from pytest_llmroute.errors import UserError
+from pytest_llmroute.sandbox.run import tier, use
+from pytest_llmroute.sandbox.tiers import Wish
+
 PREFIXES = ("LLM_", "LLMROUTE_", "LOCAL_", "VIBEAGENT_", "PYTEST_ADDOPTS")
 
 
@@ -29,3 +33,13 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     for name in list(os.environ):
         if name.startswith(PREFIXES) or name.endswith(("_AGENT_MODEL", "_API_KEY")) or name == "ORCHESTRATOR_MODEL":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def sandbox() -> None:
+    """For tests that run solutions for real, in the best kind of jail that holds here."""
+    use(Wish())
+    try:
+        tier()
+    except UserError as error:
+        pytest.skip(error.what)

@@ -15,7 +15,7 @@ from pytest_llmroute.cli.verbs import cli
 from pytest_llmroute.codes import Code
 from pytest_llmroute.errors import LLMRouteError, UserError
 
-EXIT = {Code.NO_RUN: 3, Code.ENVIRONMENT: 4, Code.STORE: 4, Code.INTERNAL: 4}
+EXIT = {Code.NO_RUN: 3, Code.ENVIRONMENT: 4, Code.STORE: 4, Code.SANDBOX: 4, Code.INTERNAL: 4}
 USAGE = 2
 INTERRUPTED = 130
 

@@ -11,6 +11,7 @@ from pytest_llmroute.cli import output
 from pytest_llmroute.cli.situation import found_by, open_store
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.records import CallRecord, Record
+from pytest_llmroute.core.solutions import Solution
 from pytest_llmroute.errors import UserError, nearest, printable
 from pytest_llmroute.report.jsonfile import text_of
 from pytest_llmroute.report.summary import RunHead, summarize
@@ -82,6 +83,8 @@ def _case(store: Store, record: Record, calls: bool) -> None:
     kept = store.calls(record.run_id, record.nodeid)
     for number, call in enumerate(record.calls):
         _call(call, kept[number] if number < len(kept) else None)
+    if record.solution:
+        _solution(record.solution)
 
 
 def _call(call: CallRecord, kept: KeptCall | None) -> None:
@@ -103,6 +106,21 @@ def _call(call: CallRecord, kept: KeptCall | None) -> None:
     for message in kept.messages:
         _text(message["role"], message["content"])
     _text("reply", kept.reply or "")
+
+
+def _solution(solution: Solution) -> None:
+    """What was taken for code, and what came of it."""
+    used = [f"{solution.cpu_seconds:.3f} s of CPU"]
+    if solution.rss_peak is not None:
+        used.append(f"{solution.rss_peak / 1e6:.0f} MB")
+    if solution.challenge is not None:
+        used.append(f"challenge {solution.challenge:.0%}")
+    held = f"{sum(solution.held)} of {len(solution.held)} held"
+    output.wrapped(f"    solution: {solution.status}, {held}; {', '.join(used)}; {solution.tier}", indent=12)
+    output.line(f"      found by {solution.rule}" + ("; the reply breaks off in it" if solution.truncated else ""))
+    _text("code", solution.code)
+    if solution.output:
+        _text("output", solution.output)
 
 
 def _text(title: str, text: str) -> None:

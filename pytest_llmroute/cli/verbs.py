@@ -205,6 +205,28 @@ def pull(ctx: click.Context, /, **options: Any) -> None:
     _work("pull", "pull", ctx, **options)
 
 
+@cli.group(cls=Verbs)
+def tasks() -> None:
+    """Task files: whether they are in order."""
+
+
+@tasks.command("check")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@json_option
+@click.pass_context
+def tasks_check(ctx: click.Context, /, **options: Any) -> None:
+    """Run the reference of every task, which must pass, and the same with empty bodies, which must fail.
+
+    PATH is a task file, a folder of them, or hf:NAME; no model is asked. Exit status 1 when a task is broken.
+
+    \b
+    Examples:
+      llmroute tasks check tasks mbpp.jsonl
+      llmroute tasks check hf:google-research-datasets/mbpp --json
+    """
+    _work("tasks", "check", ctx, **options)
+
+
 @cli.command()
 @click.argument("prompt", default="")
 @click.option("--strategy", shell_complete=_names("strategies"), help="Else what is configured, else balanced.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pytest_llmroute.core.solutions import Solution
+
 OutcomeKind = Literal["passed", "missed", "failed", "error", "skipped", "interrupted"]
 
 SCORED: frozenset[str] = frozenset({"passed", "missed", "failed"})
@@ -20,3 +22,5 @@ class CheckResult:
     """Why not: names the check, what was wanted and what came."""
     score: float | None = None
     """The share of sub-checks that held, where there are several."""
+    solution: Solution | None = None
+    """What came of the reply's code, where the check ran it."""

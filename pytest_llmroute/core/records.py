@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
+
+from pytest_llmroute.core.solutions import Solution
 
 PROPERTY = "llmroute"
 """The key of a record among a report's user properties."""
@@ -112,6 +114,8 @@ class Record:
     outcome: str = "passed"
     success: bool = False
     score: float | None = None
+    solution: Solution | None = None
+    """The code of the reply and what came of running it; None where no check runs code."""
     first_attempt: bool = False
     """No call of the case failed or went to a fallback."""
     error_class: str | None = None
@@ -157,7 +161,12 @@ class Record:
     def to_dict(self) -> dict[str, Any]:
         data = {name: getattr(self, name) for name in _RECORD_FIELDS}
         data["calls"] = [call.to_dict() for call in self.calls]
+        data["solution"] = self.solution.to_dict() if self.solution else None
         return data
+
+    def without_texts(self) -> Record:
+        """What may travel in a report: code and output lie in the journal and the store."""
+        return replace(self, solution=self.solution.without_texts()) if self.solution else self
 
     def to_json(self) -> str:
         """ASCII and plain JSON whatever the values are: xdist's pipe and JUnit both take it."""
@@ -173,6 +182,7 @@ class Record:
         values = {key: value for key, value in data.items() if key in _RECORD_FIELDS}
         values["tags"] = tuple(values.get("tags") or ())
         values["calls"] = tuple(_call(item) for item in values.get("calls") or ())
+        values["solution"] = Solution.from_dict(values["solution"]) if values.get("solution") else None
         return Record(**values)
 
 

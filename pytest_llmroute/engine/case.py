@@ -16,6 +16,7 @@ from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.core.replies import Reply
 from pytest_llmroute.core.requests import Message, Request, Sampling
+from pytest_llmroute.core.solutions import Solution
 from pytest_llmroute.measure.mark import Usage
 
 
@@ -129,8 +130,8 @@ class CaseRun:
         return any(call.link == "canned" for call in self.calls)
 
     def finish(self, outcome: str, *, message: str = "", error_class: str | None = None,
-               score: float | None = None, usage: Mapping[str, Any] | None = None,
-               seconds: float = 0.0) -> Record:  # fmt: skip
+               score: float | None = None, solution: Solution | None = None,
+               usage: Mapping[str, Any] | None = None, seconds: float = 0.0) -> Record:  # fmt: skip
         """The final record."""
         calls = tuple(self.calls)
         priced = [call.usd for call in calls if call.usd is not None]
@@ -139,6 +140,7 @@ class CaseRun:
             outcome=outcome,
             success=outcome == "passed",
             score=score,
+            solution=solution,
             first_attempt=all(call.link == "primary" and call.error_class is None for call in calls),
             error_class=error_class,
             message=message,

@@ -23,6 +23,10 @@ from pytest_llmroute.routing.contract import Strategy
 from pytest_llmroute.routing.router import Router
 from pytest_llmroute.routing.strategies import builtin_tables_by_name
 from pytest_llmroute.routing.strategies.table import TableStrategy
+from pytest_llmroute.sandbox.run import tier, use
+from pytest_llmroute.sandbox.tiers import Wish
+from pytest_llmroute.sandbox.verdict import Tier
+from pytest_llmroute.tasks.values import Known
 
 Scripted = Callable[[Call], Any]
 
@@ -32,6 +36,12 @@ def catalog_of(project: Project, extensions: Extensions) -> Catalog:
     catalog = project.catalog
     brought = extensions.models()
     return replace(catalog, models={**brought, **catalog.models}) if brought else catalog
+
+
+def known_names(project: Project) -> Known:
+    """What a task file may name."""
+    catalog = project.catalog
+    return Known(frozenset(catalog.tasks), frozenset(catalog.phases), catalog.agent_spellings, catalog.template_types)
 
 
 def strategies_of(project: Project, extensions: Extensions) -> dict[str, Strategy]:
@@ -90,6 +100,12 @@ def make_router(
 def surroundings(settings: Settings, env: Mapping[str, str]) -> Surroundings:
     """What the backends of a session may know."""
     return Surroundings(env, settings["ollama_host"], settings["cache_dir"], settings["offline"])
+
+
+def sandbox_of(settings: Settings) -> Tier:
+    """The tier that solutions run in from now on; raises UserError where the one that is wanted can't be had."""
+    use(Wish(settings["sandbox"], settings["allow_unsafe"]))
+    return tier()
 
 
 def make_engine(

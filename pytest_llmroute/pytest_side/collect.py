@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from pytest_llmroute.errors import ModelCallError, UserError, printable
 from pytest_llmroute.pytest_side.columns import Cell
 from pytest_llmroute.pytest_side.items import CASE
 from pytest_llmroute.tasks.files import read_task_file
+from pytest_llmroute.tasks.hub import shown
+from pytest_llmroute.tasks.unit_tests import SolutionLost
 from pytest_llmroute.tasks.values import TaskCase, TaskFile
 
 if TYPE_CHECKING:
@@ -33,6 +36,14 @@ class TaskCollector(pytest.File):
     """One task file; the tasks that are broken are one collection error, the others are items."""
 
     ours: LLMSession
+
+    @staticmethod
+    def of(ours: LLMSession, path: Path, parent: pytest.Collector) -> TaskCollector:
+        root = ours.config.rootpath
+        given: dict[str, Any] = {} if path.is_relative_to(root) else {"nodeid": _outside(path, root)}
+        collector = TaskCollector.from_parent(parent, path=path, **given)
+        collector.ours = ours
+        return collector
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         contents = read_task_file(
@@ -108,7 +119,11 @@ class TaskItem(pytest.Item):
 
     def runtest(self) -> None:
         reply = self.ours.llm_of(self).generate(self.task.messages)
-        result = self.task.check.run(reply.text, self.task)
+        try:
+            result = self.task.check.run(reply.text, self.task)
+        except SolutionLost as error:
+            self.ours.scored(self, error.result)
+            raise
         self.ours.scored(self, result)
         if not result.passed:
             raise CheckMissed(result, reply.text)
@@ -118,12 +133,20 @@ class TaskItem(pytest.Item):
         if isinstance(error, CheckMissed):
             reply = printable(error.reply, 400)
             return f"{self.task.path}:{self.task.line}: {error.result.message}\n  reply: {reply}"
-        if isinstance(error, ModelCallError | UserError):
+        if isinstance(error, ModelCallError | UserError | SolutionLost):
             return f"{self.task.path}:{self.task.line}: {_escaped(str(error))}"
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, self.task.line - 1, self.name
+
+
+def _outside(path: Path, root: Path) -> str:
+    """The id of a file outside the root directory: pytest's own would be empty, the same for all of them."""
+    try:
+        return shown(path) or Path(os.path.relpath(path, root)).as_posix()
+    except ValueError:  # another drive
+        return path.as_posix()
 
 
 def _escaped(text: str) -> str:

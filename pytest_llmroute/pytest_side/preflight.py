@@ -13,12 +13,15 @@ from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.engine.case import Case
+from pytest_llmroute.engine.setup import sandbox_of
 from pytest_llmroute.engine.survey import Need, look, troubles
 from pytest_llmroute.errors import UserError
 from pytest_llmroute.measure.machine import available_ram
 from pytest_llmroute.pytest_side import items as item_side
+from pytest_llmroute.pytest_side.collect import TaskItem
 from pytest_llmroute.pytest_side.marker import messages_of
 from pytest_llmroute.pytest_side.once import once_for_all
+from pytest_llmroute.tasks.checks import unit_tests_of
 
 if TYPE_CHECKING:
     from pytest_llmroute.pytest_side.session import LLMSession
@@ -37,12 +40,20 @@ def check(session: LLMSession, items: Iterable[pytest.Item]) -> list[UserError]:
     for error in [*options, *_items(session, ours, wanted, routes=not (options or errors))]:
         errors.setdefault(error.text(), error)
     if not errors and not _asks_nobody(session):
-        return _servers(session, wanted, len(ours))
+        return [*_sandbox(session, ours), *_servers(session, wanted, len(ours))]
     return list(errors.values())
 
 
 def _asks_nobody(session: LLMSession) -> bool:
     return bool(session.settings["plan"] or session.config.getoption("collectonly"))
+
+
+def _sandbox(session: LLMSession, items: Iterable[pytest.Item]) -> list[UserError]:
+    """Whether solutions can be run here, where a task will want that."""
+    if not any(isinstance(item, TaskItem) and any(unit_tests_of(item.task.check)) for item in items):
+        return []
+    error = _mistake(partial(sandbox_of, session.settings))
+    return [error] if error else []
 
 
 def _servers(session: LLMSession, wanted: Mapping[str, int], tests: int) -> list[UserError]:

@@ -12,6 +12,7 @@ from pytest_llmroute.backends.pool import BackendMissing
 from pytest_llmroute.core.records import Record
 from pytest_llmroute.engine.case import CaseRun
 from pytest_llmroute.errors import ModelCallError, printable
+from pytest_llmroute.tasks.unit_tests import SolutionLost
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ def verdict(report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseExcepti
         return Verdict("error", message, error.cause.value)
     if isinstance(error, BackendMissing):
         return Verdict("error", message, "backend")
+    if isinstance(error, SolutionLost):
+        return Verdict("error", message, "sandbox")
     if run.canned:
         return Verdict("error", message, "canned")
     if report.when != "call":
@@ -90,7 +93,10 @@ def without_secrets(record: Record, redact: Callable[[str], str]) -> Record:
         else call
         for call in record.calls
     )
-    return replace(record, message=redact(record.message), calls=calls)
+    solution = record.solution
+    if solution is not None:
+        solution = replace(solution, code=redact(solution.code), output=redact(solution.output))
+    return replace(record, message=redact(record.message), calls=calls, solution=solution)
 
 
 def escaped(text: str) -> str:

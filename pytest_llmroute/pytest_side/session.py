@@ -28,6 +28,7 @@ from pytest_llmroute.engine.llm import LLM
 from pytest_llmroute.engine.setup import (
     catalog_of,
     check_names,
+    known_names,
     make_engine,
     make_router,
     surroundings,
@@ -123,10 +124,7 @@ class LLMSession:
 
     @cached_property
     def known(self) -> Known:
-        catalog = self.project.catalog
-        return Known(
-            frozenset(catalog.tasks), frozenset(catalog.phases), catalog.agent_spellings, catalog.template_types
-        )
+        return known_names(self.project)
 
     def wrong_names(self) -> list[UserError]:
         """What the configuration names and nobody has, now that every extension is known."""
@@ -150,9 +148,7 @@ class LLMSession:
     # Collecting
 
     def collect_tasks(self, path: Path, parent: pytest.Collector) -> TaskCollector:
-        collector = TaskCollector.from_parent(parent, path=path)
-        collector.ours = self
-        return collector
+        return TaskCollector.of(self, path, parent)
 
     def collect_named(self, path: Path, parent: pytest.Collector) -> TaskCollector | None:
         """A file without our suffix: named on the command line or by `llm_tasks`, and of a format that we know."""
@@ -275,7 +271,7 @@ class LLMSession:
             return report
         self._shape(report, run.case, found)
         record = self._record(item, run, found, report)
-        report.user_properties.append((PROPERTY, record.to_json()))
+        report.user_properties.append((PROPERTY, record.without_texts().to_json()))
         item.user_properties[:] = [*reports.foreign(item.user_properties), *reports.flat(record)]
         return report
 
@@ -295,6 +291,7 @@ class LLMSession:
             message=found.message,
             error_class=found.error_class,
             score=score.score if score else None,
+            solution=score.solution if score else None,
             seconds=run.setup_seconds + (report.duration if report.when == "call" else 0.0),
             usage=_figures(usage) if usage else None,
         )

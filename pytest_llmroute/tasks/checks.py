@@ -1,21 +1,23 @@
 """Checks on a reply: each a small value with `run(text, task)`, loaded from one key of a task file.
 
-exact, contains, regex, json_schema, numeric, python, and all / any / not of these. Another one is a CheckType,
-registered by the hook `llmroute_checks`.
+exact, contains, regex, json_schema, numeric, python, unit_tests, and all / any / not of these. Another one is a
+CheckType, registered by the hook `llmroute_checks`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_llmroute.config.sentences import Path
 from pytest_llmroute.core.outcomes import CheckResult
+from pytest_llmroute.core.solutions import Solution
 from pytest_llmroute.errors import printable
 from pytest_llmroute.tasks.structured import load_json_schema, load_numeric, load_python
-from pytest_llmroute.tasks.values import Mistake, Refused
+from pytest_llmroute.tasks.unit_tests import UnitTests, load_unit_tests
+from pytest_llmroute.tasks.values import Mistake, Mistakes, Refused
 
 if TYPE_CHECKING:
     from pytest_llmroute.tasks.values import TaskCase
@@ -57,14 +59,14 @@ def builtin_checks() -> dict[str, CheckType]:
 
 
 def load_check(value: Any, at: Path, types: Mapping[str, CheckType]) -> Check:
-    """A mapping with one key: the check's name."""
+    """A mapping with one key: the check's name. Raises Refused, or Mistakes with their places below `at`."""
     if not isinstance(value, dict) or len(value) != 1:
         raise Refused
     ((name, content),) = value.items()
     if name in ("all", "any"):
         if not isinstance(content, list) or not content:
             raise Refused
-        parts = tuple(load_check(item, (*at, name, place), types) for place, item in enumerate(content))
+        parts = _load_parts(content, (*at, name), types)
         return All(parts) if name == "all" else Any_(parts)
     if name == "not":
         return Not(load_check(content, (*at, "not"), types))
@@ -72,10 +74,25 @@ def load_check(value: Any, at: Path, types: Mapping[str, CheckType]) -> Check:
         raise Refused
     try:
         return types[name].load(content)
+    except Mistakes as found:
+        raise found.below((*at, name)) from None
     except ValueError as error:
         if name not in _LOADERS and not _fits(content, types[name].schema):
             raise Refused from None  # the schema of the extension says it better
-        raise Mistake((*at, name), str(error)) from None
+        raise Mistakes([Mistake((*at, name), str(error))]) from None
+
+
+def _load_parts(items: list[Any], at: Path, types: Mapping[str, CheckType]) -> tuple[Check, ...]:
+    parts: list[Check] = []
+    wrong: list[Mistake] = []
+    for place, item in enumerate(items):
+        try:
+            parts.append(load_check(item, (*at, place), types))
+        except Mistakes as found:
+            wrong += found.mistakes
+    if wrong:
+        raise Mistakes(wrong)
+    return tuple(parts)
 
 
 def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
@@ -94,7 +111,7 @@ class All:
         results = [part.run(text, task) for part in self.parts]
         held = sum(result.passed for result in results)
         message = "; ".join(result.message for result in results if not result.passed)
-        return CheckResult(held == len(results), message, held / len(results))
+        return CheckResult(held == len(results), message, held / len(results), _solution(results))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +122,9 @@ class Any_:
 
     def run(self, text: str, task: TaskCase) -> CheckResult:
         results = [part.run(text, task) for part in self.parts]
-        if any(result.passed for result in results):
-            return CheckResult(True)
-        return CheckResult(False, "none of these held: " + "; ".join(result.message for result in results))
+        held = [result for result in results if result.passed]
+        message = "" if held else "none of these held: " + "; ".join(result.message for result in results)
+        return CheckResult(bool(held), message, solution=_solution(held) or _solution(results))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +134,9 @@ class Not:
     part: Check
 
     def run(self, text: str, task: TaskCase) -> CheckResult:
-        passed = not self.part.run(text, task).passed
-        return CheckResult(passed, "" if passed else f"held, and must not: {describe(self.part)}; got {_got(text)}")
+        result = self.part.run(text, task)
+        message = f"held, and must not: {describe(self.part)}; got {_got(text)}" if result.passed else ""
+        return CheckResult(not result.passed, message, solution=result.solution)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +192,36 @@ def describe(check: Check) -> str:
         return "contains " + " and ".join(map(_quoted, check.texts))
     if isinstance(check, Regex):
         return f"a match of /{printable(check.pattern.pattern, 60)}/"
+    if isinstance(check, UnitTests):
+        return "the unit tests"
     return type(check).__name__.strip("_").lower()
+
+
+def unit_tests_of(check: Check) -> Iterator[UnitTests]:
+    """The parts of a check that run code."""
+    if isinstance(check, UnitTests):
+        yield check
+    elif isinstance(check, Not):
+        yield from unit_tests_of(check.part)
+    elif isinstance(check, All | Any_):
+        for part in check.parts:
+            yield from unit_tests_of(part)
+
+
+def on_code(check: Check) -> Check:
+    """The same check for a text that is code, and no reply."""
+    if isinstance(check, UnitTests):
+        return replace(check, extracts=False)
+    if isinstance(check, Not):
+        return Not(on_code(check.part))
+    if isinstance(check, All | Any_):
+        return type(check)(tuple(map(on_code, check.parts)))
+    return check
+
+
+def _solution(results: Sequence[CheckResult]) -> Solution | None:
+    """Of several executions the first is kept."""
+    return next((result.solution for result in results if result.solution), None)
 
 
 def _result(passed: bool, wanted: str, text: str) -> CheckResult:
@@ -246,4 +293,5 @@ _LOADERS: dict[str, Loader] = {
     "json_schema": load_json_schema,
     "numeric": load_numeric,
     "python": load_python,
+    "unit_tests": load_unit_tests,
 }

@@ -12,16 +12,16 @@ from typing import Any
 from pytest_llmroute.config.sentences import Path
 from pytest_llmroute.core.requests import Message, Sampling
 from pytest_llmroute.errors import Cause
-from pytest_llmroute.tasks.checks import CheckType, load_check
-from pytest_llmroute.tasks.values import Known, Mistake, Refused, TaskCase
+from pytest_llmroute.tasks.asserts import parsed
+from pytest_llmroute.tasks.checks import Check, CheckType, load_check, unit_tests_of
+from pytest_llmroute.tasks.values import Known, Mistake, Mistakes, Refused, TaskCase
 
 ID = re.compile(r"(?!\s)(?!.*::)(?!.*\s$)[^\[\]/\\\x00-\x1f\x7f]{1,120}")
 TAG = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 KEYS = frozenset({
     "id", "prompt", "messages", "task", "phase", "agent", "user", "tags", "weight", "must_pass", "timeout",
-    "repeat", "min_pass", "temperature", "max_tokens", "check", "scripted", "template",
+    "repeat", "min_pass", "temperature", "max_tokens", "check", "scripted", "template", "reference",
 })  # fmt: skip
-NOT_IN_DEFAULTS = frozenset({"id", "prompt", "messages"})
 _CAUSES = tuple(cause.value for cause in Cause)
 
 
@@ -44,7 +44,7 @@ def to_task(
         "must_pass": _flag(data, "must_pass"),
         "timeout": _number(data, "timeout", above=0.0),
         "sampling": Sampling(_number(data, "temperature", least=0.0, most=2.0), _count(data, "max_tokens", None)),
-        **{key: _name(data, key) for key in ("task", "phase", "agent", "user", "template")},
+        **{key: _name(data, key) for key in ("task", "phase", "agent", "user", "template", "reference")},
     }
     if min_pass is not None and (repeat is None or min_pass > repeat):
         mistakes.append(Mistake(("min_pass",), f"{min_pass} needs `repeat:` of at least as many"))
@@ -55,8 +55,9 @@ def to_task(
         raise Refused
     try:
         check = load_check(data["check"], ("check",), types)
-    except Mistake as mistake:
-        return None, [*mistakes, mistake]
+    except Mistakes as found:
+        return None, [*mistakes, *found.mistakes]
+    mistakes += _wrong_reference(values["reference"], check)
     mistakes += _halves(data, ())
     if mistakes:
         return None, mistakes
@@ -64,6 +65,18 @@ def to_task(
         messages=messages, repeat=repeat, min_pass=min_pass, check=check, check_hash=_hash(data["check"]),
         scripted=scripted, path=path, line=line, **values,
     ), []  # fmt: skip
+
+
+def _wrong_reference(code: str | None, check: Check) -> list[Mistake]:
+    if code is None:
+        return []
+    if not any(unit_tests_of(check)):
+        return [Mistake(("reference",), "nothing runs it: the check holds no unit_tests")]
+    try:
+        parsed(code)
+    except ValueError as error:
+        return [Mistake(("reference",), str(error))]
+    return []
 
 
 def _unknown(values: Mapping[str, Any], known: Known) -> list[Mistake]:

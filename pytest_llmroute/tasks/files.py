@@ -13,17 +13,22 @@ tasks:
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from pytest_llmroute.config.sentences import Path
 from pytest_llmroute.errors import printable
+from pytest_llmroute.tasks import mbpp
 from pytest_llmroute.tasks.checks import CheckType, builtin_checks
 from pytest_llmroute.tasks.convert import to_task
 from pytest_llmroute.tasks.explain import explain
-from pytest_llmroute.tasks.source import Broken, Document, Raw, read_document
-from pytest_llmroute.tasks.values import Known, Refused, TaskCase, TaskError, TaskFile, TaskFileErrors
+from pytest_llmroute.tasks.parquet import mentions, read_parquet
+from pytest_llmroute.tasks.source import Broken, Document, Raw, first_entry, read_document
+from pytest_llmroute.tasks.values import Known, Mistake, Refused, TaskCase, TaskError, TaskFile, TaskFileErrors
 
 HEAD = 65536
+SUFFIXES = (".llm.yaml", ".llm.yml", ".llm.json", ".llm.jsonl")
+"""Of files that are always task files."""
 
 
 def load_tasks(
@@ -43,7 +48,8 @@ def read_task_file(
     """The good tasks and the mistakes of the others; `shown` is the path for messages."""
     name = shown or path.name
     try:
-        document = read_document(_text(path), path.suffix.lower())
+        suffix = path.suffix.lower()
+        document = read_parquet(path) if suffix == ".parquet" else read_document(_text(path), suffix)
     except Broken as broken:
         return TaskFile((), (TaskError(name, broken.line, (), broken.what),))
     return _Reader(name, checks or builtin_checks(), known or Known()).read(document)
@@ -51,19 +57,17 @@ def read_task_file(
 
 def recognises(path: pathlib.Path) -> bool:
     """Whether a file without our suffix looks like a task file; reads its beginning only."""
+    if path.suffix == ".parquet":
+        return mentions(path, mbpp.KEYS)
     try:
         with path.open("rb") as file:
-            head = file.read(HEAD).decode("utf-8", "replace")
+            head = file.read(HEAD).decode("utf-8", "replace").removeprefix("\ufeff")
     except OSError:
         return False
-    if path.suffix == ".jsonl":
-        try:
-            first = read_document(head.split("\n", 1)[0], ".jsonl").entries
-        except Broken:
-            return False
-        return bool(first) and isinstance(first[0].value, dict) and {"id", "check"} <= first[0].value.keys()
-    if path.suffix == ".json":
-        return '"tasks"' in head and '"check"' in head
+    if path.suffix in (".json", ".jsonl"):
+        first = first_entry(head, path.suffix)
+        known = mbpp.is_row(first) or (isinstance(first, dict) and {"id", "check"} <= first.keys())
+        return known or (path.suffix == ".json" and '"tasks"' in head and '"check"' in head)
     return any(line.startswith("tasks:") for line in head.splitlines())
 
 
@@ -82,8 +86,9 @@ class _Reader:
             return TaskFile((), tuple(self._errors))
         if not document.entries and not self._errors:
             self._errors.append(TaskError(self._name, 1, (), "the file holds no task"))
+        of_mbpp = bool(document.entries) and mbpp.is_row(document.entries[0].value)
         for raw in document.entries:
-            self._entry(raw, defaults)
+            (self._row if of_mbpp else self._entry)(raw, defaults)
         self._errors.sort(key=lambda error: error.line)
         return TaskFile(tuple(self._tasks.values()), tuple(self._errors))
 
@@ -95,22 +100,30 @@ class _Reader:
         self._errors += [TaskError(self._name, raw.line_of(at), ("defaults", *at), what) for at, what in found]
         return None if found else dict(raw.value)
 
-    def _entry(self, raw: Raw, defaults: Mapping[str, Any]) -> None:
+    def _row(self, raw: Raw, defaults: Mapping[str, Any]) -> None:
+        """A row of MBPP is a task in other words."""
+        wrong = mbpp.wrong_row(raw.value)
+        self._errors += [TaskError(self._name, raw.line_of(m.at), m.at, m.what) for m in wrong]
+        if not wrong:
+            self._entry(Raw(mbpp.as_task(raw.value), raw.line, raw.line_of), defaults, mbpp.place)
+
+    def _entry(self, raw: Raw, defaults: Mapping[str, Any], place: Callable[[Path], Path] = lambda at: at) -> None:
         value = {**defaults, **raw.value} if isinstance(raw.value, dict) else raw.value
         try:
             task, mistakes = to_task(value, self._types, self._known, self._name, raw.line)
         except Refused:
             found = explain(value, self._types) or [((), "not of the form of a task")]
-            self._errors += [TaskError(self._name, raw.line_of(at), at, self._of(raw, what)) for at, what in found]
-            return
+            mistakes = [Mistake(at, what) for at, what in found]
+            task = None
         for mistake in mistakes:
-            what = self._of(raw, mistake.what)
-            self._errors.append(TaskError(self._name, raw.line_of(mistake.at), mistake.at, what))
+            at = place(mistake.at)
+            self._errors.append(TaskError(self._name, raw.line_of(at), at, self._of(raw, mistake.what)))
         if task is None:
             return
         if (other := self._tasks.get(task.id)) is not None:
             what = f'the id "{task.id}" stands in line {other.line} already'
-            self._errors.append(TaskError(self._name, raw.line_of(("id",)), ("id",), what))
+            at = place(("id",))
+            self._errors.append(TaskError(self._name, raw.line_of(at), at, what))
             return
         self._tasks[task.id] = task
 

@@ -55,6 +55,19 @@ def read_document(text: str, suffix: str) -> Document:
         raise Broken(1, "nested too deeply to be read") from None
 
 
+def first_entry(head: str, suffix: str) -> Any:
+    """The first task of a JSON list or of JSON lines, from the beginning of the text; None where there is none."""
+    start = _skip(head, 0)
+    if suffix == ".json":
+        if head[start : start + 1] != "[":
+            return None
+        start = _skip(head, start + 1)
+    try:
+        return _DECODER.raw_decode(head, start)[0]
+    except (ValueError, RecursionError):
+        return None
+
+
 # JSON lines
 
 

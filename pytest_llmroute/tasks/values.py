@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,8 @@ class TaskCase:
     sampling: Sampling = Sampling()
     template: str | None = None
     scripted: Any = None
+    reference: str | None = None
+    """Code that passes the check; no model ever sees it."""
     path: str = ""
     line: int = 1
 
@@ -90,3 +92,15 @@ class Mistake(Exception):
     def __init__(self, at: Path, what: str) -> None:
         self.at, self.what = at, what
         super().__init__(what)
+
+
+class Mistakes(Exception):
+    """All that is wrong within one value."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("; ".join(mistake.what for mistake in mistakes))
+
+    def below(self, at: Path) -> Mistakes:
+        """The same, seen from further out."""
+        return Mistakes([Mistake((*at, *mistake.at), mistake.what) for mistake in self.mistakes])

@@ -17,6 +17,7 @@ from pytest_llmroute.tasks.checks import builtin_checks
 from pytest_llmroute.tasks.convert import to_task
 from pytest_llmroute.tasks.explain import explain
 from pytest_llmroute.tasks.files import load_tasks, read_task_file, recognises
+from pytest_llmroute.tasks.unit_tests import Program, UnitTests
 from pytest_llmroute.tasks.values import Known, Refused, TaskFileErrors
 
 GOOD = {"id": "a", "prompt": "p", "check": {"exact": "x"}}
@@ -153,12 +154,111 @@ CASES: list[tuple[str, str]] = [
         "stands in line 2",
     ),
     ("a: &a [x, x]\ntasks: [*a, *a]", "unknown key"),
+    (
+        "tasks:\n  - {id: a, prompt: p, check: {unit_tests: {timeout: 3}}}",
+        "unit_tests takes {tests, setup, challenge, cases, names, timeout} with tests, cases or both",
+    ),
+    ("tasks:\n  - {id: a, prompt: p, check: {unit_tests: {test: [x]}}}", 'unknown key "test" (did you mean "tests"?)'),
+    (
+        "tasks:\n  - {id: a, prompt: p, check: {unit_tests: {tests: []}}}",
+        "check.unit_tests.tests: an empty list won't do",
+    ),
+    ("tasks:\n  - {id: a, prompt: p, check: {unit_tests: {tests: f(1)}}}", 'must be a list, not "f(1)"'),
+    ("tasks:\n  - {id: a, prompt: p, check: {unit_tests: {cases: [{stdin: x}]}}}", "cases[0]: stdout missing"),
+    ("tasks:\n  - {id: a, prompt: p, check: {unit_tests: {cases: [{stdout: 4}]}}}", 'put it in quotes: "4"'),
+    (
+        "tasks:\n  - {id: a, prompt: p, check: {unit_tests: {tests: [f()], timeout: 0}}}",
+        "timeout: 0 won't do: seconds of CPU for one execution",
+    ),
+    (
+        "tasks:\n  - {id: a, prompt: p, check: {unit_tests: {tests: [f()], names: [a b]}}}",
+        'names[0]: "a b" won\'t do: the name of a function or class',
+    ),
+    (
+        "tasks:\n  - id: a\n    prompt: p\n    check:\n      unit_tests:\n        tests:\n          - assert f() == 1\n"
+        "          - assert f( == 1",
+        "t.llm.yaml:8: check.unit_tests.tests[1]: is no Python: ",
+    ),
+    (
+        "tasks:\n  - id: a\n    prompt: p\n    check:\n      unit_tests:\n        tests: [f()]\n        setup: |\n"
+        '          x = 1\n          y = = 2\n        challenge: ["1"]',
+        "t.llm.yaml:7: check.unit_tests.setup: is no Python: invalid syntax in line 2 of it",
+    ),
+    (
+        "tasks:\n  - {id: a, prompt: p, check: {unit_tests: {tests: ['assert f()', 'f(1) == 2']}}}",
+        'tests[1]: "f(1) == 2" asserts nothing: it would always hold',
+    ),
+    (
+        "tasks:\n  - {id: a, prompt: p, check: {unit_tests: {challenge: ['# nothing'], tests: [f()]}}}",
+        "challenge[0]: ",
+    ),
+    (
+        "tasks:\n  - {id: a, prompt: p, check: {unit_tests: {setup: x = 1, cases: [{stdout: x}]}}}",
+        "check.unit_tests.setup: runs before tests, and there are none",
+    ),
+    (
+        "tasks:\n  - {id: a, prompt: p, check: {unit_tests: {tests: [f()]}}, reference: 'def f('}",
+        "reference: is no Python: '(' was never closed",
+    ),
+    (
+        "tasks:\n  - {id: a, prompt: p, check: {exact: x}, reference: x = 1}",
+        "reference: nothing runs it: the check holds no unit_tests",
+    ),
+    (
+        "defaults: {reference: x = 1}\ntasks:\n  - {id: a, prompt: p, check: {exact: x}}",
+        'defaults.reference: unknown key "reference"',
+    ),
 ]
 
 
 @pytest.mark.parametrize(("text", "message"), CASES)
 def test_a_mistake_is_said_with_its_place(tmp_path: Path, text: str, message: str) -> None:
     assert message in errors(tmp_path, text)
+
+
+def test_all_mistakes_of_a_check_are_told_at_once(tmp_path: Path) -> None:
+    text = """\
+tasks:
+  - id: a
+    prompt: p
+    check:
+      all:
+        - regex: "(("
+        - unit_tests:
+            tests: ["assert f(", "f() == 1"]
+            setup: "x ="
+            challenge: ["assert g("]
+    reference: "def f("
+"""
+    told = errors(tmp_path, text)
+    assert [line.partition(": ")[2].partition(":")[0] for line in told.splitlines()] == [
+        "check.all[0].regex",
+        "check.all[1].unit_tests.tests[0]",
+        "check.all[1].unit_tests.tests[1]",
+        "check.all[1].unit_tests.setup",
+        "check.all[1].unit_tests.challenge[0]",
+    ]
+
+
+def test_a_reference_and_all_keys_of_unit_tests_arrive(tmp_path: Path) -> None:
+    check = {
+        "tests": ["assert f(1) == g"],
+        "setup": "g = 1",
+        "challenge": ["assert f(2) == 2"],
+        "cases": [{"stdin": "1", "stdout": "2"}, {"stdout": "3"}],
+        "timeout": 2,
+    }
+    tasks = [
+        {**GOOD, "check": {"unit_tests": check}, "reference": "def f(x): return x"},
+        {**GOOD, "id": "b", "check": {"unit_tests": {**check, "names": ["other"]}}},
+    ]
+    first, second = load_tasks(write(tmp_path, json.dumps(tasks), "t.llm.json"))
+    assert first.check == UnitTests(
+        ("assert f(1) == g",), (Program("1", "2"), Program("", "3")), "g = 1", ("assert f(2) == 2",), ("f",), 2.0
+    )
+    assert (first.reference, second.reference) == ("def f(x): return x", None)
+    assert isinstance(second.check, UnitTests)
+    assert second.check.names == ("other",)
 
 
 @pytest.mark.parametrize(
@@ -235,6 +335,23 @@ VALUES = st.recursive(
     ),
     max_leaves=4,
 )
+TESTS = st.just(["f()"]) | VALUES
+UNIT_TESTS = VALUES | st.fixed_dictionaries(
+    {},
+    optional={
+        "tests": TESTS,
+        "challenge": TESTS,
+        "setup": st.just("x = 1") | VALUES,
+        "cases": st.lists(
+            st.fixed_dictionaries({}, optional={"stdin": VALUES, "stdout": st.just("x") | VALUES, "more": VALUES}),
+            max_size=2,
+        )
+        | VALUES,
+        "names": st.lists(st.sampled_from(["f", "_g1", "1f", "a b", "é", ""]), max_size=2) | VALUES,
+        "timeout": st.sampled_from([0, 0.5, 3600, 3601]) | VALUES,
+        "more": VALUES,
+    },
+)
 PARTS: dict[str, st.SearchStrategy[Any]] = {
     "id": st.sampled_from(["a", "b c", "", " x", "a::b", "a]"]) | VALUES,
     "prompt": st.sampled_from(["p", ""]) | VALUES,
@@ -246,10 +363,13 @@ PARTS: dict[str, st.SearchStrategy[Any]] = {
             {"numeric": {"value": 1}},
             {"regex": {"pattern": "x", "flags": "im"}},
             {"not": {"python": "a:b"}},
+            {"unit_tests": {"tests": ["f()"], "cases": [{"stdout": "x"}]}},
         ]
     )
     | VALUES
-    | st.dictionaries(st.sampled_from(["exact", "contains", "regex", "numeric", "python", "any"]), VALUES, max_size=2),
+    | st.dictionaries(st.sampled_from(["exact", "contains", "regex", "numeric", "python", "any"]), VALUES, max_size=2)
+    | st.fixed_dictionaries({"unit_tests": UNIT_TESTS}),
+    "reference": st.just("x = 1") | VALUES,
     "scripted": st.sampled_from(["x", ["x"], {"text": "x", "tokens": {"prompt": 1}}, {"by_model": {"*": "x"}}])
     | VALUES,
     "tags": st.just(["a"]) | VALUES,

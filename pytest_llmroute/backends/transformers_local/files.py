@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_llmroute.backends.contract import Surroundings
 from pytest_llmroute.backends.memory import gigabytes
+from pytest_llmroute.config.hub import hub_cache, snapshot
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.errors import Cause, ModelCallError
 
@@ -88,8 +89,7 @@ def weights(folder: Path) -> list[Path]:
 def caches(around: Surroundings) -> Iterator[Path]:
     """Ours, then the one that Hugging Face's own tools fill."""
     yield Path(around.cache_dir).expanduser()
-    home = around.env.get("HF_HOME") or f"{around.env.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
-    yield Path(around.env.get("HF_HUB_CACHE") or f"{home}/hub").expanduser()
+    yield hub_cache(around.env)
 
 
 def what_fits(card: ModelCard, around: Surroundings, found: ModelFolder, dtype: str, free: int) -> str:
@@ -118,14 +118,8 @@ def _cached(card: ModelCard, around: Surroundings) -> ModelFolder | None:
 
 
 def _snapshot(folder: Path) -> ModelFolder | None:
-    """What `main` points to in a folder of the cache, else its only snapshot."""
-    try:
-        commit = (folder / "refs" / "main").read_text(encoding="utf-8").strip()
-    except OSError:
-        known = [path.name for path in folder.glob("snapshots/*")]
-        commit = known[0] if len(known) == 1 else ""
-    path = folder / "snapshots" / commit
-    return ModelFolder(path, commit) if commit and path.is_dir() else None
+    path = snapshot(folder)
+    return ModelFolder(path, path.name) if path else None
 
 
 def _lacking(folder: Path) -> str:
