@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import io
+import sys
+import threading
 import tokenize
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import util
 from keyword import iskeyword
+from typing import Any
 
 from pytest_llmroute.codes import Code
 from pytest_llmroute.errors import UserError
@@ -115,11 +119,26 @@ def _strings_whole(tokens: Iterator[tokenize.TokenInfo]) -> Iterator[tokenize.To
             yield token
 
 
+def _library() -> Any:
+    """Complexipy 8.3 crashes when the thread that first imported it has ended: one that never ends does that."""
+    if PACKAGE not in sys.modules:
+        ready = threading.Event()
+
+        def stay() -> None:
+            try:
+                importlib.import_module(PACKAGE)
+            finally:
+                ready.set()
+            threading.Event().wait()
+
+        threading.Thread(target=stay, name="llmroute-complexipy", daemon=True).start()
+        ready.wait()
+    return importlib.import_module(PACKAGE)
+
+
 def _cognitive(text: Text) -> float:
     """The highest cognitive complexity of a function, or of the lines outside."""
-    import complexipy
-
-    found = complexipy.code_complexity(text.code, check_script=True, no_ignore=True, with_plans=False)
+    found = _library().code_complexity(text.code, check_script=True, no_ignore=True, with_plans=False)
     return max((function.complexity for function in found.functions), default=0)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from importlib import util
 from pathlib import Path
@@ -94,6 +96,16 @@ COSTS = st.builds(
     lambda cpu, peak: replace(PASSED, cpu_seconds=cpu, rss_peak=peak),
     st.floats(0, 1000), st.integers(1, 1 << 40),
 )  # fmt: skip
+
+
+def test_readability_is_measured_in_any_thread() -> None:
+    """The library crashes the process where the thread that imported it has ended; so this is a process of its own."""
+    code = (
+        "import threading\nfrom pytest_llmroute.tasks.readability import readability\n"
+        "for _ in range(3):\n    thread = threading.Thread(target=readability, args=('def f(x): return x',))\n"
+        "    thread.start()\n    thread.join()\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @settings(deadline=None)
