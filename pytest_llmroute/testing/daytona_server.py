@@ -88,6 +88,8 @@ class LoopbackDaytona:
         """Who runs what is run; only root can have it run by another."""
         self.blocks = True
         """Whether it says that the network is blocked."""
+        self.give_up: float | None = None
+        """Seconds after which a gateway in front answers 504, while what runs goes on."""
         self.filters, self.page = True, 2
         """Whether it looks at labels when it lists; how many at a time."""
         self.files: Callable[[Made, str, bytes], bytes | None] = lambda made, path, data: data
@@ -134,9 +136,9 @@ class LoopbackDaytona:
 
     def lose(self) -> None:
         """All sandboxes end, as when their machine does; the service knows."""
-        for made in self.sandboxes.values():
-            made.end()
+        for made in list(self.sandboxes.values()):
             made.state = "destroyed"
+            made.end()
 
     def made_before(self, age: timedelta, labels: Mapping[str, str]) -> Made:
         """A sandbox that somebody made and left behind."""
@@ -182,7 +184,7 @@ class LoopbackDaytona:
                 return told(self._described(self._make(request.body)))
         if request.method == "GET" and not which:
             return self._listed(request)
-        made = next((made for made in self.sandboxes.values() if which in (made.id, made.name)), None)
+        made = next((made for made in list(self.sandboxes.values()) if which in (made.id, made.name)), None)
         if made is None:
             return refused(404, f"Sandbox {which} not found")
         if request.method == "DELETE":
@@ -206,7 +208,7 @@ class LoopbackDaytona:
 
     def _listed(self, request: Request) -> Response:
         labels = json.loads(request.query.get("labels", "{}")) if self.filters else {}
-        found = [made for made in self.sandboxes.values() if labels.items() <= made.asked["labels"].items()]
+        found = [made for made in list(self.sandboxes.values()) if labels.items() <= made.asked["labels"].items()]
         start = int(request.query.get("cursor") or 0)
         page = [self._described(made) for made in found[start : start + self.page]]
         more = start + self.page < len(found)
@@ -271,9 +273,14 @@ class LoopbackDaytona:
             user=self.user, group=self.user, extra_groups=None if self.user is None else [],
         )  # fmt: skip
         made.running.append(process)
+        limits = [limit for limit in (body.get("timeout"), self.give_up) if limit is not None]
         try:
-            output, _ = process.communicate(timeout=body.get("timeout"))
+            output, _ = process.communicate(timeout=min(limits, default=None))
         except subprocess.TimeoutExpired:
+            if self.give_up is not None:
+                assert process.stdout
+                process.stdout.close()
+                return refused(504, "the gateway gave up", source="DAYTONA_PROXY")
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             return refused(408, "the command took too long", "PROCESS_EXECUTION_TIMEOUT", "DAYTONA_DAEMON")

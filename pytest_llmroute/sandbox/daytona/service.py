@@ -24,7 +24,7 @@ HOME = "https://app.daytona.io/api"
 LABEL, LABELLED = "pytest-llmroute", "sandbox"
 """On every sandbox of ours, so that `sweep` finds those that nobody has deleted."""
 MINUTES_TO_LIVE, MINUTES_IDLE = 120, 15
-CREATED_WITHIN, ANSWERED_WITHIN = 120, 60
+CREATED_WITHIN, ANSWERED_WITHIN, DELETED_WITHIN = 120, 60, 30
 NOTHING_MADE = (400, 401, 403, 404, 422, 429)
 """Statuses of a creation that left no sandbox behind."""
 LARGEST = 1 << 20
@@ -102,7 +102,7 @@ class Service:
         if box.id not in self._ours:
             return True
         try:
-            self._tried("deleting a sandbox", lambda: box.delete(timeout=ANSWERED_WITHIN), ANSWERED_WITHIN + 5)
+            self._tried("deleting a sandbox", lambda: box.delete(timeout=DELETED_WITHIN), DELETED_WITHIN + 5)
         except Trouble as trouble:
             if trouble.kind not in (Kind.GONE, Kind.CONFLICT):
                 log.warning("[Sandbox] %s: %s; it ends by itself within %d minutes", box.id, trouble, MINUTES_TO_LIVE)

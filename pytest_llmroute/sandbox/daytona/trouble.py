@@ -33,6 +33,10 @@ KINDS = {
 CONNECTIONS = ("httpx", "httpcore", "urllib3", "aiohttp")
 """Packages whose errors mean that no whole answer came."""
 
+SILENT = {"DaytonaTimeoutError", "ReadTimeout", "ReadTimeoutError", "TimeoutError"}
+UNREACHED = {"NewConnectionError", "ConnectTimeout", "ConnectError"}
+"""Such are timeouts too, by some family trees; but nothing was asked yet."""
+
 
 class TookTooLong(Exception):
     """A call that did not come back within our own limit."""
@@ -60,7 +64,7 @@ def trouble_of(error: BaseException, what: str, redacted: Callable[[str], str]) 
         kind = KINDS.get(status, Kind.BUSY if status >= 500 else Kind.REFUSED)
         return Trouble(kind, f"{what}: answered {status}: {said}", status=status, wait=max(map(_wait, chain)))
     names = {cls.__name__ for link in chain for cls in type(link).__mro__}
-    if any("Timeout" in name for name in names):
+    if names & SILENT and not names & UNREACHED:
         return Trouble(Kind.LATE, f"{what}: {said}")
     if any(isinstance(link, OSError) or type(link).__module__.startswith(CONNECTIONS) for link in chain):
         return Trouble(Kind.BUSY, f"{what}: no connection ({type(chain[-1]).__name__})")
