@@ -581,23 +581,26 @@ def test_a_sandbox_that_dies_within_a_job_is_replaced(server: LoopbackDaytona, o
 
 
 @pytest.mark.parametrize(
-    "spoilt",
+    ("spoilt", "told"),
     [
-        lambda made, path, data: None,
-        lambda made, path, data: b"",
-        lambda made, path, data: data[:-3],
-        lambda made, path, data: b"pass",
-        lambda made, path, data: b"x" * (3 << 20),
+        (lambda made, path, data: None, "file not found"),
+        (lambda made, path, data: b"", "not one of its judge"),
+        (lambda made, path, data: data[:-3], "not one of its judge"),
+        (lambda made, path, data: b"pass", "not one of its judge"),
+        (lambda made, path, data: b"x" * (3 << 20), "larger than a verdict can be"),
     ],
     ids=["missing", "empty", "cut", "garbled", "too large"],
 )  # fmt: skip
 def test_a_verdict_that_is_missing_or_garbled_is_infra(
-    server: LoopbackDaytona, opened: Callable[..., Remote], spoilt: Callable[[Made, str, bytes], bytes | None]
+    server: LoopbackDaytona,
+    opened: Callable[..., Remote],
+    spoilt: Callable[[Made, str, bytes], bytes | None],
+    told: str,
 ) -> None:
     remote = opened()
     server.files = spoilt
     verdict = remote(GOOD)
-    assert (verdict.status, verdict.retried) == ("infra", True)
+    assert (verdict.status, verdict.retried, told in verdict.message) == ("infra", True, True), verdict
     server.files = lambda made, path, data: data
     assert remote(GOOD).passed
 
@@ -618,11 +621,14 @@ def test_where_no_more_sandboxes_can_be_had_those_that_are_there_do_the_work(
 
 
 @pytest.mark.parametrize("status", [404, 409, 429, 502])
-def test_a_deletion_is_done_or_tried_again(server: LoopbackDaytona, status: int) -> None:
+def test_a_deletion_is_done_or_tried_again(
+    server: LoopbackDaytona, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
     remote = Remote(server, ())
     server.fail("DELETE", "/api/sandbox/", status, late=status in (404, 409))
     remote.pool.close()
     assert server.sandboxes == {}
+    assert "it ends by itself" not in caplog.text
 
 
 def test_what_could_not_be_deleted_is_deleted_at_the_end(
