@@ -141,8 +141,10 @@ class Jail:
         self._control.settimeout(max(0.01, until - time.monotonic()))
         try:
             packet = self._control.recv(1 << 20)
-        except OSError:
+        except TimeoutError:
             raise Lost("it did not answer in time") from None
+        except OSError as error:
+            raise Lost(f"it broke off the connection ({error})") from None
         if not packet:
             raise Lost("it ended")
         return packet

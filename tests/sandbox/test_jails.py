@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from pytest_llmroute.sandbox.jail import Jail, Job
 from pytest_llmroute.sandbox.verdict import Tier
 from tests.sandbox.conftest import WAYS, Runner
 
+Left = Callable[[], list[psutil.Process]]
 ADD = "def f(x): return x + 1"
 
 
@@ -30,6 +32,13 @@ def family() -> list[psutil.Process]:
             if "inside.zygote" in " ".join(child.cmdline()):
                 found.append(child)
     return found
+
+
+@pytest.fixture
+def left() -> Left:
+    """The processes of jails that were made since the test began."""
+    before = family()
+    return lambda: [process for process in family() if process not in before]
 
 
 def gone(processes: list[psutil.Process], within: float = 5.0) -> bool:
@@ -121,17 +130,27 @@ def test_many_threads_share_the_jails_and_get_their_own_verdicts(jailed: Runner)
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_jail_that_is_killed_is_replaced_and_the_job_done_again(way: Tier) -> None:
+def test_a_jail_outlives_the_thread_that_made_it(way: Tier) -> None:
+    runner = Runner(way, 1)
+    for _ in range(2):
+        with ThreadPoolExecutor(1) as thread:
+            verdict = thread.submit(runner, ADD, "assert f(1) == 2").result()
+        assert (verdict.status, verdict.retried) == ("pass", False)
+    runner.pool.close()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_jail_that_is_killed_is_replaced_and_the_job_done_again(way: Tier, left: Left) -> None:
     runner = Runner(way, 1)
     assert runner(ADD, "assert f(1) == 2").passed
-    before = family()
-    for process in before:
+    mine = left()
+    for process in mine:
         process.kill()
-    assert gone(before)
+    assert gone(mine)
     verdict = runner(ADD, "assert f(1) == 2")
     assert (verdict.status, verdict.retried) == ("pass", True)
     runner.pool.close()
-    assert gone(family())
+    assert gone(left())
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -147,7 +166,9 @@ def test_a_jail_that_is_lost_twice_is_infrastructure(way: Tier, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_jail_is_replaced_after_a_signal_a_timeout_and_many_jobs(way: Tier, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_jail_is_replaced_after_a_signal_a_timeout_and_many_jobs(
+    way: Tier, monkeypatch: pytest.MonkeyPatch, left: Left
+) -> None:
     monkeypatch.setattr(jail_module, "JOBS", 3)
     jail = Jail(way, 1)  # type: ignore[arg-type]
     for worn in (False, False, True):
@@ -159,7 +180,7 @@ def test_a_jail_is_replaced_after_a_signal_a_timeout_and_many_jobs(way: Tier, mo
         jail.run(Job({"code": code, "tests": ["assert f(1) == 2"], "setup": ""}, 0.2))
         assert jail.worn
         jail.close()
-    assert gone(family())
+    assert gone(left())
 
 
 HOST = """
@@ -185,7 +206,7 @@ def test_nothing_outlives_a_host_that_is_killed_in_the_middle_of_a_job(way: Tier
     assert gone(children, 10)
 
 
-def test_closing_ends_all_processes_and_leaves_no_mount_and_no_file(tmp_path: Path) -> None:
+def test_closing_ends_all_processes_and_leaves_no_mount_and_no_file(tmp_path: Path, left: Left) -> None:
     def seen() -> tuple[set[str], str]:
         with open("/proc/self/mounts") as mounts:
             return {*os.listdir("/tmp"), *os.listdir("/dev/shm")}, mounts.read()
@@ -196,7 +217,7 @@ def test_closing_ends_all_processes_and_leaves_no_mount_and_no_file(tmp_path: Pa
         with ThreadPoolExecutor(2) as threads:
             list(threads.map(runner, [ADD] * 6, ["assert f(1) == 2"] * 6))
         runner.pool.close()
-    assert gone(family())
+    assert gone(left())
     after = seen()
     assert after[1] == before[1]
     assert not {name for name in after[0] - before[0] if "llmroute" in name}
@@ -204,18 +225,20 @@ def test_closing_ends_all_processes_and_leaves_no_mount_and_no_file(tmp_path: Pa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
-def test_ten_thousand_executions_leave_nothing_and_do_not_grow(way: Tier) -> None:
+def test_ten_thousand_executions_leave_nothing_and_do_not_grow(way: Tier, left: Left) -> None:
     runner = Runner(way, 2)
     own = psutil.Process()
 
-    def some(count: int) -> None:
-        with ThreadPoolExecutor(2) as threads:
-            assert all(threads.map(lambda _: runner(ADD, "assert f(1) == 2").passed, range(count)))
+    def some(hundreds: int) -> None:
+        for _ in range(hundreds):
+            with ThreadPoolExecutor(2) as threads:
+                verdicts = list(threads.map(runner, [ADD] * 100, ["assert f(1) == 2"] * 100))
+            assert all(verdict.passed and not verdict.retried for verdict in verdicts)
 
-    some(1000)
+    some(10)
     held, files = own.memory_info().rss, own.num_fds()
-    some(9000)
+    some(90)
     assert own.memory_info().rss < held + 8e6
     assert own.num_fds() <= files + 2
     runner.pool.close()
-    assert gone(family())
+    assert gone(left())

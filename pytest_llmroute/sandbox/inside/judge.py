@@ -10,6 +10,7 @@ import ast
 import builtins
 import importlib
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from types import ModuleType
@@ -94,9 +95,6 @@ class Proxy:
     def __delitem__(self, key: Any) -> None:
         self._judge_side.do("delitem", self, key)
 
-    def __contains__(self, item: Any) -> bool:
-        return _exact(bool, self._judge_side.do("contains", self, item))
-
     def __enter__(self) -> Any:
         return self._judge_side.do("enter", self)
 
@@ -167,6 +165,8 @@ class Side:
         self._objects: dict[int, Any] = {}
         self._exceptions: dict[int, type[Exception]] = {}
         self._callbacks: list[Any] = []
+        self._args: list[tuple[Any, ...]] = []
+        """Of the calls that run, one within the other."""
         self.out_of_memory = False
         self.ended = ""
         """Why nothing more can be asked: a test that catches everything must not hide it."""
@@ -179,6 +179,8 @@ class Side:
                 kind, *parts = _as_list(self._channel.receive())
                 if kind == "callback":
                     self._called_back(*parts)
+                elif kind == "changed":
+                    self._changed(*parts)
                 elif kind == "raised":
                     self._raise(*parts)
                 elif kind == "value":
@@ -207,12 +209,17 @@ class Side:
         return self.read(told) if own is None else own
 
     def call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        told, *changed = self.ask("call", self.write(target), self.write(args), self.write(kwargs))
-        for item in changed:
-            place, content = _as_list(item)
-            if type(place) is int and 0 <= place < len(args):
-                _take_over(args[place], self.read(content))
-        return self.read(told)
+        self._args.append(args)
+        try:
+            return self.read(_one(self.ask("call", self.write(target), self.write(args), self.write(kwargs))))
+        finally:
+            self._args.pop()
+
+    def _changed(self, place: Any, content: Any) -> None:
+        """An argument of the call that runs has another content now."""
+        args = self._args[-1]
+        if type(place) is int and 0 <= place < len(args):
+            _take_over(args[place], self.read(content))
 
     # Values
 
@@ -252,12 +259,14 @@ class Side:
 
     def _made(self, number: int, kind: str, base: Any) -> Any:
         plain = None if base is None else self.read(base)
-        if type(plain) in (list, set, dict):
+        if type(plain) in (list, set, dict, deque, bytearray):
             return Container(self, number, kind)
         if type(plain) in _WITHIN:
             value = _WITHIN[type(plain)](plain)
             value._judge_side, value._judge_number = self, number
             return value
+        if base is not None:
+            return plain
         if kind.startswith("exception "):
             return self._exception(number, "Exception", kind.partition(" ")[2])
         return Proxy(self, number, kind)
@@ -364,6 +373,9 @@ def _take_over(value: Any, content: Any) -> None:
     """Puts the content of one mutable value into another of its kind."""
     if isinstance(value, (list, bytearray)) and isinstance(content, (list, bytearray)):
         value[:] = content
+    elif isinstance(value, deque) and isinstance(content, deque):
+        value.clear()
+        value.extend(content)
     elif isinstance(value, (dict, set)) and isinstance(content, (dict, set)):
         value.clear()
         value.update(content)

@@ -92,6 +92,7 @@ def _readable() -> Iterable[str]:
 def _mounts() -> None:
     """A new root that has only what may be read, and an empty scratch folder."""
     os.umask(0o022)
+    folders = [places.library(), places.extensions(), *places.shared(), places.ZONES]
     kernel.mount("none", "/", None, kernel.RECURSIVE | kernel.PRIVATE)
     kernel.mount("none", "/tmp", "tmpfs", kernel.NO_SUID | kernel.NO_DEV, "mode=755,size=1m")
     os.makedirs("/tmp/old")
@@ -99,7 +100,6 @@ def _mounts() -> None:
     kernel.pivot_root("/tmp", "/tmp/old")
     os.chdir("/")
     kernel.mount("none", "/new", "tmpfs", kernel.NO_SUID | kernel.NO_DEV, "mode=755,size=1m")
-    folders = [places.library(), places.extensions(), *places.shared(), places.ZONES]
     for path in dict.fromkeys((*folders, *places.DEVICES)):
         _show(path)
     for name in ("lib", "lib64"):

@@ -12,6 +12,7 @@ import operator
 import os
 import sys
 import types
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -115,13 +116,14 @@ class Solver:
         return []
 
     def _call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-        """The result, and every mutable argument that has another content now."""
+        """The result; before it comes every mutable argument that has another content now."""
         before = [self.write(value) if type(value) in _MUTABLE else None for value in args]
-        answer = [self.write(target(*args, **kwargs))]
-        for place, (value, was) in enumerate(zip(args, before, strict=True)):
-            if was is not None and (now := self.write(value)) != was:
-                answer.append([place, now])
-        return answer
+        try:
+            return [self.write(target(*args, **kwargs))]
+        finally:
+            for place, (value, was) in enumerate(zip(args, before, strict=True)):
+                if was is not None and (now := self.write(value)) != was:
+                    self._channel.send(["changed", place, now])
 
     def _plain(self, target: Any) -> list[Any]:
         """The builtin value within an object, as it is now."""
@@ -187,12 +189,12 @@ class Solver:
 
 _SHY = frozenset({"__main__", "antigravity", "idlelib", "test", "this", "turtledemo"})
 """Modules that do something when they are imported."""
-_MUTABLE = frozenset({list, dict, set, bytearray})
+_MUTABLE = frozenset({list, dict, set, bytearray, deque})
 _DOINGS: dict[str, Callable[..., Any]] = {
     "get": getattr, "set": setattr, "delete": delattr, "len": len, "iter": iter, "bool": bool, "str": str,
     "repr": repr, "reversed": reversed, "format": format, "dir": dir, "isinstance": isinstance,
     "issubclass": issubclass, "getitem": operator.getitem, "setitem": operator.setitem,
-    "delitem": operator.delitem, "contains": operator.contains,
+    "delitem": operator.delitem,
     "enter": lambda value: type(value).__enter__(value),
     "exit": lambda value: type(value).__exit__(value, None, None, None),
     "next": lambda value: next(((True, item) for item in _one(value)), (False, None)),

@@ -74,6 +74,15 @@ _RARE: dict[type, Callable[[Any], Any]] = {
     datetime.timedelta: lambda value: ["delta", value.days, value.seconds, value.microseconds],
 }
 _BASES: dict[type, Callable[[Any], Any]] = {
+    datetime.datetime: lambda value: datetime.datetime.fromisoformat(datetime.datetime.isoformat(value)),
+    datetime.date: lambda value: datetime.date.fromisoformat(datetime.date.isoformat(value)),
+    datetime.time: lambda value: datetime.time.fromisoformat(datetime.time.isoformat(value)),
+    datetime.timedelta: datetime.timedelta.__pos__,
+    Decimal: lambda value: Decimal(Decimal.__str__(value)),
+    Fraction: lambda value: Fraction(value.numerator, value.denominator),
+    complex: lambda value: complex.__pos__(value),
+    bytearray: lambda value: bytearray(memoryview(value)),
+    deque: lambda value: deque(deque.__iter__(value), value.maxlen),
     int: lambda value: int.__add__(value, 0),
     float: lambda value: float.__neg__(float.__neg__(value)),
     str: lambda value: str.__str__(value),

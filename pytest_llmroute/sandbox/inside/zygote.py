@@ -11,12 +11,14 @@ import importlib
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 from . import kernel, limits, lockdown
@@ -51,7 +53,6 @@ def main(way: str, number_of_jail: int, control_file: int) -> None:
         else:
             lockdown.restrict(number_of_jail)
         lockdown.unprivileged(number_of_jail)
-        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     except OSError as error:
         control.send(json.dumps({"refused": str(error)}).encode())
         return
@@ -66,13 +67,15 @@ def main(way: str, number_of_jail: int, control_file: int) -> None:
 
 
 def _enter_as_first_process(control: socket.socket, number_of_jail: int) -> None:
-    """The new process numbers hold for children only: the one that stays outside just waits."""
+    """The new process numbers hold for children only: the one that stays outside just waits.
+
+    Neither ends with its parent by the kernel's doing: for that a thread of the host counts as the parent.
+    """
     child = os.fork()
     if child == 0:
         return
     control.close()
     lockdown.unprivileged(number_of_jail)
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     os.waitpid(child, 0)
     os._exit(0)
 
@@ -86,6 +89,9 @@ class Job:
         self._isolated = isolated
         self._ended: dict[int, tuple[int, float, int]] = {}
         """Of each process that has ended: wait status, seconds of CPU, highest RSS."""
+        self._left = select.poll()
+        self._left.register(control, select.POLLHUP)
+        """Tells when the host has gone."""
         self._fell = False
         """Whether the solver ended before anybody ended it."""
 
@@ -107,7 +113,8 @@ class Job:
             assert os.getpid() == 1  # elsewhere this would end everything that the user runs
             _end(-1)
             told["worn"] = not _wiped()
-        self._control.send(END + json.dumps(told).encode())
+        with suppress(OSError):  # the host may have gone
+            self._control.send(END + json.dumps(told).encode())
 
     def _solve(self, ours: socket.socket, theirs: socket.socket) -> None:
         self._control.close()
@@ -147,16 +154,19 @@ class Job:
                 why = self._over(solver, referee)
                 if not why and now >= until:
                     why = "clock"
-                if why:
+                if not why and self._left.poll(0):
+                    why = "host"
+                if why and solver not in self._ended:
                     _end(solver)
+                if why:
                     until = now + GRACE
             elif now >= until:
                 _end(referee)
             left = self._cpu - _cpu_of(solver) if solver not in self._ended else LOOK
             self._reap(min(max(0.002, min(left / 2, until - now)), LOOK), solver, referee)
         self._fell = solver in self._ended and not why
-        _end(solver)
         while solver not in self._ended:
+            _end(solver)
             self._reap(LOOK, solver)
         return why
 
