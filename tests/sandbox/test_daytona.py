@@ -584,7 +584,7 @@ def test_a_sandbox_that_dies_within_a_job_is_replaced(server: LoopbackDaytona, o
     ("spoilt", "told"),
     [
         (lambda made, path, data: None, "file not found"),
-        (lambda made, path, data: b"", "not one of its judge"),
+        (lambda made, path, data: b"", "No file data received"),
         (lambda made, path, data: data[:-3], "not one of its judge"),
         (lambda made, path, data: b"pass", "not one of its judge"),
         (lambda made, path, data: b"x" * (3 << 20), "larger than a verdict can be"),
