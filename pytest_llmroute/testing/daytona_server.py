@@ -134,11 +134,13 @@ class LoopbackDaytona:
     def asked(self, method: str, path: str) -> list[Request]:
         return [request for request in self.requests if request.method == method and path in request.path]
 
-    def lose(self) -> None:
-        """All sandboxes end, as when their machine does; the service knows."""
+    def lose(self, *, forgotten: bool = False) -> None:
+        """All sandboxes end, as when their machine does; the service says so, or has never heard of them."""
         for made in list(self.sandboxes.values()):
             made.state = "destroyed"
             made.end()
+            if forgotten:
+                del self.sandboxes[made.id]
 
     def made_before(self, age: timedelta, labels: Mapping[str, str]) -> Made:
         """A sandbox that somebody made and left behind."""

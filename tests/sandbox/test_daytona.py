@@ -567,7 +567,7 @@ def test_a_dead_sandbox_is_replaced(
     assert (verdict.status, verdict.retried) == ("fail", True)
     assert "the sandbox has ended" in caplog.text
     assert len(server.asked("POST", "/api/sandbox")) == 2
-    server.sandboxes.clear()
+    server.lose(forgotten=True)
     assert (remote(GOOD).status, len(server.asked("POST", "/api/sandbox"))) == ("pass", 3)
 
 
