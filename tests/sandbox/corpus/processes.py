@@ -157,7 +157,10 @@ ENTRIES = (
             "a stopped child",
             "    import signal\n    if os.fork() == 0:\n        signal.raise_signal(signal.SIGSTOP)\n        stay()",
         ),
-        daemon("a child by libc", "    import ctypes\n    if ctypes.CDLL(None).fork() == 0:\n        stay()"),
+        daemon(
+            "a child by libc",
+            "    import ctypes\n    pid = ctypes.CDLL(None).fork()\n    if pid == 0:\n        stay()\n    assert pid > 0",
+        ),
         loose(
             "a child as the run ends",
             f"import atexit, os\n{STAY}\natexit.register(lambda: os.fork() or stay())\ndef double(x): return 2 * x",
