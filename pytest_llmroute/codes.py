@@ -125,6 +125,11 @@ class Code(Enum):
         "LLR409", "a model is not on this machine",
         "`--llm-offline` lets nothing but this machine's own addresses through.",
     )  # fmt: skip
+    SANDBOX = (
+        "LLR410", "model-written code can't be run here",
+        "No sandbox withstood its own attack on this machine, or running without one was not said twice. The message names"
+        " what each tier lacks and the command that helps; `docs/sandbox.md` has the tiers.",
+    )  # fmt: skip
     HOOK = (
         "LLR501", "a hook of ours is not as it should be",
         "A `conftest.py`, plugin or package has a function `llmroute_…` that is misspelt, takes arguments that the hook does"

@@ -26,6 +26,7 @@ from pytest_llmroute.engine.survey import Need, Server, look, troubles
 from pytest_llmroute.errors import UserError, printable
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.measure.machine import available_ram, machine_facts
+from pytest_llmroute.sandbox.tiers import ABOUT, find_way
 from pytest_llmroute.store.locate import store_path
 from pytest_llmroute.store.sqlite import SqliteStore
 
@@ -63,6 +64,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 def _findings(root: Path) -> Iterator[Finding]:
     yield _versions()
     yield from _machine()
+    yield _sandbox()
     found: Situation | None = None
     wrong: Sequence[UserError]
     try:
@@ -102,6 +104,15 @@ def _machine() -> Iterator[Finding]:
     free = shutil.disk_usage(Path.cwd()).free
     if free < 2e9:
         yield Finding("disk", "warn", f"{free / 1e9:.1f} GB free: too little for most models", "free some space")
+
+
+def _sandbox() -> Finding:
+    """Where model-written code would run: found out by an attack of our own, once for each state of the machine."""
+    try:
+        way = find_way()
+    except UserError as error:
+        return Finding("sandbox", "warn", f"{error.what}: {error.means}", error.fix)
+    return Finding("sandbox", "ok" if way == "isolated" else "warn", f"{way}: {ABOUT[way]}")
 
 
 def _profile(found: Situation, extensions: Extensions) -> Iterator[Finding]:

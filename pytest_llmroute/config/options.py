@@ -94,6 +94,15 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "offline", "flag", "ask nobody but servers on this machine", default=False, file="machine.offline",
     ),
+    Option(
+        "sandbox", "choice", "where model-written code runs; auto: the best that holds on this machine",
+        choices=("auto", "isolated", "restricted", "daytona", "unsafe-local"), metavar="TIER", default="auto",
+        file="machine.sandbox",
+    ),
+    Option(
+        "allow_unsafe", "flag", "the second word that --llm-sandbox=unsafe-local needs", default=False,
+        command_line=False, file="machine.allow_unsafe",
+    ),
     Option("debug", "flag", "show the traceback behind a message of this plugin", default=False),
     Option(
         "tasks", "paths", "further files to collect as task files (paths or globs from rootdir)",

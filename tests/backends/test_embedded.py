@@ -362,8 +362,14 @@ def begun(folder: Path, *args: str, **env: str) -> subprocess.Popen[bytes]:
     (folder / "test_it.py").write_text(SUITE)
     command = [sys.executable, "-m", "pytest", "-q", "--llm-model=pico", "-p", "no:asyncio", *args]
     return subprocess.Popen(
-        command, cwd=folder, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+        command, cwd=folder, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        preexec_fn=heed_ctrl_c,
+    )  # fmt: skip
+
+
+def heed_ctrl_c() -> None:
+    """A shell's background jobs ignore it, and so would their children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("args", [(), ("-x",), ("-n2",)], ids=["normal", "x", "n2"])

@@ -8,13 +8,17 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from pytest_llmroute.sandbox import run_solution
+from pytest_llmroute.sandbox.run import close, use
+from pytest_llmroute.sandbox.tiers import Wish
+from pytest_llmroute.sandbox.verdict import Tier
 
 from .canaries import planted
+from .conftest import WAYS
 from .corpus import ENTRIES
 from .corpus.entry import DOUBLE, DOUBLED, PASS, Canary, Entry
 from .corpus.naive import run_naively
@@ -34,6 +38,8 @@ for _ in range(250):
 """
 PROBED = {"new processes", "signals to others", "writes outside", "network"}
 """What an executor has to hold harmlessly before it gets the dangerous ones."""
+FIRST = 1
+"""Entries of each category that the default suite runs."""
 NEEDS_A_JUDGE = {
     "codecs-and-characters/a-cookie-that-isn't-true",
     "codecs-and-characters/a-cookie-of-utf-16",
@@ -45,10 +51,28 @@ NEEDS_A_JUDGE = {
 """Right solutions that fail where code and tests are one file."""
 
 
+def cases() -> Iterator[Any]:
+    """Each entry in each kind of jail; of most categories the rest is for the slow tier."""
+    for way in WAYS:
+        seen: Counter[str] = Counter()
+        for entry in ENTRIES:
+            seen[entry.category] += 1
+            more = [pytest.mark.slow] if seen[entry.category] > FIRST else []
+            yield pytest.param(way, entry, marks=more, id=f"{way}-{entry.id}")
+
+
 @pytest.fixture(scope="module")
-def watch() -> Iterator[Watch]:
+def watch(way: Tier) -> Iterator[Watch]:
     with planted() as canaries:
+        use(Wish(way))
         yield Watch(run_solution, canaries)
+        close()
+
+
+@pytest.fixture(scope="module")
+def way(request: pytest.FixtureRequest) -> Tier:
+    tier: Tier = request.param
+    return tier
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +83,7 @@ def loose(watch: Watch) -> list[str]:
     return [f"{finding.entry}: {finding.kind}: {finding.detail}" for finding in found]
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=[entry.id for entry in ENTRIES])
+@pytest.mark.parametrize(("way", "entry"), list(cases()), indirect=["way"], scope="module")
 def test_the_verdict_is_allowed_and_nothing_is_left(entry: Entry, watch: Watch, request: pytest.FixtureRequest) -> None:
     if entry.dangerous and (held_not := request.getfixturevalue("loose")):
         pytest.fail(f"not run, for the sandbox did not hold {held_not[:3]}")

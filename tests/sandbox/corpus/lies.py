@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .entry import Entry, group, loose, wrong
+from .entry import Entry, group, wrong
 
 SAME = """
 class Same:
@@ -178,7 +178,7 @@ ENTRIES = (
     ),
     *group(
         "containers that lie",
-        loose("any is in it", SAME + SELF + "def answer(*args): return Yes()", "assert 5 in answer()"),
+        answers("any is in it", "Yes()", "assert 5 in answer()"),
         answers("all are in it", "Yes()", 'assert 5 in answer() and "never" not in answer()'),
         answers("as long as wanted", "Yes()", "assert len(answer()) == 3 and answer() == [1, 2, 3]"),
         answers("iterates over equals", "Yes()", "assert list(answer()) == [1, 2, 3]"),
