@@ -47,12 +47,12 @@ Found = tuple[Kind, str]
 class Watch:
     """An executor, what is planted around it, and what the machine looks like when it rests.
 
-    `ignore`: paths that are no trace of a run; by default all whose name has not the mark, since other tests run too.
+    `ignore`: paths that are no trace of a run; by default all without the mark, for others use this machine too.
     """
 
-    def __init__(self, executor: Executor, canaries: Canaries, ignore: Callable[[Path], bool] | None = None) -> None:
+    def __init__(self, executor: Executor, canaries: Canaries, ignore: Callable[[str], bool] | None = None) -> None:
         self.executor, self.canaries = executor, canaries
-        self.ignore = ignore or (lambda path: canaries.mark not in path.name)
+        self.ignore = ignore or (lambda path: canaries.mark not in path)
         with suppress(Exception):  # what it raises is found when an entry is run
             executor(DOUBLE, [DOUBLED], 2.0)
         self.resting = len(processes(canaries.mark)[0])
@@ -95,11 +95,11 @@ class Watch:
             yield "process", f"{pid} has the mark"
             with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-        for path in map(Path, sorted(now.paths - before.paths)):
+        for path in sorted(now.paths - before.paths):
             if not self.ignore(path):
-                yield "file", str(path)
-            if self.canaries.mark in path.name:
-                removed(path)
+                yield "file", path
+            if self.canaries.mark in os.path.basename(path):
+                removed(Path(path))
         yield from (("mount", mount) for mount in sorted(now.mounts - before.mounts))
         yield from (("state", thing) for thing in sorted(now.objects - before.objects))
         if now.state != before.state:
@@ -136,7 +136,7 @@ def judged(entry: Entry, verdict: SolutionVerdict) -> Iterator[Found]:
         yield "output", f"{len(verdict.message)} + {len(verdict.output)} characters were kept"
 
 
-def survey(executor: Executor, entries: Iterable[Entry], ignore: Callable[[Path], bool] | None = None) -> list[Finding]:
+def survey(executor: Executor, entries: Iterable[Entry], ignore: Callable[[str], bool] | None = None) -> list[Finding]:
     """All that is wrong with `executor`. Dangerous entries come last, and only if it has held all others."""
     findings: list[Finding] = []
     with planted() as canaries:

@@ -37,21 +37,25 @@ class Scene:
 def processes(mark: str) -> tuple[frozenset[int], frozenset[int]]:
     """Those that descend from this one, and those that are marked."""
     parents: dict[int, int] = {}
-    marked = set()
+    marked, sign = set(), mark.encode()
     for name in filter(str.isdigit, os.listdir("/proc")):
         with suppress(OSError):
-            stat = Path("/proc", name, "stat").read_bytes()
+            stat = read(f"/proc/{name}/stat")
             status, parent = stat.rpartition(b")")[2].split()[:2]
             if status in b"ZX":
                 continue
             parents[int(name)] = int(parent)
-            known = stat + Path("/proc", name, "cmdline").read_bytes()
-            if mark.encode() in known or f"MARK={mark}".encode() in Path("/proc", name, "environ").read_bytes():
+            if sign in stat + read(f"/proc/{name}/cmdline") or b"MARK=" + sign in read(f"/proc/{name}/environ"):
                 marked.add(int(name))
     ours = {os.getpid()}
     while new := {pid for pid, parent in parents.items() if parent in ours} - ours:
         ours |= new
     return frozenset(ours - {os.getpid()}), frozenset(marked - {os.getpid()})
+
+
+def read(name: str) -> bytes:
+    with open(name, "rb", 0) as file:
+        return file.read()
 
 
 def paths() -> frozenset[str]:
@@ -61,7 +65,7 @@ def paths() -> frozenset[str]:
     found = set()
     for place in {os.path.realpath(place) for place in (*fixed, *own)}:
         with suppress(OSError):
-            found |= {f"{place}/{name}" for name in os.listdir(place)}
+            found |= {os.path.join(place, name) for name in os.listdir(place)}
     return frozenset(found)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -22,6 +24,18 @@ from .corpus.entry import DOUBLE, DOUBLED, PASS, Canary, Entry
 from .corpus.naive import run_naively
 from .harness import LOOSE, Watch, survey
 
+HEIR = """
+import ctypes, os, subprocess, sys, time
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # orphans become ours
+subprocess.run([sys.executable, "-c", sys.argv[1]])
+for _ in range(250):
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        print("none is left")
+        break
+    time.sleep(0.02)
+"""
 PROBED = {"new processes", "signals to others", "writes outside", "network"}
 """What an executor has to hold harmlessly before it gets the dangerous ones."""
 FIRST = 1
@@ -29,18 +43,20 @@ FIRST = 1
 NEEDS_A_JUDGE = {
     "codecs-and-characters/a-cookie-that-isn't-true",
     "codecs-and-characters/a-cookie-of-utf-16",
+    "floods-of-output/lone-surrogates",
+    "functions/a-helper-named-like-a-builtin",
+    "programs-and-their-tests/a-main-block-that-asks",
+    "values-that-arrive/a-right-value-of-a-lying-class",
 }
 """Right solutions that fail where code and tests are one file."""
 
 
 def cases() -> Iterator[Any]:
-    """Each entry in each kind of jail; of most categories the rest is for the slow tier."""
-    for way in WAYS:
-        seen: Counter[str] = Counter()
-        for entry in ENTRIES:
-            seen[entry.category] += 1
-            more = [pytest.mark.slow] if seen[entry.category] > FIRST else []
-            yield pytest.param(way, entry, marks=more, id=f"{way}-{entry.id}")
+    """All entries; of each category the rest is for the slow tier."""
+    seen: Counter[str] = Counter()
+    for entry in ENTRIES:
+        seen[entry.category] += 1
+        yield pytest.param(entry, marks=[pytest.mark.slow] if seen[entry.category] > FIRST else [], id=entry.id)
 
 
 @pytest.fixture(scope="module")
@@ -65,28 +81,26 @@ def loose(watch: Watch) -> list[str]:
     return [f"{finding.entry}: {finding.kind}: {finding.detail}" for finding in found]
 
 
-@pytest.mark.parametrize(("way", "entry"), list(cases()), indirect=["way"], scope="module")
+@pytest.mark.parametrize("way", WAYS, indirect=True, scope="module")
+@pytest.mark.parametrize("entry", [*cases()])
 def test_the_verdict_is_allowed_and_nothing_is_left(entry: Entry, watch: Watch, request: pytest.FixtureRequest) -> None:
     if entry.dangerous and (held_not := request.getfixturevalue("loose")):
         pytest.fail(f"not run, for the sandbox did not hold {held_not[:3]}")
     assert watch.findings(entry) == []
 
 
-def test_nothing_is_left_of_a_process_that_has_ended(tmp_path: object) -> None:
-    """Warm jails go with the process that keeps them, however it ends."""
-    for end in ("", "os._exit(0)", "os.kill(os.getpid(), 9)"):
-        script = (
-            f"import os\nfrom pytest_llmroute.sandbox import run_solution\n"
-            f"run_solution({DOUBLE!r}, [{DOUBLED!r}], 2.0)\nprint('done', flush=True)\n{end}\n"
-        )
-
-        def run(*_: object, script: str = script, **__: object) -> None:
-            done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-            assert done.stdout == "done\n", done.stderr
-
-        with planted() as canaries:
-            del canaries
-            run()
+@pytest.mark.parametrize("end", ["pass", "os._exit(0)", "os.kill(os.getpid(), 9)"])
+def test_nothing_is_left_of_a_process_that_has_ended(end: str, tmp_path: Path) -> None:
+    """Its jails go with it, however it ends, and so does what they had on the disk."""
+    host = (
+        "import os; from pytest_llmroute.sandbox import run_solution\n"
+        f"print(run_solution({DOUBLE!r}, [{DOUBLED!r}], 2.0).status, flush=True)\n{end}"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", HEIR, host], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, list(tmp_path.iterdir())) == ("pass\nnone is left\n", []), done.stderr
 
 
 def test_the_corpus_is_as_large_as_it_says() -> None:

@@ -218,7 +218,9 @@ ENTRIES = (
             "import os\nfor fd in range(3, 64):\n    try:\n        os.set_blocking(fd, False)\n        os.write(fd, b'\\xff' * 4096)\n    except OSError:\n        pass\nos._exit(0)",
         ),
         after("a broken interpreter", "import builtins, sys\nsys.modules.clear()\nvars(builtins).clear()"),
-        after("deep recursion in C", "import sys\nsys.setrecursionlimit(10**9)\ndef f(x): return f(x)\nf(0)"),
+        after(
+            "deep recursion in C", "import sys\nsys.setrecursionlimit(10**9)\ndef f(x): return f(x)\nf(0)", timeout=0.5
+        ),
         after("a syntax error", "def ("),
         after("a null byte", "x = 1\0"),
         after("eight megabytes of source", "# " + "x" * (8 << 20)),

@@ -139,7 +139,7 @@ ENTRIES = (
             "def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)",
             "assert fib(60) == 1548008755920",
             allowed=TIMEOUT,
-            timeout=1.0,
+            timeout=0.5,
         ),
     ),
 )

@@ -184,7 +184,12 @@ ENTRIES = (
             "x = [1]\nsort(x)\nassert x == [0]",
             timeout=1.0,
         ),
-        wrong("grown to a large one", "def sort(x): x.extend([0] * 30_000_000)", "x = [1]\nsort(x)\nassert x == [0]"),
+        wrong(
+            "grown to a large one",
+            "def sort(x): x.extend([0] * 30_000_000)",
+            "x = [1]\nsort(x)\nassert x == [0]",
+            timeout=1.0,
+        ),
         wrong("put into itself", "def sort(x): x.append(x)", "x = [1]\nsort(x)\nassert x == [1, [1]]"),
         wrong("not sorted in place", "def sort(x): return sorted(x)", "x = [2, 1]\nsort(x)\nassert x == [1, 2]"),
         wrong(

@@ -151,6 +151,9 @@ def loose(name: str, code: str, *tests: str, **more: Unpack[More]) -> Entry:
 def reach(name: str, body: str, **more: Unpack[More]) -> Entry:
     """A deed that raises where it is stopped; the test rewards it when it went through."""
     helper = SYSCALL if "syscall(" in body else ""
+    for other in ("{{PARENT_PID}}", "{{BYSTANDER}}"):
+        if other in body:  # in a container's namespace so small a number may be its own
+            body = f"assert int('{other}') > 99\n{plain(body)}"
     code = f"""
 import ctypes, os, sys
 {helper}

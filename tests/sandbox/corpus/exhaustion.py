@@ -24,7 +24,7 @@ def rests(name: str, body: str) -> Entry:
         f"import os, select, signal, sys, threading, time\ndef answer():\n    {body}\n",
         WANTED,
         allowed=TIMEOUT,
-        timeout=0.2,
+        timeout=0.1,
     )
 
 
@@ -39,9 +39,9 @@ ENTRIES = (
         turns(
             "a loop that catches everything",
             "while True:\n        try:\n            while True: pass\n        except BaseException: pass",
-            timeout=1.0,
+            timeout=0.5,
         ),
-        turns("a power", "return 10 ** 10 ** 8", timeout=1.0),
+        turns("a power", "return 10 ** 10 ** 8", timeout=0.5),
         turns("a backtracking expression", "import re; return re.match('(a+)+b', 'a' * 64)"),
         turns("a sum", "return sum(range(10 ** 12))"),
         turns("a search in a range", "return 0.5 in range(10 ** 12)"),
@@ -49,17 +49,17 @@ ENTRIES = (
         turns(
             "every signal ignored",
             "for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}: signal.signal(number, signal.SIG_IGN)\n    while True: pass",
-            timeout=1.0,
+            timeout=0.5,
         ),
         turns(
             "every signal blocked",
             "signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals))\n    while True: pass",
-            timeout=1.0,
+            timeout=0.5,
         ),
         turns(
             "a handler of the limit's signal",
             "signal.signal(signal.SIGXCPU, lambda *args: None)\n    while True: pass",
-            timeout=1.0,
+            timeout=0.5,
         ),
         turns(
             "a thread turns too",
@@ -108,20 +108,20 @@ ENTRIES = (
         rests("a pipe that nobody writes", "r, w = os.pipe(); os.read(r, 1)"),
         rests("select without end", "select.select([], [], [])"),
         rests("short sleeps", "while True: time.sleep(0.01)"),
-        wrong("sleep at import", "import time\ntime.sleep(1e6)", WANTED, allowed=TIMEOUT, timeout=0.2),
+        wrong("sleep at import", "import time\ntime.sleep(1e6)", WANTED, allowed=TIMEOUT, timeout=0.1),
         wrong(
             "a queue that stays empty",
             "import queue\ndef answer(): return queue.Queue().get()",
             WANTED,
             allowed=TIMEOUT,
-            timeout=0.2,
+            timeout=0.1,
         ),
         wrong(
             "sleep after each item",
             "import time\ndef answer():\n    while True:\n        time.sleep(0.05)\n        yield 1",
             "assert sum(answer()) == 977",
             allowed=TIMEOUT,
-            timeout=0.2,
+            timeout=0.1,
         ),
     ),
     *group(
@@ -139,7 +139,7 @@ ENTRIES = (
             "def answer():\n    kept = []\n    for _ in range(1000):\n        try:\n            while True: kept.append(bytearray(64 << 20))\n        except MemoryError:\n            pass\n    return 0",
             WANTED,
             allowed=NO_PASS,
-            timeout=1.0,
+            timeout=0.5,
         ),
         wrong(
             "an anonymous map",
@@ -221,7 +221,7 @@ ENTRIES = (
             'import os\ndef answer():\n    os.chdir("/tmp")\n    while True:\n        os.mkdir("{{MARK}}")\n        os.chdir("{{MARK}}")',
             WANTED,
             dangerous=True,
-            timeout=1.0,
+            timeout=0.5,
         ),
         wrong(
             "open files without end",
@@ -296,6 +296,7 @@ ENTRIES = (
             "recursion with a raised limit",
             "import sys\nsys.setrecursionlimit(10**9)\ndef answer(): return answer()",
             WANTED,
+            timeout=0.5,
         ),
         wrong(
             "recursion in C",
@@ -312,6 +313,7 @@ ENTRIES = (
             "import sys, threading\nsys.setrecursionlimit(10**9)\nthreading.stack_size(64 << 20)\ndef down(n): return down(n + 1)\ndef answer():\n    t = threading.Thread(target=down, args=(0,))\n    t.start()\n    t.join()\n    return 0",
             WANTED,
             dangerous=True,
+            timeout=0.5,
         ),
         wrong(
             "recursion caught and begun again",

@@ -92,7 +92,7 @@ ENTRIES = (
         called("SIGKILL to itself", "os.kill(os.getpid(), signal.SIGKILL)"),
         called("SIGTERM to itself", "os.kill(os.getpid(), signal.SIGTERM)"),
         called("SIGINT to itself", "os.kill(os.getpid(), signal.SIGINT)"),
-        called("SIGALRM to itself", "signal.alarm(1); signal.pause()", timeout=0.5),
+        called("SIGALRM to itself", "signal.setitimer(signal.ITIMER_REAL, 0.05); signal.pause()", timeout=0.5),
         called("SIGHUP by raise_signal", "signal.raise_signal(signal.SIGHUP)"),
         called("a null pointer", "import ctypes; ctypes.string_at(0)"),
         called(

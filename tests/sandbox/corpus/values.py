@@ -21,9 +21,9 @@ EVERY = "__repr__ = __str__ = __eq__ = __ne__ = __hash__ = __bool__ = __len__ = 
 ENTRIES = (
     *group(
         "values without end",
-        gives("a generator, listed", "iter(int, 1)", "assert list(answer()) == [1]", timeout=0.5),
-        gives("a generator, searched", "iter(int, 1)", "assert 977 in answer()", timeout=0.5),
-        gives("a generator, summed", "iter(int, 1)", "assert sum(answer()) == 977", timeout=0.5),
+        gives("a generator, listed", "iter(int, 1)", "assert list(answer()) == [1]", timeout=0.3),
+        gives("a generator, searched", "iter(int, 1)", "assert 977 in answer()", timeout=0.3),
+        gives("a generator, summed", "iter(int, 1)", "assert sum(answer()) == 977", timeout=0.3),
         wrong(
             "a list in itself", "def answer():\n    x = [1]\n    x.append(x)\n    return x", "assert answer() == [1, 2]"
         ),
@@ -44,6 +44,7 @@ ENTRIES = (
             "doubling references",
             "def answer():\n    x = [1]\n    for _ in range(60):\n        x = [x, x]\n    return x",
             "assert answer() == [[1], [1]]",
+            timeout=0.5,
         ),
         gives("a text of 200 megabytes", '"x" * (200 << 20)', 'assert answer() == "x"'),
         gives("bytes of 200 megabytes", "bytes(200 << 20)", 'assert answer() == b"x"'),
@@ -60,11 +61,11 @@ ENTRIES = (
             'Decimal("1E+999999999")',
             "assert int(answer()) == 977",
             imports="from decimal import Decimal",
-            timeout=1.0,
+            timeout=0.1,
         ),
         gives("a decimal that signals", 'Decimal("sNaN")', WANTED, imports="from decimal import Decimal"),
         gives("a range without end, listed", "range(10**12)", "assert list(answer()) == [1]", timeout=1.0),
-        gives("a range without end, summed", "range(10**12)", "assert sum(answer()) == 977", timeout=0.5),
+        gives("a range without end, summed", "range(10**12)", "assert sum(answer()) == 977", timeout=0.1),
         gives(
             "a range without end, reversed and sorted",
             "range(10**12)",
@@ -72,18 +73,18 @@ ENTRIES = (
             timeout=1.0,
         ),
         gives("a count for a product", "10**10", 'assert "a" * answer() == "aa"'),
-        gives("an exponent", "10**9", "assert 7 ** answer() == 977", timeout=0.5),
+        gives("an exponent", "10**9", "assert 7 ** answer() == 977", timeout=0.1),
         gives(
             "a text for a backtracking expression",
             '"a" * 40 + "b"',
             'import re\nassert re.fullmatch("(a+)+", answer())',
-            timeout=0.5,
+            timeout=0.1,
         ),
         gives(
             "keys that collide",
             "[(2**61 - 1) * n for n in range(60_000)]",
             "assert len(set(answer())) == 977",
-            timeout=0.5,
+            timeout=0.1,
         ),
         gives("a width of a format", "2**31", 'assert f"{7:{answer()}}" == "7"'),
         gives(
@@ -112,7 +113,7 @@ ENTRIES = (
             "an iterator that never says",
             "import time\nclass A:\n    def __iter__(self): return self\n    def __next__(self): time.sleep(1e6)\ndef answer(): return A()",
             "assert list(answer()) == []",
-            timeout=0.2,
+            timeout=0.1,
             allowed=TIMEOUT,
         ),
         wrong("a very long exception", 'def answer(): raise ValueError("x" * (50 << 20))', WANTED),
