@@ -23,6 +23,10 @@ class LLMRouteError(Exception):
     """The base of everything raised on purpose."""
 
 
+class LLMRouteWarning(UserWarning):
+    """Something in the run that will not do what it looks like."""
+
+
 class UserError(LLMRouteError):
     """What happened, what it means, the command that fixes it, and how to go on without."""
 

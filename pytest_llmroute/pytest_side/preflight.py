@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -15,12 +16,13 @@ from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.engine.case import Case
 from pytest_llmroute.engine.setup import sandbox_of
 from pytest_llmroute.engine.survey import Need, look, troubles
-from pytest_llmroute.errors import UserError
+from pytest_llmroute.errors import LLMRouteWarning, UserError
 from pytest_llmroute.measure.machine import available_ram
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side.collect import TaskItem
 from pytest_llmroute.pytest_side.marker import messages_of
 from pytest_llmroute.pytest_side.once import once_for_all
+from pytest_llmroute.sandbox.tiers import ABOUT
 from pytest_llmroute.tasks.checks import unit_tests_of
 
 if TYPE_CHECKING:
@@ -53,6 +55,8 @@ def _sandbox(session: LLMSession, items: Iterable[pytest.Item]) -> list[UserErro
     if not any(isinstance(item, TaskItem) and any(unit_tests_of(item.task.check)) for item in items):
         return []
     error = _mistake(partial(sandbox_of, session.settings))
+    if error is None and (tier := sandbox_of(session.settings)) in ("restricted", "unsafe-local"):
+        warnings.warn(LLMRouteWarning(f"sandbox {tier}: {ABOUT[tier]}"), stacklevel=2)
     return [error] if error else []
 
 

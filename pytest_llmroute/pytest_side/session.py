@@ -33,7 +33,7 @@ from pytest_llmroute.engine.setup import (
     make_router,
     surroundings,
 )
-from pytest_llmroute.errors import UserError, one
+from pytest_llmroute.errors import LLMRouteWarning, UserError, one
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.measure.mark import Mark, Usage
 from pytest_llmroute.measure.meter import ProcessMeter
@@ -51,10 +51,6 @@ from pytest_llmroute.tasks.values import Known
 
 SCORE = pytest.StashKey[CheckResult]()
 MARK = pytest.StashKey[Mark]()
-
-
-class LLMRouteWarning(UserWarning):
-    """Something in the run that will not do what it looks like."""
 
 
 class LLMSession:

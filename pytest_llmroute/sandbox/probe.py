@@ -48,7 +48,8 @@ def tries(planted, folder, tcp, udp, parent):
         return True
     attempt("starts processes", fork)
     attempt("signals other processes", lambda: os.kill(os.getppid() or 1, 0) is None)
-    attempt("signals processes of the host", lambda: os.kill(parent, 0) is None)
+    # In a jail's own numbers the host's may be the solution's.
+    attempt("signals processes of the host", lambda: parent != os.getpid() and os.kill(parent, 0) is None)
     attempt("becomes another user", lambda: os.setuid(0) is None)
     attempt("makes namespaces", lambda: ctypes.CDLL(None).unshare(0x10000000) == 0)
     attempt("is root", lambda: os.geteuid() == 0)

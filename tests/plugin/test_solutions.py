@@ -267,3 +267,22 @@ def test_files_outside_the_project_keep_apart(mbpp: pytest.Pytester, cached: Pat
         "../one/mbpp.jsonl", "../two/mbpp.jsonl", "google-research-datasets/mbpp/full/test.jsonl",
     }  # fmt: skip
     assert len({record["nodeid"] for record in data["records"]}) == 30
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_tier_that_holds_less_is_told_in_one_warning(pytester: pytest.Pytester) -> None:
+    pytester.makefile(".llm.yaml", t=RESTRICTED)
+    result = pytester.runpytest_subprocess("--llm-profile=scripted", "--llm-sandbox=restricted")
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(["*LLMRouteWarning: sandbox restricted: Landlock*no file can be*"])
+    refused = pytester.runpytest_subprocess("--llm-profile=scripted", "--llm-sandbox=unsafe-local")
+    assert refused.ret == 4
+    refused.stderr.fnmatch_lines(["*unsafe-local was asked for once; it needs a second word*"])
+
+
+RESTRICTED = """
+- id: a
+  prompt: Double it.
+  check: {unit_tests: {tests: ["assert double(2) == 4"]}}
+  scripted: "def double(x): return 2 * x"
+"""
