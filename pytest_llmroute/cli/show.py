@@ -115,6 +115,9 @@ def _solution(solution: Solution) -> None:
         used.append(f"{solution.rss_peak / 1e6:.0f} MB")
     if solution.challenge is not None:
         used.append(f"challenge {solution.challenge:.0%}")
+    for name, value in (("efficiency", solution.efficiency), ("readability", solution.readability)):
+        if value is not None:
+            used.append(f"{name} {value:.2f}")
     held = f"{sum(solution.held)} of {len(solution.held)} held"
     output.wrapped(f"    solution: {solution.status}, {held}; {', '.join(used)}; {solution.tier}", indent=12)
     output.line(f"      found by {solution.rule}" + ("; the reply breaks off in it" if solution.truncated else ""))

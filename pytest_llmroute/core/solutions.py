@@ -21,6 +21,10 @@ class Solution:
     """For each test, then for each case, whether it held."""
     challenge: float | None = None
     """Of the challenge tests, the share that held; None where there are none, or they were not run."""
+    efficiency: float | None = None
+    """Against the task's reference, 1 at best; None where there is none, or one of the two did not pass."""
+    readability: float | None = None
+    """From 0 to 1; None without the extra `quality`, and for what is no Python."""
     cpu_seconds: float = 0.0
     """Of the tests and cases together, as all figures here: the challenge is apart."""
     rss_peak: int | None = None

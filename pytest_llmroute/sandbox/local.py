@@ -8,8 +8,7 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-
-import psutil
+from typing import Any
 
 from pytest_llmroute.sandbox.jail import ENVIRONMENT, Job, Lost, command
 from pytest_llmroute.sandbox.verdict import SolutionVerdict
@@ -21,12 +20,14 @@ class UnsafeLocal:
     """Two new processes for each job."""
 
     worn = False
+    module = "pair"
+    """The inner module that both processes run."""
 
     def run(self, job: Job) -> SolutionVerdict:
         began = time.monotonic()
-        solver = command("pair", job.timeout, job.memory, function="solve")
+        solver = command(self.module, job.timeout, job.memory, function="solve")
         process = subprocess.Popen(
-            command("pair", solver), env=_environment(), stdin=subprocess.PIPE,
+            command(self.module, solver), env=_environment(), stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:
@@ -64,14 +65,23 @@ def _environment() -> dict[str, str]:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """The judge, the solver, and what a solver may have started in this session."""
-    children: list[psutil.Process] = []
-    with suppress(psutil.Error):
-        children = psutil.Process(process.pid).children(recursive=True)
+    children = _children(process.pid)
     if hasattr(os, "killpg"):
         with suppress(OSError):
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     for child in children:
-        with suppress(psutil.Error):
+        with suppress(Exception):
             child.kill()
     process.communicate()
+
+
+def _children(pid: int) -> list[Any]:
+    """Those that psutil sees, where it is: a remote sandbox has none."""
+    try:
+        import psutil
+    except ImportError:
+        return []
+    with suppress(psutil.Error):
+        return psutil.Process(pid).children(recursive=True)
+    return []

@@ -43,6 +43,10 @@ def open_pool(wish: Wish) -> Pool:
     """Raises UserError where the tier can't be had."""
     if wish.tier == "unsafe-local":
         return _unsafe(wish)
+    if wish.tier == "daytona":
+        from pytest_llmroute.sandbox.daytona.opening import open_daytona
+
+        return open_daytona()
     way = find_way(wish.tier)
     return Pool(partial(Jail, way), way, usable_cores())
 

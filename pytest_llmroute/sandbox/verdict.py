@@ -7,6 +7,7 @@ from typing import Literal
 
 Status = Literal["pass", "fail", "error", "timeout", "memory", "infra"]
 """fail: a test did not hold. error: the solution raised, died or lacks a name. infra: never the solution's doing."""
+Inside = Literal["", "isolated", "restricted", "pair"]
 Tier = Literal["", "isolated", "restricted", "remote", "unsafe-local"]
 
 
@@ -30,6 +31,8 @@ class SolutionVerdict:
     tier: Tier = ""
     retried: bool = False
     """Whether a first try was lost with its jail."""
+    inside: Inside = ""
+    """What held within a remote sandbox; `pair`: no jail did."""
 
     @property
     def passed(self) -> bool:

@@ -17,6 +17,7 @@ from pytest_llmroute.prompts.extraction import Extracted, extract_code
 from pytest_llmroute.sandbox.run import run_program, run_solution
 from pytest_llmroute.sandbox.verdict import SolutionVerdict
 from pytest_llmroute.tasks.asserts import Piece, names_in, piece
+from pytest_llmroute.tasks.quality import quality_of
 from pytest_llmroute.tasks.values import Mistake, Mistakes, Refused
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 TIMEOUT = 3.0
 LONGEST_TIMEOUT = 3600.0
 KEYS = frozenset({"tests", "cases", "setup", "challenge", "names", "timeout"})
+
+
+_references: dict[tuple[UnitTests, str], SolutionVerdict] = {}
+"""What the references of tasks cost."""
 
 
 class SolutionLost(LLMRouteError):
@@ -63,7 +68,7 @@ class UnitTests:
 
     def run(self, text: str, task: TaskCase) -> CheckResult:
         found = extract_code(text, names=self.names) if self.extracts else Extracted(text, "whole")
-        return self._judged(found, tuple(self._verdicts(found.code)))
+        return self._judged(found, tuple(self._verdicts(found.code)), task.reference)
 
     def _verdicts(self, code: str) -> Iterator[SolutionVerdict]:
         """Of the tests, then of the cases, until one uses up its limits: the others would take as long."""
@@ -77,19 +82,23 @@ class UnitTests:
             if verdict.status in ("timeout", "memory"):
                 return
 
-    def _judged(self, found: Extracted, verdicts: Sequence[SolutionVerdict]) -> CheckResult:
+    def _judged(self, found: Extracted, verdicts: Sequence[SolutionVerdict], reference: str | None) -> CheckResult:
         decisive = _decisive(verdicts)
         held = _whole(verdicts[0].held, len(self.tests)) if self.tests else ()
         held += _whole(tuple(verdict.passed for verdict in verdicts[bool(self.tests) :]), len(self.cases))
+        whole = _together(verdicts)
+        quality = quality_of(found.code, whole, self._known(reference) if whole.passed and reference else None)
         solution = Solution(
             status=decisive.status,
             rule=found.rule,
             truncated=found.truncated,
             held=held,
             challenge=self._challenge(found.code) if decisive.status in ("pass", "fail") else None,
-            cpu_seconds=sum(verdict.cpu_seconds for verdict in verdicts),
-            rss_peak=max((verdict.rss_peak for verdict in verdicts), default=0) or None,
-            seconds=sum(verdict.seconds for verdict in verdicts),
+            efficiency=quality.efficiency,
+            readability=quality.readability,
+            cpu_seconds=whole.cpu_seconds,
+            rss_peak=whole.rss_peak or None,
+            seconds=whole.seconds,
             tier=decisive.tier,
             retried=any(verdict.retried for verdict in verdicts),
             output_bytes=decisive.output_bytes,
@@ -100,6 +109,13 @@ class UnitTests:
         if decisive.status == "infra":
             raise SolutionLost(printable(decisive.message, 400), CheckResult(False, message, None, solution))
         return CheckResult(decisive.passed, message, solution.score, solution)
+
+    def _known(self, reference: str) -> SolutionVerdict:
+        """The execution of the task's own solution: once for each process that asks."""
+        key = (self, reference)
+        if key not in _references:
+            _references[key] = _together(tuple(self._verdicts(reference)))
+        return _references[key]
 
     def _challenge(self, code: str) -> float | None:
         if not self.challenge:
@@ -121,6 +137,16 @@ def _decisive(verdicts: Sequence[SolutionVerdict]) -> SolutionVerdict:
     """The first that is a failure; where there is none, the first that could not be run."""
     failed = [verdict for verdict in verdicts if not verdict.passed]
     return next((verdict for verdict in failed if verdict.status != "infra"), (failed or verdicts)[0])
+
+
+def _together(verdicts: Sequence[SolutionVerdict]) -> SolutionVerdict:
+    """Several executions of one solution as one, with what they used together."""
+    return replace(
+        _decisive(verdicts),
+        cpu_seconds=sum(verdict.cpu_seconds for verdict in verdicts),
+        rss_peak=max(verdict.rss_peak for verdict in verdicts),
+        seconds=sum(verdict.seconds for verdict in verdicts),
+    )
 
 
 def _named(verdict: SolutionVerdict, name: str) -> SolutionVerdict:

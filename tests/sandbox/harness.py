@@ -95,7 +95,7 @@ class Watch:
             yield "process", f"{pid} has the mark"
             with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-        for path in sorted(now.paths - before.paths):
+        for path in map(Path, sorted(now.paths - before.paths)):
             if not self.ignore(path):
                 yield "file", str(path)
             if self.canaries.mark in path.name:

@@ -20,7 +20,7 @@ class Scene:
     """Processes that descend from this one."""
     marked: frozenset[int]
     """Processes that bear the mark in name, command line or environment, whoever started them."""
-    paths: frozenset[Path]
+    paths: frozenset[str]
     mounts: frozenset[str]
     objects: frozenset[str]
     """Abstract sockets and System V objects."""
@@ -54,14 +54,14 @@ def processes(mark: str) -> tuple[frozenset[int], frozenset[int]]:
     return frozenset(ours - {os.getpid()}), frozenset(marked - {os.getpid()})
 
 
-def paths() -> frozenset[Path]:
+def paths() -> frozenset[str]:
     """All that lies where hostile code leaves files: names only, not what is below."""
     fixed = ("/", "/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/etc", "/root", "/usr/lib")
     own = (os.path.expanduser("~"), os.getcwd(), tempfile.gettempdir(), sysconfig.get_path("stdlib"))
     found = set()
-    for place in {Path(place).resolve() for place in (*fixed, *own)}:
+    for place in {os.path.realpath(place) for place in (*fixed, *own)}:
         with suppress(OSError):
-            found |= {place / name for name in os.listdir(place)}
+            found |= {f"{place}/{name}" for name in os.listdir(place)}
     return frozenset(found)
 
 

@@ -11,6 +11,7 @@ from pytest_llmroute.core.outcomes import CheckResult
 from pytest_llmroute.core.requests import Message
 from pytest_llmroute.core.solutions import Solution
 from pytest_llmroute.errors import UserError
+from pytest_llmroute.sandbox import run_solution
 from pytest_llmroute.sandbox.verdict import SolutionVerdict, Status
 from pytest_llmroute.tasks import unit_tests
 from pytest_llmroute.tasks.checks import builtin_checks, load_check, on_code
@@ -21,9 +22,9 @@ DOUBLE = ["assert double(2) == 4", "assert double('ab') == 'abab'"]
 GOOD = "def double(x):\n    return 2 * x"
 
 
-def judge(value: dict[str, Any], text: str, *, code: bool = False) -> CheckResult:
+def judge(value: dict[str, Any], text: str, *, code: bool = False, reference: str | None = None) -> CheckResult:
     check = load_check(value, ("check",), builtin_checks())
-    task = TaskCase("t", (Message("user", "p"),), check, "")
+    task = TaskCase("t", (Message("user", "p"),), check, "", reference=reference)
     return (on_code(check) if code else check).run(text, task)
 
 
@@ -180,7 +181,34 @@ def test_a_machine_without_a_sandbox_says_nothing_of_a_solution(monkeypatch: pyt
         judge({"unit_tests": {"tests": DOUBLE}}, GOOD)
 
 
+@pytest.mark.usefixtures("sandbox")
+def test_quality_stands_beside_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reference is run once, and only where the solution passed."""
+    asked: list[str] = []
+    real = run_solution
+
+    def counted(code: str, *args: Any, **more: Any) -> Any:
+        asked.append(code)
+        return real(code, *args, **more)
+
+    monkeypatch.setattr(unit_tests, "run_solution", counted)
+    quick = "def double(x):\n    return x * 2"
+    slow = "def double(x):\n    for _ in range(3_000_000):\n        pass\n    return x * 2"
+    found = [
+        judge({"unit_tests": {"tests": DOUBLE}}, code, reference=quick).solution
+        for code in (quick, slow, "def double(x): return 7")
+    ]
+    scores = [
+        (s.status, s.efficiency and s.efficiency > 0.9, s.readability and s.readability > 0.5) for s in found if s
+    ]
+    assert scores == [("pass", True, True), ("pass", False, True), ("fail", None, True)]
+    assert asked.count(quick) == 2
+
+
 def test_a_solution_comes_back_from_its_json_form() -> None:
-    solution = Solution("fail", "fence", True, (True, False), 0.5, 0.1, 5, 0.2, "isolated", True, 3, "hi", "code")
+    solution = Solution(
+        "fail", "fence", True, (True, False), challenge=0.5, efficiency=0.7, cpu_seconds=0.1, rss_peak=5, seconds=0.2,
+        tier="isolated", retried=True, output_bytes=3, output="hi", code="code",
+    )  # fmt: skip
     assert Solution.from_dict({**solution.to_dict(), "of a newer version": 1}) == solution
     assert (solution.score, solution.without_texts().code, solution.without_texts().output) == (0.5, "", "")

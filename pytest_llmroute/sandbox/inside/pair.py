@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -21,14 +22,15 @@ from .solver import Solver
 from .streams import KEPT, captured, printed
 
 
-def solve(cpu: float, memory: int) -> None:
-    """The solver: its channel takes the place of both standard streams."""
+def solve(cpu: float, memory: int, guard: Callable[[], object] = bool) -> None:
+    """The solver: its channel takes the place of both standard streams. `guard` is called before it hears anything."""
     incoming, outgoing = os.dup(0), os.dup(1)
     output = os.dup(2)
     captured(output)
     os.close(output)
     held = limits.address_space()
     limits.limit(cpu, None if held is None else held + memory)
+    guard()
     Solver(Channel(incoming, outgoing)).serve()
     os._exit(0)
 
