@@ -80,7 +80,8 @@ def _name_files(config: pytest.Config) -> None:
         except UserError as error:
             raise pytest.UsageError(error.text()) from None
         args += ["::".join([str(file), *selected]) for file in files]
-    if hasattr(config, "workerinput") or config.getoption("dist", "no") == "no":
+    spread = config.getoption("dist", "no") != "no" or config.getoption("numprocesses", None)
+    if hasattr(config, "workerinput") or not spread:
         # xdist's workers are given the arguments as they were typed: files elsewhere would move their rootdir.
         config.args[:] = args
 

@@ -60,6 +60,7 @@ def _right(row: Any) -> bool:
     return (
         isinstance(row, dict)
         and isinstance(row.get("task_id"), int | str)
+        and not isinstance(row["task_id"], bool)
         and any(_is_text(row.get(key)) for key in TEXTS)
         and bool(row.get("test_list"))
         and all(_is_texts(row.get(key)) for key in ("test_list", "test_imports", "challenge_test_list"))

@@ -135,6 +135,7 @@ def test_what_may_be_missing_may_be_missing(tmp_path: Path) -> None:
         ({"code": 3}, "code: must be a text or empty, not 3"),
         ({"text": " "}, "text (or prompt) missing"),
         ({"task_id": None}, "task_id: must be a whole number or a text, not nothing"),
+        ({"task_id": True}, "task_id: must be a whole number or a text, not true"),
         ({"task_id": "a::b"}, "task_id: "),
     ],
 )
