@@ -54,9 +54,10 @@ class Made:
     def end(self) -> None:
         """Its processes and its files."""
         for process in self.running:
-            with suppress(OSError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            if process.poll() is None:
+                with suppress(OSError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
