@@ -104,6 +104,11 @@ def surroundings(settings: Settings, env: Mapping[str, str]) -> Surroundings:
 
 def sandbox_of(settings: Settings) -> Tier:
     """The tier that solutions run in from now on; raises UserError where the one that is wanted can't be had."""
+    if settings["offline"] and settings["sandbox"] == "daytona":
+        raise UserError(
+            "offline: --llm-sandbox=daytona sends solutions to another machine",
+            code=Code.OFFLINE, fix="leave --llm-offline out", instead="--llm-sandbox=auto",
+        )  # fmt: skip
     use(Wish(settings["sandbox"], settings["allow_unsafe"]))
     return tier()
 

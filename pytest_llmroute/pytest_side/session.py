@@ -46,6 +46,7 @@ from pytest_llmroute.pytest_side.header import header
 from pytest_llmroute.pytest_side.journaling import Keeper
 from pytest_llmroute.pytest_side.marker import Declared, let_prompt_use_parameters, messages_of
 from pytest_llmroute.pytest_side.once import forget
+from pytest_llmroute.sandbox.run import close as close_sandbox
 from pytest_llmroute.tasks.files import recognises
 from pytest_llmroute.tasks.values import Known
 
@@ -327,6 +328,7 @@ class LLMSession:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if "engine" in self.__dict__:
             self.engine.pool.close()
+        close_sandbox()
         if "meter" in self.__dict__:
             self.meter.close()
             if series := self.meter.series(self.worker):

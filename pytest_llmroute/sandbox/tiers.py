@@ -21,6 +21,7 @@ ABOUT: Mapping[Tier, str] = {
     "isolated": "namespaces, seccomp and limits",
     "restricted": "Landlock, seccomp and limits, no namespaces: the existence of paths can be seen, and no file can be"
     " written, not even a temporary one",
+    "remote": "remote sandboxes without network, at Daytona",
     "unsafe-local": "no jail: model-written code can do all that you can",
 }
 

@@ -278,6 +278,9 @@ def test_a_tier_that_holds_less_is_told_in_one_warning(pytester: pytest.Pytester
     refused = pytester.runpytest_subprocess("--llm-profile=scripted", "--llm-sandbox=unsafe-local")
     assert refused.ret == 4
     refused.stderr.fnmatch_lines(["*unsafe-local was asked for once; it needs a second word*"])
+    away = pytester.runpytest_subprocess("--llm-profile=scripted", "--llm-sandbox=daytona", "--llm-offline")
+    assert away.ret == 4
+    away.stderr.fnmatch_lines(["*offline: --llm-sandbox=daytona sends solutions to another machine*"])
 
 
 RESTRICTED = """

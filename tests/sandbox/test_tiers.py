@@ -18,6 +18,7 @@ from pytest_llmroute.sandbox.tiers import Wish, find_way, from_environment, open
 from tests.sandbox.conftest import WAYS, Runner
 
 ENDLESS = """Job._over = lambda *_: ''
+it.limits.math.ceil = lambda seconds: 0
 made = it.Job.__init__
 it.Job.__init__ = lambda self, control, cpu, wall, space, **more: made(self, control, cpu, 60.0, space, **more)"""
 ASK = "self._judge_side.call(self._judge_side.do('get', self, '__eq__'), (other,), {})"
