@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ def user_file_path(env: Mapping[str, str]) -> Path | None:
 def read_config(path: Path, shown: str) -> ConfigFile:
     """A file as data; what is no TOML is told with its line."""
     text = _text(path, shown)
-    return ConfigFile(path, shown, _loads(text, shown), text=text)
+    return ConfigFile(path, shown, plain(_loads(text, shown)), text=text)
 
 
 def _from_pyproject(path: Path, shown: str) -> ConfigFile | None:
@@ -100,7 +101,17 @@ def _from_pyproject(path: Path, shown: str) -> ConfigFile | None:
         return None
     if not isinstance(ours, Mapping):
         raise UserError(f"{shown}: tool.llmroute must be a table: [tool.llmroute]", code=Code.CONFIG_VALUE)
-    return ConfigFile(path, shown, ours, ("tool", "llmroute"), text)
+    return ConfigFile(path, shown, plain(ours), ("tool", "llmroute"), text)
+
+
+def plain(value: Any) -> Any:
+    """TOML's dates, and what is no number, as texts: that is how everybody after this judges them."""
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    sound = isinstance(value, str | int | bool) or (isinstance(value, float) and math.isfinite(value))
+    return value if sound else str(value)
 
 
 def _mentions_us(path: Path) -> bool:

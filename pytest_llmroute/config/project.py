@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -111,7 +110,7 @@ def _broken(file: ConfigFile, *, is_user: bool) -> list[tuple[At, UserError]]:
         machine = schema["properties"]["machine"]
         schema = {**schema, "properties": {"$schema": {"type": "string"}, "machine": machine}}
     errors: list[tuple[At, UserError]] = []
-    found = mistakes(_plain(file.table), schema)
+    found = mistakes(file.table, schema)
     for at, what, unknown in sorted(found, key=lambda each: file.lines.of((*file.prefix, *each[0])) or 0):
         where = f"{file.place(at)}: {'.'.join(map(str, at))}" if at else file.shown
         if is_user and unknown and len(at) == 1:
@@ -125,16 +124,6 @@ def _broken(file: ConfigFile, *, is_user: bool) -> list[tuple[At, UserError]]:
             error = UserError(f"{where}: {masked(what)}", code=Code.CONFIG_KEY if unknown else Code.CONFIG_VALUE)
         errors.append((at, error))
     return errors + list(_secrets(file, file.table, ()))
-
-
-def _plain(value: Any, depth: int = 0) -> Any:
-    """TOML's dates, and what is no number, as texts, so that a schema can judge them."""
-    if isinstance(value, Mapping):
-        return {key: _plain(inner, depth + 1) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner, depth + 1) for inner in value]
-    sound = isinstance(value, str | int | bool) or (isinstance(value, float) and math.isfinite(value))
-    return value if sound else str(value)
 
 
 def _secrets(file: ConfigFile, value: Any, at: At) -> Iterator[tuple[At, UserError]]:

@@ -78,6 +78,8 @@ FILES = [
     ('[models.a]\nbackend = "ollama"\n[models.a.retry]\ncauses = ["timout"]', '(did you mean "timeout"?)'),
     ('[models.a]\nbackend = "ollama"\nexpected = {ram_gb = -1}', "-1 won't do: gigabytes of RAM"),
     ('[models.a]\nbackend = "ollama"\nprice = {input = 1, output = 2, date = "today"}', '"today" won\'t do'),
+    ("[agents.planner]\nmodel = 2000-01-01", 'no role or model "2000-01-01"'),
+    ("[models.a]\nbackend = nan", 'no backend "nan"'),
     ('[models.""]\nbackend = "ollama"', "models"),
     ('[models."a,b"]\nbackend = "ollama"', "models"),
     ('[profiles.p]\nextends = "ollama"\noverrides = {fix = "large"}', "overrides"),
