@@ -1,0 +1,1 @@
+"""The gate: whether a run is worse than what it is compared with, by more than luck explains."""
