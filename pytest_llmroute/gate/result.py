@@ -93,7 +93,20 @@ class GateResult:
     then: RunHead | None = None
 
     @property
+    def failures(self) -> tuple[ColumnVerdict | RequirementResult, ...]:
+        """Every criterion that shall make CI red."""
+        columns = (one for one in self.columns if one.verdict in self._bad)
+        return (*columns, *(one for one in self.requirements if one.verdict == "failed"))
+
+    @property
     def failed(self) -> bool:
         """Whether CI shall be red."""
-        bad = {"fail", "incomparable"} | ({"inconclusive"} if self.settings.inconclusive == "fail" else set())
-        return self.verdict in bad or any(one.verdict == "failed" for one in self.requirements)
+        return self.verdict in self._bad or bool(self.failures)
+
+    @property
+    def _bad(self) -> tuple[Verdict, ...]:
+        return (
+            ("fail", "incomparable", "inconclusive")
+            if self.settings.inconclusive == "fail"
+            else ("fail", "incomparable")
+        )
