@@ -147,7 +147,7 @@ def _changed(
         attempt = shown[change.item]
         case = CaseChange(
             change.item, one.column, one.then[change.item], one.now[change.item],
-            attempt.message if change.worse else "", attempt.nodeid,
+            attempt.message if change.worse else "", attempt.nodeid, attempt.suite, attempt.line,
         )  # fmt: skip
         (worse if change.worse else better).append(case)
     return tuple(worse), tuple(better)

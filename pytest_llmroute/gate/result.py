@@ -43,6 +43,8 @@ class CaseChange:
     message: str = ""
     """Why it misses now."""
     nodeid: str = ""
+    suite: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
