@@ -10,9 +10,9 @@ from typing import Any
 
 from pytest_llmroute.core.outcomes import SCORED
 from pytest_llmroute.core.records import Record
+from pytest_llmroute.core.stats import quantile, wilson
 from pytest_llmroute.gate.pairs import Tries
 from pytest_llmroute.gate.passk import mean_pass_at_k, mean_pass_hat_k
-from pytest_llmroute.report.stats import quantile, wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ def summarize(records: Iterable[Record], run: RunHead) -> Summary:
 
 def _repeated(cases: Sequence[Tries]) -> tuple[Repeated, ...]:
     """For the usual k, as far as there are tries, and for all tries."""
-    most = max((total for _, total in cases), default=0)
+    most = max((case.total for case in cases), default=0)
     found = []
     for k in sorted({k for k in (*USUAL, most) if 0 < k <= most}):
         at, hat = mean_pass_at_k(cases, k), mean_pass_hat_k(cases, k)
