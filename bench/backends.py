@@ -23,7 +23,7 @@ from pytest_llmroute.backends.openai_compatible.backend import OpenAIModel
 from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call
-from pytest_llmroute.core.requests import Message, Request, Sampling
+from pytest_llmroute.core.requests import Message, Sampling
 from pytest_llmroute.engine.case import call_record
 
 LATENCY = 0.02
