@@ -13,7 +13,7 @@ import click
 from pytest_llmroute import __version__
 from pytest_llmroute.errors import nearest
 
-SCHEMAS = ("config", "cards", "tasks", "run", "exports")
+SCHEMAS = ("config", "cards", "tasks", "baseline", "run", "exports")
 OUTCOMES = ("passed", "missed", "failed", "error", "skipped", "interrupted")
 SHELLS = ("bash", "zsh", "fish")
 
@@ -127,7 +127,7 @@ def config_path(ctx: click.Context, /, **options: Any) -> None:
 @click.option("-o", "--output", "target", type=click.Path(dir_okay=False), help="Write it to this file.")
 @click.pass_context
 def config_schema(ctx: click.Context, /, **options: Any) -> None:
-    """Print a JSON Schema: config, cards, tasks, run (--llm-json), exports (--json of this command).
+    """Print a JSON Schema: config, cards, tasks, baseline, run (--llm-json), exports (--json of this command).
 
     \b
     Examples:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pytest_llmroute.gate.judge import GateVerdict
     from pytest_llmroute.gate.require import RequirementResult
 
-Verdict = Literal["pass", "fail", "inconclusive", "incomparable", "new"]
+Verdict = Literal["pass", "fail", "inconclusive", "incomparable", "not judged", "new"]
 ALL = "<all>"
 """The name under which all columns together are judged."""
 
