@@ -31,6 +31,10 @@ class GateSettings:
     columns: tuple[tuple[str, str], ...] = ()
     """Renamed columns: new, old."""
 
+    def fails(self, verdict: Verdict) -> bool:
+        """Whether CI shall be red by this verdict."""
+        return verdict in ("fail", "incomparable") or (verdict == "inconclusive" and self.inconclusive == "fail")
+
 
 @dataclass(frozen=True, slots=True)
 class CaseChange:
@@ -95,5 +99,4 @@ class GateResult:
     @property
     def failed(self) -> bool:
         """Whether CI shall be red."""
-        bad = {"fail", "incomparable"} | ({"inconclusive"} if self.settings.inconclusive == "fail" else set())
-        return self.verdict in bad or any(one.verdict == "failed" for one in self.requirements)
+        return self.settings.fails(self.verdict) or any(one.verdict == "failed" for one in self.requirements)
