@@ -34,7 +34,8 @@ RUN_ID = pytest.StashKey[str]()
 LISTS_TASKS = pytest.StashKey[bool]()
 CONFIG_FILES = ("llmroute.toml", "pyproject.toml")
 WORKER_ERROR = pytest.StashKey[str]()
-_INI_TYPES: dict[str, Any] = {"flag": "bool", "paths": "linelist"}
+_INI_TYPES: dict[str, Any] = {"flag": "bool", "paths": "linelist", "lines": "linelist"}
+_ACTIONS = {"flag": "store_true", "lines": "append"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,7 +45,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             continue
         about = f"{option.help} (ini {option.ini}, environment {', '.join(option.env)})"
         if option.command_line:
-            how: dict[str, Any] = {"action": "store_true"} if option.kind == "flag" else {"metavar": option.metavar}
+            how: dict[str, Any] = {"action": _ACTIONS.get(option.kind, "store")}
+            if option.kind != "flag":
+                how["metavar"] = option.metavar
             group.addoption(option.flag, dest=option.dest, default=None, help=about.replace("%", "%%"), **how)
         parser.addini(option.ini, about, type=_INI_TYPES.get(option.kind, "string"), default=None)
 

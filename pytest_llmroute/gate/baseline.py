@@ -1,4 +1,4 @@
-"""The baseline file: one case a line, keys in order, so that raising or lowering the bar is a change that can be reviewed."""
+"""The baseline file: one case a line, keys in order, so that a change of the bar can be reviewed as any other."""
 
 from __future__ import annotations
 
