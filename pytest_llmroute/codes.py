@@ -82,6 +82,11 @@ class Code(Enum):
         "The file that the gate compares with is missing though it was named, can't be read, or is not as"
         " `llmroute baseline save` writes it.",
     )  # fmt: skip
+    REQUIREMENT = (
+        "LLR207", "a requirement can't be read",
+        "`--llm-require` is read before any call. The message names the part that is wrong, the nearest name and the grammar;"
+        " `docs/requirements.md` has every metric.",
+    )  # fmt: skip
     TASK_FILE = (
         "LLR301", "a task file is broken",
         "Every mistake is listed with its line; pytest stops with exit status 2."

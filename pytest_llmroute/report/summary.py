@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_llmroute.core.outcomes import SCORED
 from pytest_llmroute.core.records import Record
-from pytest_llmroute.report.stats import quantile, wilson
+from pytest_llmroute.core.stats import quantile, wilson
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from pytest_llmroute.core.units import show_bytes, show_seconds, show_usd
 from pytest_llmroute.errors import printable
 from pytest_llmroute.report.summary import ColumnSummary, Summary
 
@@ -192,11 +193,7 @@ def _interval(column: ColumnSummary) -> str:
 
 
 def _seconds(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    if seconds < 0.9995:
-        return f"{1000 * seconds:.0f} ms" if seconds >= 0.00995 else f"{1000 * seconds:.1f} ms"
-    return f"{seconds:.1f} s" if seconds < 99.95 else f"{seconds:.0f} s"
+    return "-" if seconds is None else show_seconds(seconds)
 
 
 def _tokens(column: ColumnSummary) -> str:
@@ -212,15 +209,11 @@ def _count(number: int) -> str:
 
 
 def _bytes(number: int | None) -> str:
-    if number is None:
-        return "-"
-    return f"{number / 1e9:.2f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"
+    return "-" if number is None else show_bytes(number)
 
 
 def _usd(column: ColumnSummary) -> str:
-    if column.usd is None:
-        return "-"
-    return f"${column.usd:.4f}" if column.usd < 1 else f"${column.usd:.2f}"
+    return "-" if column.usd is None else show_usd(column.usd)
 
 
 def _ascii_names(column: ColumnSummary) -> ColumnSummary:
