@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ NOTES = {
     "canned": "canned: every model failed and a fixed text stood in (never a success)",
 }
 """What the marks of a row mean; a mark stands in the row by its whole word."""
+COMMAND = re.compile(r"^\s*(?=::)|#(?=#\w*\[)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def misses(missed: Sequence[tuple[str, str]], *, limit: int | None = 10, width: 
     """Which cases missed, and why."""
     shown = missed if limit is None else missed[:limit]
     lines = [
-        cut(line, width)
+        cut(no_command(line), width)
         for nodeid, message in shown
         for line in (printable(nodeid, 300), f"  {printable(message, 300)}")
     ]
@@ -97,7 +99,12 @@ def folded(parts: Iterable[str], width: int, *, first: str = "", rest: str = "",
             lines.append(rest + part)
         else:
             lines[-1:] = [longer]
-    return [cut(line, width) for line in lines]
+    return [cut(no_command(line), width) for line in lines]
+
+
+def no_command(line: str) -> str:
+    """The line, with a backslash where a CI system would take it for a command (`::error`, `##[group]`)."""
+    return COMMAND.sub(r"\g<0>\\", line)
 
 
 def figures(columns: Sequence[ColumnSummary]) -> list[Field]:
