@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["names", "name", "count", "choice", "flag", "path", "paths", "number", "size", "text", "lines", "mapping"]
+Kind = Literal[
+    "names", "name", "count", "choice", "flag", "path", "paths", "number", "size", "text", "lines", "mapping"
+]
 
 
 @dataclass(frozen=True, slots=True)

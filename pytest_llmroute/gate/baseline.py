@@ -14,6 +14,7 @@ from pytest_llmroute.config.schema import published
 from pytest_llmroute.config.sentences import mistakes
 from pytest_llmroute.errors import UserError, one, printable
 from pytest_llmroute.gate.figures import CaseFigures, RunFigures, RunHead
+from pytest_llmroute.gate.result import GateSettings
 
 SCHEMA = 1
 NAME = "llmroute-baseline.json"
@@ -161,6 +162,25 @@ def _case(line: Mapping[str, Any]) -> CaseFigures:
         **{name: line.get(name, "") for name in _TEXTS},
         **{name: line.get(name) for name in _NUMBERS},
     )
+
+
+def unfit(figures: RunFigures, settings: GateSettings) -> str:
+    """Why a run should be nobody's baseline; empty if it may."""
+    cases = [case for column in figures.columns.values() for case in column.values()]
+    made, lost = sum(case.made for case in cases), sum(case.lost for case in cases)
+    if not any(case.tries for case in cases):
+        return "no case gave an outcome"
+    if figures.head.selection:
+        return f"the run is a part of the suite ({figures.head.selection})"
+    if lost > settings.max_lost * made:
+        return f"{lost} of {made} tries were lost to infrastructure"
+    return ""
+
+
+def written(name: str, figures: RunFigures) -> str:
+    count = sum(case.tries > 0 for column in figures.columns.values() for case in column.values())
+    columns = ", ".join(figures.columns)
+    return f"baseline {name} written: {count} cases, columns: {columns}"
 
 
 def renamed(figures: RunFigures, old: str, new: str, *, column: bool = False) -> tuple[RunFigures, int]:

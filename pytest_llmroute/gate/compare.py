@@ -9,10 +9,12 @@ from pytest_llmroute.gate.figures import RunFigures
 from pytest_llmroute.gate.judge import CellsVerdict, GateVerdict, Member, judge_family, members_of
 from pytest_llmroute.gate.matching import ENOUGH, Matched, MatchedColumn, changes, match, part_of
 from pytest_llmroute.gate.pairs import Shared, shared
-from pytest_llmroute.gate.require import RateMember, Requirement, RequirementResult, evaluate, members, rate_result
+from pytest_llmroute.gate.require import RateMember, RequirementResult, evaluate, members, rate_result
+from pytest_llmroute.gate.requirement import Requirement
 from pytest_llmroute.gate.result import ALL, CaseChange, ColumnVerdict, GateResult, GateSettings, Verdict
 from pytest_llmroute.gate.tries import Try
 
+Rates = Sequence[tuple[Requirement, RateMember]]
 WORST: tuple[Verdict, ...] = ("fail", "incomparable", "inconclusive", "pass", "not judged", "new")
 
 
@@ -30,7 +32,7 @@ def compare(
     part = part_of(now.head, then.head)
     refused = {one.column: why for one in matched.columns if (why := _refused(one, matched, settings, part))}
     able = [one for one in matched.columns if one.against is not None and one.column not in refused]
-    rates = [rate for one in requirements for rate in members(one, tries, then, matched.names)]
+    rates = [(one, rate) for one in requirements for rate in members(one, tries, then, matched.names)]
     judged = _judged(able, rates, settings)
     columns = [
         _column(one, refused.get(one.column), judged, settings, tries, now, then, part) for one in matched.columns
@@ -43,7 +45,7 @@ def compare(
         columns=tuple(columns),
         requirements=(
             *evaluate(requirements, tries, then, machine=now.head.machine, columns=matched.names),
-            *(_rate(rate, judged) for rate in rates),
+            *(_rate(requirement, rate, judged) for requirement, rate in rates),
         ),
         notes=tuple(_notes(matched, now, then, part)),
         settings=settings,
@@ -83,11 +85,11 @@ def _refused(one: MatchedColumn, matched: Matched, settings: GateSettings, part:
     return ""
 
 
-def _judged(able: Iterable[MatchedColumn], rates: Sequence[RateMember], settings: GateSettings) -> CellsVerdict:
+def _judged(able: Iterable[MatchedColumn], rates: Rates, settings: GateSettings) -> CellsVerdict:
     """The columns, all of them together and the required rates: one family."""
     cells = {one.column: _shared(one) for one in able}
     family = members_of(cells, settings)
-    extra = [Member(_key(rate), shared(rate.baseline, rate.candidate), rate.min_drop) for rate in rates]
+    extra = [Member(_key(rate), shared(rate.baseline, rate.candidate), rate.min_drop) for _, rate in rates]
     judged = judge_family([*family, *extra], settings)
     apart = {name: one for name, one in cells.items() if name not in {member.name for member in family}}
     if not apart:
@@ -145,7 +147,7 @@ def _changed(
         attempt = shown[change.item]
         case = CaseChange(
             change.item, one.column, one.then[change.item], one.now[change.item],
-            attempt.message if change.worse else "", attempt.nodeid,
+            attempt.message if change.worse else "", attempt.nodeid, attempt.suite, attempt.line,
         )  # fmt: skip
         (worse if change.worse else better).append(case)
     return tuple(worse), tuple(better)
@@ -156,15 +158,17 @@ def _lost(one: MatchedColumn, tries: Sequence[Try]) -> tuple[tuple[str, str], ..
     return tuple((case, causes.get(case, "")) for case, found in one.now.items() if not found.tries)
 
 
-def _rate(rate: RateMember, judged: CellsVerdict) -> RequirementResult:
-    found = judged.cells.get(_key(rate))
-    if found is None:
-        return rate_result(rate, None, None, failed=True)
-    return rate_result(rate, found, judged.adjusted[_key(rate)], failed=_key(rate) in judged.failed)
+def _rate(requirement: Requirement, rate: RateMember, judged: CellsVerdict) -> RequirementResult:
+    key = _key(rate)
+    stats = judged.cells[key]
+    return rate_result(
+        requirement, rate.column, key in judged.failed, judged.adjusted[key],
+        stats.drop, stats.lower, stats.upper, stats.baseline_rate, stats.candidate_rate,
+    )  # fmt: skip
 
 
 def _key(rate: RateMember) -> str:
-    return f"{rate.column}: {rate.requirement.text}"
+    return f"{rate.column}: {rate.text}"
 
 
 def _notes(matched: Matched, now: RunFigures, then: RunFigures, part: str) -> list[str]:

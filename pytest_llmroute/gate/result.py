@@ -47,6 +47,8 @@ class CaseChange:
     message: str = ""
     """Why it misses now."""
     nodeid: str = ""
+    suite: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,12 @@ class GateResult:
     then: RunHead | None = None
 
     @property
+    def failures(self) -> tuple[ColumnVerdict | RequirementResult, ...]:
+        """Every criterion that shall make CI red."""
+        columns = (one for one in self.columns if self.settings.fails(one.verdict))
+        return (*columns, *(one for one in self.requirements if one.verdict == "failed"))
+
+    @property
     def failed(self) -> bool:
         """Whether CI shall be red."""
-        return self.settings.fails(self.verdict) or any(one.verdict == "failed" for one in self.requirements)
+        return self.settings.fails(self.verdict) or bool(self.failures)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -9,18 +11,17 @@ from typing import Any
 
 import pytest
 
-from pytest_llmroute import __version__
 from pytest_llmroute.config.resolve import Settings
-from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.records import PROPERTY, Record
 from pytest_llmroute.errors import LLMRouteError
-from pytest_llmroute.measure.machine import machine_facts
+from pytest_llmroute.gate.result import GateResult
+from pytest_llmroute.pytest_side.gating import Gate
 from pytest_llmroute.pytest_side.repeats import Groups
+from pytest_llmroute.report.gate import failed_criteria, gate_lines
 from pytest_llmroute.report.jsonfile import write_json
 from pytest_llmroute.report.summary import RunHead, Tally
 from pytest_llmroute.report.terminal import misses, render
 from pytest_llmroute.store.contract import RunInfo
-from pytest_llmroute.store.locate import store_path
 from pytest_llmroute.store.merge import Gathered, gather, recover, save_run
 from pytest_llmroute.store.sqlite import SqliteStore
 
@@ -33,37 +34,36 @@ SYNTHETIC = "llmroute::"
 class Controller:
     """Takes records off the reports as they come; O(1) a report."""
 
-    def __init__(self, config: pytest.Config, settings: Settings, columns: tuple[Column, ...], run_id: str) -> None:
-        self.config, self.settings, self.run_id = config, settings, run_id
-        self.store_path = store_path(settings["store"], config.rootpath, settings.origin("store"))
-        self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        self.head = RunHead(
-            run_id=run_id,
-            version=__version__,
-            profile=settings["profile"],
-            columns=tuple(column.name for column in columns),
-            started_at=self.started_at,
-            facts=machine_facts(),
-            options={name: resolved.value for name, resolved in settings.values.items()},
-        )
-        self.tally = Tally(self.head)
+    def __init__(
+        self, config: pytest.Config, settings: Settings, head: RunHead, gate: Gate, store: Path, env: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        self.config, self.settings, self.head, self.gate, self.env = config, settings, head, gate, env
+        self.run_id, self.store_path = head.run_id, store
+        self.tally = Tally(head)
         self.groups = Groups()
         self.missed: list[tuple[str, str]] = []
         self._open: dict[str, Record] = {}
         """Records whose tests are yet to be torn down."""
         self.forgiven = 0
         """Misses that show as `m`; they are taken out of the session's count of failures."""
+        self.crashed = False
+        """Whether a worker of xdist's died."""
         self.notes: list[str] = []
         self.stored = False
+        self.result: GateResult | None = None
+        self.incomplete = ""
+        """Why the results are not those of a whole run."""
 
     def take(self, report: pytest.TestReport) -> None:
         if report.when == "teardown":
             record = self._open.pop(report.nodeid, None)
             if record is not None and report.failed:
                 self.tally.turn_into_error(record)
+                self.gate.take(replace(record, outcome="error", success=False, error_class="teardown"))
             return
         if str(report.outcome) == "rerun":
             return
+        self.crashed = self.crashed or report.when not in ("setup", "call")
         for key, value in report.user_properties:
             if key == PROPERTY and isinstance(value, str):
                 self._add(Record.from_json(value), report)
@@ -72,17 +72,40 @@ class Controller:
         self.tally.add(record)
         self._open[report.nodeid] = record
         self.groups.add(record)
+        self.gate.take(record)
         if getattr(report, SHOWN, None) == "miss":
             self.forgiven += 1
             self.missed.append((report.nodeid, record.message))
 
-    def loop_ended(self, session: pytest.Session) -> None:
+    def loop_ended(self, session: pytest.Session, ended: int) -> None:
         """Only when every test has run: a run that was stopped keeps pytest's own exit status."""
+        if ended < session.testscollected:
+            self.incomplete = f"{session.testscollected - ended} of {session.testscollected} tests gave no result"
         session.testsfailed -= self.forgiven
         for group in self.groups.failed():
             self._fail(group.title, group.text())
         for group in self.groups.undecided():
             self.notes.append(f"{group.text()}: not judged")
+        self._judge()
+
+    def _judge(self) -> None:
+        for record in self._lost():
+            self.gate.take(record)
+        self.result = self.gate.judge(self.incomplete)
+        if self.result is not None and self.gate.red:
+            for name, text in failed_criteria(self.result):
+                self._fail(f"gate[{name}]", text)
+        if self.gate.saving:
+            try:
+                self.notes.append(self.gate.save(self.incomplete))
+            except LLMRouteError as error:
+                self.notes.append(str(error))
+
+    def _lost(self) -> list[Record]:
+        """Cases that were begun in a worker that crashed: no report brought their records."""
+        if not self.crashed or not (self.gate.judges or self.gate.saving):
+            return []
+        return [r for r in gather(self.config.rootpath, self.run_id).records if r.outcome == "interrupted"]
 
     def _fail(self, nodeid: str, text: str) -> None:
         """One failed report that every reader of reports sees: terminal, JUnit, exit status."""
@@ -112,7 +135,7 @@ class Controller:
     def _json(self, found: Gathered) -> None:
         if target := self.settings["json"]:
             path = Path(self.config.invocation_params.dir) / target
-            write_json(path, self.tally.summary(), found.records, found.series)
+            write_json(path, self.tally.summary(), found.records, found.series, self.result)
 
     def _store(self, found: Gathered, stopped: bool) -> None:
         root = self.config.rootpath
@@ -120,13 +143,13 @@ class Controller:
         try:
             info = RunInfo(
                 run_id=self.run_id,
-                started_at=self.started_at,
+                started_at=self.head.started_at,
                 finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
                 status="interrupted" if stopped else "finished",
-                version=__version__,
-                profile=self.settings["profile"],
+                version=self.head.version,
+                profile=self.head.profile,
                 columns=self.head.columns,
-                facts=self.head.facts,
+                facts={**self.head.facts, "incomplete": self.incomplete},
             )
             save_run(root, info, found, store)
             self.stored = True
@@ -147,8 +170,8 @@ class Controller:
             cache.set("cache/lastfailed", wanted)
 
     def write_summary(self, terminal: Any) -> None:
+        verbose = self.config.get_verbosity()
         if self.tally.count:
-            verbose = self.config.get_verbosity()
             if self.missed:
                 terminal.write_sep("-", f"{len(self.missed)} missed")
                 for line in misses(self.missed, limit=None if verbose > 0 else 10):
@@ -158,6 +181,10 @@ class Controller:
                 terminal.write_line(line)
             if verbose >= 0 and self.stored:
                 terminal.write_line(f"run {self.run_id} is kept in {self._store_shown()}{self._ignore_hint()}")
+        if self.result is not None:
+            terminal.write_sep("-", "llmroute gate")
+            for line in gate_lines(self.result, verbose=verbose > 0, unicode=_unicode(terminal)):
+                terminal.write_line(line)
         for note in self.notes:
             terminal.write_line(f"llmroute: {note}")
 

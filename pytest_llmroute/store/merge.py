@@ -102,14 +102,26 @@ def _add(
             calls.setdefault(kept.nodeid, []).append(kept)
 
 
+def gathered(paths: Iterable[Path]) -> tuple[RunInfo, Gathered]:
+    """Journals that lie somewhere, as one run; finished if each of them says so."""
+    journals = [read_journal(path) for path in paths]
+    runs = [str(header["run_id"]) for contents in journals for header in contents.headers]
+    info = _info(runs[0] if runs else "", journals)
+    finished = all(contents.status == "finished" for contents in journals)
+    return replace(info, status="finished" if finished else "interrupted"), _together(journals)
+
+
 def _info(run_id: str, journals: list[JournalContents]) -> RunInfo:
     """What the journals themselves tell of a run whose controller is gone."""
     headers = [header for contents in journals for header in contents.headers]
     records = [record for contents in journals for record in (*contents.records, *contents.unfinished)]
+    about = next((header["about"] for header in headers if "about" in header), {})
     return RunInfo(
         run_id=run_id,
         started_at=min((str(header.get("started_at", "")) for header in headers), default=""),
         status="interrupted",
-        profile=records[0].profile if records else "",
-        columns=tuple(dict.fromkeys(record.column for record in records)),
+        version=about.get("version", ""),
+        profile=about.get("profile", records[0].profile if records else ""),
+        columns=tuple(about.get("columns") or dict.fromkeys(record.column for record in records)),
+        facts=about.get("facts", {}),
     )
