@@ -31,6 +31,10 @@ class GateSettings:
     columns: tuple[tuple[str, str], ...] = ()
     """Renamed columns: new, old."""
 
+    def fails(self, verdict: Verdict) -> bool:
+        """Whether CI shall be red by this verdict."""
+        return verdict in ("fail", "incomparable") or (verdict == "inconclusive" and self.inconclusive == "fail")
+
 
 @dataclass(frozen=True, slots=True)
 class CaseChange:
@@ -97,18 +101,10 @@ class GateResult:
     @property
     def failures(self) -> tuple[ColumnVerdict | RequirementResult, ...]:
         """Every criterion that shall make CI red."""
-        columns = (one for one in self.columns if one.verdict in self._bad)
+        columns = (one for one in self.columns if self.settings.fails(one.verdict))
         return (*columns, *(one for one in self.requirements if one.verdict == "failed"))
 
     @property
     def failed(self) -> bool:
         """Whether CI shall be red."""
-        return self.verdict in self._bad or bool(self.failures)
-
-    @property
-    def _bad(self) -> tuple[Verdict, ...]:
-        return (
-            ("fail", "incomparable", "inconclusive")
-            if self.settings.inconclusive == "fail"
-            else ("fail", "incomparable")
-        )
+        return self.settings.fails(self.verdict) or bool(self.failures)
