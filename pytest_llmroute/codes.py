@@ -77,6 +77,16 @@ class Code(Enum):
         "LLR205", "a call has an argument it can't use",
         "`llm.generate` and its companions check messages and settings before anything is sent.",
     )  # fmt: skip
+    BASELINE = (
+        "LLR206", "the baseline can't be used",
+        "The file that the gate compares with is missing though it was named, can't be read, or is not as"
+        " `llmroute baseline save` writes it.",
+    )  # fmt: skip
+    REQUIREMENT = (
+        "LLR207", "a requirement can't be read",
+        "`--llm-require` is read before any call. The message names the part that is wrong, the nearest name and the grammar;"
+        " `docs/requirements.md` has every metric.",
+    )  # fmt: skip
     TASK_FILE = (
         "LLR301", "a task file is broken",
         "Every mistake is listed with its line; pytest stops with exit status 2."

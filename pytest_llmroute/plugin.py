@@ -30,11 +30,13 @@ TASK_SUFFIXES = (".llm.yaml", ".llm.yml", ".llm.json", ".llm.jsonl")
 NAMED_SUFFIXES = (".yaml", ".yml", ".json", ".jsonl", ".parquet")
 DATA_SET = "hf:"
 SESSION = "llmroute-session"
+WATCH = "llmroute-watch"
 RUN_ID = pytest.StashKey[str]()
 LISTS_TASKS = pytest.StashKey[bool]()
 CONFIG_FILES = ("llmroute.toml", "pyproject.toml")
 WORKER_ERROR = pytest.StashKey[str]()
-_INI_TYPES: dict[str, Any] = {"flag": "bool", "paths": "linelist"}
+_INI_TYPES: dict[str, Any] = {"flag": "bool", "paths": "linelist", "lines": "linelist"}
+_ACTIONS = {"flag": "store_true", "lines": "append"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,15 +46,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             continue
         about = f"{option.help} (ini {option.ini}, environment {', '.join(option.env)})"
         if option.command_line:
-            how: dict[str, Any] = {"action": "store_true"} if option.kind == "flag" else {"metavar": option.metavar}
+            how: dict[str, Any] = {"action": _ACTIONS.get(option.kind, "store")}
+            if option.kind != "flag":
+                how["metavar"] = option.metavar
             group.addoption(option.flag, dest=option.dest, default=None, help=about.replace("%", "%%"), **how)
         parser.addini(option.ini, about, type=_INI_TYPES.get(option.kind, "string"), default=None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
-    if not hasattr(config, "workerinput") and config.getoption("dist", "no") != "no":
-        config.pluginmanager.register(_ControllerWatch(config), "llmroute-controller-watch")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Watch(config), WATCH)
     given = any(config.getoption(o.dest) is not None for o in OPTIONS if o.command_line)
     if given or any(config.getini(option.ini) for option in OPTIONS if option.ini):
         activate(config).refuse()
@@ -131,19 +135,30 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     if WORKER_ERROR in session.config.stash:
         raise pytest.UsageError(session.config.stash[WORKER_ERROR])
     if (ours := active(session.config)) is not None:
-        ours.loop_ended(session)
+        watch: _Watch | None = session.config.pluginmanager.get_plugin(WATCH)
+        ours.loop_ended(session, len(watch.ended) if watch else 0)
     return result
 
 
-class _ControllerWatch:
-    """On xdist's controller nothing is collected: the first report that carries a record activates us."""
+class _Watch:
+    """Sees every report of the process that the user started."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self._spread = config.getoption("dist", "no") != "no"
+        self.ended: set[str] = set()
+        """Ids of the tests that came to an end; a report of xdist's about a crash is an end, too."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if active(self._config) is None and any(key == "llmroute" for key, _ in report.user_properties):
+        if report.when not in ("setup", "call"):
+            self.ended.add(report.nodeid)
+        # On xdist's controller nothing is collected: the first report that carries a record activates us.
+        if (
+            self._spread
+            and active(self._config) is None
+            and any(key == "llmroute" for key, _ in report.user_properties)
+        ):
             activate(self._config).pytest_runtest_logreport(report)
 
 

@@ -9,12 +9,12 @@ import click
 
 from pytest_llmroute.cli import output
 from pytest_llmroute.cli.situation import found_by, open_store
-from pytest_llmroute.codes import Code
 from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.core.solutions import Solution
-from pytest_llmroute.errors import UserError, nearest, printable
+from pytest_llmroute.errors import printable
 from pytest_llmroute.report.jsonfile import text_of
-from pytest_llmroute.report.summary import RunHead, summarize
+from pytest_llmroute.report.sources import find_run, run_head
+from pytest_llmroute.report.summary import summarize
 from pytest_llmroute.report.terminal import render
 from pytest_llmroute.store.contract import RunInfo, Store
 from pytest_llmroute.store.journal import KeptCall
@@ -24,14 +24,14 @@ def show(ctx: click.Context, run: str, case: str, outcome: str | None, calls: bo
     """One run: its table and its cases. RUN is an id, the beginning of one, or `last`; CASE a part of a name."""
     store = open_store(found_by(ctx))
     try:
-        info = _find(store, run)
+        info = find_run(store, run)
         records = list(store.records(info.run_id))
         kept = [r for r in records if case in r.nodeid and outcome in (None, r.outcome)]
         if as_json:
             _json(info, records, kept)
             return
         _head(info)
-        for line in render(summarize(records, _head_of(info)), width=output.width()):
+        for line in render(summarize(records, run_head(info)), width=output.width()):
             output.line(line)
         output.line()
         for record in kept[:limit]:
@@ -42,31 +42,6 @@ def show(ctx: click.Context, run: str, case: str, outcome: str | None, calls: bo
             output.note("no case of that kind" if case or outcome else "the run has no cases")
     finally:
         store.close()
-
-
-def _find(store: Store, wanted: str) -> RunInfo:
-    runs = store.runs(10_000)
-    if not runs:
-        raise UserError("the store holds no run", code=Code.NO_RUN, fix="pytest --llm-strategy=balanced")
-    if wanted == "last":
-        return runs[0]
-    fitting = [run for run in runs if run.run_id.startswith(wanted)]
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        some = ", ".join(run.run_id for run in fitting[:3])
-        raise UserError(f'"{printable(wanted, 60)}" begins {len(fitting)} runs: {some}, …', code=Code.NO_RUN,
-                        fix="give more of the id")  # fmt: skip
-    near = nearest(wanted, [run.run_id for run in runs])
-    raise UserError(
-        f'no run "{printable(wanted, 60)}"' + (f" (did you mean {near}?)" if near else ""),
-        code=Code.NO_RUN,
-        fix="llmroute runs lists them; `last` is the newest",
-    )
-
-
-def _head_of(info: RunInfo) -> RunHead:
-    return RunHead(info.run_id, info.version, info.profile, info.columns, info.started_at, info.facts)
 
 
 def _head(info: RunInfo) -> None:
@@ -137,5 +112,5 @@ def _text(title: str, text: str) -> None:
 
 def _json(info: RunInfo, records: Sequence[Record], kept: Sequence[Record]) -> None:
     """The same as `--llm-json` writes."""
-    for part in text_of(summarize(records, _head_of(info)), kept):
+    for part in text_of(summarize(records, run_head(info)), kept):
         output.line(part)

@@ -12,6 +12,7 @@ from pytest_llmroute.config.files import project_root
 from pytest_llmroute.config.inifile import ini_reader
 from pytest_llmroute.config.situation import Situation, situation
 from pytest_llmroute.errors import UserError
+from pytest_llmroute.report.sources import LAST, StoredRun, is_file, run_of_file, stored
 from pytest_llmroute.store.locate import store_path
 from pytest_llmroute.store.sqlite import SqliteStore
 
@@ -32,9 +33,13 @@ def found_by(ctx: click.Context) -> Situation:
     return situation(root, os.environ, ini=ini_reader(root))
 
 
+def store_of(found: Situation) -> Path:
+    return store_path(found.settings["store"], found.project.root, found.settings.origin("store"))
+
+
 def open_store(found: Situation) -> SqliteStore:
     """The store of the project; one that is not there yet is no reason to make it."""
-    path = store_path(found.settings["store"], found.project.root, found.settings.origin("store"))
+    path = store_of(found)
     if not path.is_file():
         raise UserError(
             f"no run is stored yet: {path} is not there",
@@ -43,3 +48,14 @@ def open_store(found: Situation) -> SqliteStore:
             instead="-C FOLDER, or LLMROUTE_STORE=sqlite:///FILE, where runs are kept elsewhere",
         )
     return SqliteStore(path)
+
+
+def load_run(found: Situation, wanted: str) -> StoredRun:
+    """A run with its records: `last`, an id or its beginning, or a file."""
+    if wanted != LAST and is_file(wanted):
+        return run_of_file(Path(wanted))
+    store = open_store(found)
+    try:
+        return stored(store, wanted)
+    finally:
+        store.close()

@@ -13,7 +13,7 @@ import click
 from pytest_llmroute import __version__
 from pytest_llmroute.errors import nearest
 
-SCHEMAS = ("config", "cards", "tasks", "run", "exports")
+SCHEMAS = ("config", "cards", "tasks", "baseline", "run", "exports")
 OUTCOMES = ("passed", "missed", "failed", "error", "skipped", "interrupted")
 SHELLS = ("bash", "zsh", "fish")
 
@@ -127,7 +127,7 @@ def config_path(ctx: click.Context, /, **options: Any) -> None:
 @click.option("-o", "--output", "target", type=click.Path(dir_okay=False), help="Write it to this file.")
 @click.pass_context
 def config_schema(ctx: click.Context, /, **options: Any) -> None:
-    """Print a JSON Schema: config, cards, tasks, run (--llm-json), exports (--json of this command).
+    """Print a JSON Schema: config, cards, tasks, baseline, run (--llm-json), exports (--json of this command).
 
     \b
     Examples:
@@ -284,6 +284,150 @@ def show(ctx: click.Context, /, **options: Any) -> None:
       llmroute show 20261121-0342 --json
     """
     _work("show", "show", ctx, **options)
+
+
+SHARE = click.FloatRange(0, 1)
+require_option = click.option(
+    "--require", multiple=True, metavar="EXPR", help="What must hold, as 'success_rate>=0.9'; may be repeated."
+)
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Every case, not the first ones only.")
+target_option = click.option("-f", "--file", "target", type=click.Path(dir_okay=False), help="Another baseline file.")
+force_option = click.option("--force", is_flag=True, help="A part of the suite, or an interrupted run, too.")
+
+
+@cli.command()
+@click.argument("run", default="last")
+@click.option("--against", "source", metavar="SOURCE", help="FILE, run:ID, run:last or branch:NAME; else the baseline.")
+@require_option
+@click.option("--alpha", type=click.FloatRange(0.0001, 0.5), help="The chance of a false alarm that is accepted.")
+@click.option("--margin", type=SHARE, help="The drop that must be ruled out for a pass.")
+@click.option("--min-drop", type=SHARE, help="A smaller drop is never a regression.")
+@click.option("--max-lost", type=SHARE, help="The share of tries that may be lost to infrastructure.")
+@click.option("--scope", type=click.Choice(["suite", "population"]), help="These tasks, or tasks like these.")
+@click.option("--p", type=click.Choice(["mid", "exact"]), help="Mid-p, or the exact p value.")
+@click.option("--family", type=click.Choice(["cells", "none", "pooled"]), help="What is judged together.")
+@click.option("--inconclusive", type=click.Choice(["warn", "fail"]), help="What too few tries do.")
+@click.option("--github", is_flag=True, help="Job summary and annotations, as on GitHub they are anyway.")
+@click.option("--summary", type=click.Path(dir_okay=False), help="Write the job summary to this file.")
+@click.option("--comment", type=click.Path(dir_okay=False), help="Write the text of a sticky comment to this file.")
+@verbose_option
+@json_option
+@click.pass_context
+def gate(ctx: click.Context, /, **options: Any) -> None:
+    """Judge a finished run against its baseline; no model is asked.
+
+    RUN is an id, the beginning of one, `last`, or a file of --llm-json. Exit status 1 where the gate is red,
+    3 where there is no such run.
+
+    \b
+    Examples:
+      llmroute gate last
+      llmroute gate merged.json --against llmroute-baseline.json --github
+      llmroute gate 20261121-0342 --against branch:main --alpha 0.01 --require 'p95_seconds:+20%'
+    """
+    _work("gate", "gate", ctx, **options)
+
+
+@cli.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option("--base", metavar="COLUMN", help="Of one run: the column that the others are compared with.")
+@require_option
+@verbose_option
+@json_option
+@click.pass_context
+def compare(ctx: click.Context, /, **options: Any) -> None:
+    """Compare runs with the first of them, or the columns of one run, case by case.
+
+    \b
+    Examples:
+      llmroute compare last --base balanced
+      llmroute compare 20261120 20261121 -v
+      llmroute compare before.json after.json --require 'success_rate:-5pp' --require 'tokens:+10%'
+    """
+    _work("compare", "compare", ctx, **options)
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("-o", "--output", "target", type=click.Path(dir_okay=False), help="FILE.json or FILE.db; else the store.")
+@click.pass_context
+def merge(ctx: click.Context, /, **options: Any) -> None:
+    """Put the shards of a run together: files of --llm-json, journals or folders of them.
+
+    \b
+    Examples:
+      llmroute merge results-*.json -o merged.json
+      llmroute merge shard-1.json shard-2.json
+    """
+    _work("merge", "merge", ctx, **options)
+
+
+@cli.group(cls=Verbs)
+def baseline() -> None:
+    """The file that the gate compares with."""
+
+
+@baseline.command("save")
+@click.argument("run", default="last")
+@target_option
+@force_option
+@click.pass_context
+def baseline_save(ctx: click.Context, /, **options: Any) -> None:
+    """Write it from a finished run: an id, `last`, or a file of --llm-json.
+
+    \b
+    Examples:
+      llmroute baseline save
+      llmroute baseline save merged.json -f llmroute-baseline.json
+    """
+    _work("baseline", "save", ctx, **options)
+
+
+@baseline.command("show")
+@target_option
+@json_option
+@click.pass_context
+def baseline_show(ctx: click.Context, /, **options: Any) -> None:
+    """Its run, machine, models and columns.
+
+    \b
+    Examples:
+      llmroute baseline show
+      llmroute baseline show -f other.json --json
+    """
+    _work("baseline", "show", ctx, **options)
+
+
+@baseline.command("diff")
+@click.argument("run", default="last")
+@target_option
+@click.pass_context
+def baseline_diff(ctx: click.Context, /, **options: Any) -> None:
+    """What saving a run would change: columns, cases, their passes, models, templates, routing.
+
+    \b
+    Examples:
+      llmroute baseline diff
+      llmroute baseline diff 20261121-0342
+    """
+    _work("baseline", "diff", ctx, **options)
+
+
+@baseline.command("rename")
+@click.argument("old")
+@click.argument("new")
+@click.option("--column", is_flag=True, help="OLD and NEW are columns.")
+@target_option
+@click.pass_context
+def baseline_rename(ctx: click.Context, /, **options: Any) -> None:
+    """Give a case, a file with all its cases, or a column another name, so that it goes on being compared.
+
+    \b
+    Examples:
+      llmroute baseline rename tests/test_old.py tests/test_new.py
+      llmroute baseline rename fast quick --column
+    """
+    _work("baseline", "rename", ctx, **options)
 
 
 @cli.command()

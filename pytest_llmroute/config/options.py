@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["names", "name", "count", "choice", "flag", "path", "paths", "number", "size", "text", "mapping"]
+Kind = Literal[
+    "names", "name", "count", "choice", "flag", "path", "paths", "number", "size", "text", "lines", "mapping"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,19 @@ OPTIONS: tuple[Option, ...] = (
     Option("plan", "flag", "print what would run and why; no call, no test", default=False),
     Option("json", "path", "write the run's figures and records to this file", metavar="FILE"),
     Option(
-        "gate", "choice", "off: a miss is a failed test; record: misses show as m and fail nothing",
-        choices=("off", "record"), metavar="off|record", default="off", file="gate.mode",
+        "gate", "choice",
+        "off: a miss is a failed test; record: misses show as m and fail nothing; warn, fail: the run is compared with its"
+        " baseline, and fail makes it red when it got worse",
+        choices=("off", "record", "warn", "fail"), metavar="off|record|warn|fail", default="off", file="gate.mode",
+    ),
+    Option(
+        "baseline", "text", "what the gate compares with: FILE, run:ID, run:last or branch:NAME",
+        metavar="SOURCE", default="llmroute-baseline.json", file="gate.baseline",
+    ),
+    Option("save", "flag", "write the baseline file from this run", default=False),
+    Option(
+        "require", "lines", "what must hold besides, such as 'success_rate>=0.9' or 'tokens:+10%'; may be repeated",
+        metavar="EXPR", default=(), file="gate.require",
     ),
     Option(
         "store", "text", "where runs are kept: sqlite:///FILE, relative to rootdir",
@@ -135,8 +148,10 @@ OPTIONS: tuple[Option, ...] = (
     _gate("scope", "choice", "the suite itself, or the population that it stands for", "suite",
           choices=("suite", "population")),
     _gate("p", "choice", "mid-p or the exact p value", "mid", choices=("mid", "exact")),
+    _gate("family", "choice", "cells: columns and all together; none: each by itself; pooled: all together only", "cells",
+          choices=("cells", "none", "pooled")),
     _gate("inconclusive", "choice", "what too few tries do", "warn", choices=("warn", "fail")),
-    _gate("require_baseline", "flag", "whether a missing baseline is an error", False),
+    _gate("require_baseline", "flag", "whether a run without a baseline is an error", False),
     _gate("columns", "mapping", "renamed columns: new name = old name", {}),
 )  # fmt: skip
 

@@ -19,7 +19,6 @@ command line, the environment, pytest's ini, the project's file, the user's file
 [Configuration](configuration.md) tells the rules with examples; `llmroute config show --origin` shows what holds here.
 """
 ENVIRONMENT = """
-Of the gate's knobs only `mode` does something yet: the others are read and checked, for the gate that is to come.
 
 ## Other variables
 

@@ -123,6 +123,8 @@ def parse(option: Option, given: Any, where: str) -> Any:
         return _size(given, where)
     if option.kind == "names":
         return _names(given, where)
+    if option.kind == "lines":
+        return tuple(_lines(given))
     if option.kind == "paths":
         return tuple(given if isinstance(given, list) else str(given).split())
     text = str(given).strip()
@@ -176,6 +178,12 @@ def _size(given: Any, where: str) -> int:
     if match is None or not float(match.group(1)):
         raise _bad(f'{where}: "{printable(str(given))}" is no size', fix="write it as 6GB or 6000MB")
     return int(float(match.group(1)) * _UNITS[(match.group(2) or "").lower()])
+
+
+def _lines(given: Any) -> list[str]:
+    """Several texts: a list, or one text with a line or a semicolon between them."""
+    texts = given if isinstance(given, list | tuple) else re.split(r"[;\n]", str(given))
+    return [text for one in texts if (text := str(one).strip())]
 
 
 def _names(given: Any, where: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 from pytest_llmroute.config import keys
 from pytest_llmroute.config.options import OPTIONS, Option
 
-PUBLISHED = ("config", "cards", "tasks", "run", "exports")
+PUBLISHED = ("config", "cards", "tasks", "baseline", "run", "exports")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -78,6 +78,7 @@ def _of(option: Option) -> dict[str, Any]:
         "text": keys.NAME,
         "size": {"type": ["string", "number"], "minLength": 1, "exclusiveMinimum": 0},
         "paths": {"type": "array", "items": keys.NAME},
+        "lines": {"type": "array", "items": keys.TEXT},
         "count": {"type": "integer", "minimum": 1, "maximum": 1000},
         "number": {"type": "number", "minimum": option.least, "maximum": option.most},
         "flag": keys.FLAG,

@@ -94,6 +94,8 @@ class Record:
     column: str
     suite: str = ""
     """The file that the case stands in."""
+    line: int = 0
+    """Where in it, counted from 1; 0 where that is not known."""
     column_kind: str = "strategy"
     strategy: str = ""
     profile: str = ""

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -27,6 +27,7 @@ class Case:
     nodeid: str
     case_id: str
     column: Column
+    line: int = 0
     repeat: int = 1
     repeats: int = 1
     min_pass: int | None = None
@@ -75,6 +76,7 @@ class Case:
             case_id=self.case_id,
             column=self.column.name,
             suite=self.case_id.partition("::")[0],
+            line=self.line,
             column_kind=self.column.kind,
             strategy=self.column.name if self.column.kind == "strategy" else "",
             profile=profile,
@@ -158,7 +160,7 @@ class CaseRun:
 
 
 def call_record(
-    request: Request, decision: Decision, *, attempt: int, backend: str, policy_id: str, reply: Reply | None,
+    messages: Sequence[Message], decision: Decision, *, attempt: int, backend: str, policy_id: str, reply: Reply | None,
     error_class: str | None = None, seconds: float = 0.0, template: str | None = None, server: Usage | None = None,
 ) -> CallRecord:  # fmt: skip
     """What is kept of one call."""
@@ -185,7 +187,7 @@ def call_record(
         template=template,
         retries=reply.retries if reply else 0,
         settings_hash=digest({**asdict(settings), "seed": None}),
-        prompt_hash=digest([(message.role, message.content) for message in request.messages]),
+        prompt_hash=digest([(message.role, message.content) for message in messages]),
         prompt_tokens=tokens.prompt if tokens else 0,
         completion_tokens=tokens.completion if tokens else 0,
         tokens_exact=tokens.exact if tokens else True,

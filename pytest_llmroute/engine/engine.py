@@ -144,7 +144,7 @@ class Engine:
         used = replace(decision, settings=settings, clamped_from=clamped_from)
         template = request.template and identity(self.router.catalog.template(request.template, card))
         kept = call_record(
-            request,
+            messages,
             used,
             attempt=next(run.attempts),
             backend=card.backend,

@@ -19,6 +19,8 @@ class CaseFigures:
     outcomes: tuple[int, ...] = ()
     """0 or 1 for each try that gave an outcome; repeats at temperature 0 are one."""
     lost: int = 0
+    made: int = 0
+    """All tries, the lost ones too."""
     check: str = ""
     models: tuple[str, ...] = ()
     reason: str = ""
@@ -103,6 +105,7 @@ def case_figures(case: str, tries: Sequence[Try]) -> CaseFigures:
         case=case,
         outcomes=tuple(one.outcome for one in counted if one.outcome is not None),
         lost=len(ordered) - len(scored),
+        made=len(ordered),
         check=shown.check,
         models=shown.models,
         reason=shown.reason,

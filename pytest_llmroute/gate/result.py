@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pytest_llmroute.gate.judge import GateVerdict
     from pytest_llmroute.gate.require import RequirementResult
 
-Verdict = Literal["pass", "fail", "inconclusive", "incomparable", "new"]
+Verdict = Literal["pass", "fail", "inconclusive", "incomparable", "not judged", "new"]
 ALL = "<all>"
 """The name under which all columns together are judged."""
 
@@ -31,6 +31,10 @@ class GateSettings:
     columns: tuple[tuple[str, str], ...] = ()
     """Renamed columns: new, old."""
 
+    def fails(self, verdict: Verdict) -> bool:
+        """Whether CI shall be red by this verdict."""
+        return verdict in ("fail", "incomparable") or (verdict == "inconclusive" and self.inconclusive == "fail")
+
 
 @dataclass(frozen=True, slots=True)
 class CaseChange:
@@ -43,6 +47,8 @@ class CaseChange:
     message: str = ""
     """Why it misses now."""
     nodeid: str = ""
+    suite: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,12 @@ class GateResult:
     then: RunHead | None = None
 
     @property
+    def failures(self) -> tuple[ColumnVerdict | RequirementResult, ...]:
+        """Every criterion that shall make CI red."""
+        columns = (one for one in self.columns if self.settings.fails(one.verdict))
+        return (*columns, *(one for one in self.requirements if one.verdict == "failed"))
+
+    @property
     def failed(self) -> bool:
         """Whether CI shall be red."""
-        bad = {"fail", "incomparable"} | ({"inconclusive"} if self.settings.inconclusive == "fail" else set())
-        return self.verdict in bad or any(one.verdict == "failed" for one in self.requirements)
+        return self.settings.fails(self.verdict) or bool(self.failures)

@@ -27,6 +27,7 @@ class Try:
     check: str = ""
     """A hash of a task's check; another check makes it another case."""
     suite: str = ""
+    line: int = 0
     task: str = ""
     phase: str = ""
     agent: str = ""
@@ -74,6 +75,7 @@ def try_of(record: Record) -> Try:
         fixed=bool(calls) and all(call.temperature == 0 and not call.scripted for call in calls),
         check=record.check_hash or "",
         suite=record.suite,
+        line=record.line,
         task=record.task or (last.task if last else "") or "",
         phase=record.phase or "",
         agent=record.agent or "",

@@ -99,6 +99,7 @@ class TaskItem(pytest.Item):
             nodeid=item.nodeid,
             case_id=f"{parent.nodeid}::{task.id}",
             column=column,
+            line=task.line,
             repeat=cell.repeat,
             repeats=cell.repeats,
             min_pass=task.min_pass,

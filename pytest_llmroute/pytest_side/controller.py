@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -9,18 +11,19 @@ from typing import Any
 
 import pytest
 
-from pytest_llmroute import __version__
 from pytest_llmroute.config.resolve import Settings
-from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.records import PROPERTY, Record
 from pytest_llmroute.errors import LLMRouteError
-from pytest_llmroute.measure.machine import machine_facts
+from pytest_llmroute.gate.result import ColumnVerdict, GateResult
+from pytest_llmroute.pytest_side.gating import Gate
 from pytest_llmroute.pytest_side.repeats import Groups
+from pytest_llmroute.report import github
+from pytest_llmroute.report.gate import criterion_text, gate_lines
 from pytest_llmroute.report.jsonfile import write_json
+from pytest_llmroute.report.markdown import comment_text, gate_markdown
 from pytest_llmroute.report.summary import RunHead, Tally
 from pytest_llmroute.report.terminal import misses, render
 from pytest_llmroute.store.contract import RunInfo
-from pytest_llmroute.store.locate import store_path
 from pytest_llmroute.store.merge import Gathered, gather, recover, save_run
 from pytest_llmroute.store.sqlite import SqliteStore
 
@@ -33,37 +36,36 @@ SYNTHETIC = "llmroute::"
 class Controller:
     """Takes records off the reports as they come; O(1) a report."""
 
-    def __init__(self, config: pytest.Config, settings: Settings, columns: tuple[Column, ...], run_id: str) -> None:
-        self.config, self.settings, self.run_id = config, settings, run_id
-        self.store_path = store_path(settings["store"], config.rootpath, settings.origin("store"))
-        self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        self.head = RunHead(
-            run_id=run_id,
-            version=__version__,
-            profile=settings["profile"],
-            columns=tuple(column.name for column in columns),
-            started_at=self.started_at,
-            facts=machine_facts(),
-            options={name: resolved.value for name, resolved in settings.values.items()},
-        )
-        self.tally = Tally(self.head)
+    def __init__(
+        self, config: pytest.Config, settings: Settings, head: RunHead, gate: Gate, store: Path, env: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        self.config, self.settings, self.head, self.gate, self.env = config, settings, head, gate, env
+        self.run_id, self.store_path = head.run_id, store
+        self.tally = Tally(head)
         self.groups = Groups()
         self.missed: list[tuple[str, str]] = []
         self._open: dict[str, Record] = {}
         """Records whose tests are yet to be torn down."""
         self.forgiven = 0
         """Misses that show as `m`; they are taken out of the session's count of failures."""
+        self.crashed = False
+        """Whether a worker of xdist's died."""
         self.notes: list[str] = []
         self.stored = False
+        self.result: GateResult | None = None
+        self.incomplete = ""
+        """Why the results are not those of a whole run."""
 
     def take(self, report: pytest.TestReport) -> None:
         if report.when == "teardown":
             record = self._open.pop(report.nodeid, None)
             if record is not None and report.failed:
                 self.tally.turn_into_error(record)
+                self.gate.take(replace(record, outcome="error", success=False, error_class="teardown"))
             return
         if str(report.outcome) == "rerun":
             return
+        self.crashed = self.crashed or report.when not in ("setup", "call")
         for key, value in report.user_properties:
             if key == PROPERTY and isinstance(value, str):
                 self._add(Record.from_json(value), report)
@@ -72,17 +74,45 @@ class Controller:
         self.tally.add(record)
         self._open[report.nodeid] = record
         self.groups.add(record)
+        self.gate.take(record)
         if getattr(report, SHOWN, None) == "miss":
             self.forgiven += 1
             self.missed.append((report.nodeid, record.message))
 
-    def loop_ended(self, session: pytest.Session) -> None:
+    def loop_ended(self, session: pytest.Session, ended: int) -> None:
         """Only when every test has run: a run that was stopped keeps pytest's own exit status."""
+        if ended < session.testscollected:
+            self.incomplete = f"{session.testscollected - ended} of {session.testscollected} tests gave no result"
         session.testsfailed -= self.forgiven
         for group in self.groups.failed():
             self._fail(group.title, group.text())
         for group in self.groups.undecided():
             self.notes.append(f"{group.text()}: not judged")
+        self._judge()
+
+    def _judge(self) -> None:
+        for record in self._lost():
+            self.gate.take(record)
+        self.result = self.gate.judge(self.incomplete)
+        if self.result is not None:
+            _into_junit(self.config, self.result)
+        if self.result is not None and self.gate.red:
+            for one in self.result.failures:
+                name = one.column if isinstance(one, ColumnVerdict) else one.requirement.text
+                self._fail(f"gate[{name}]", criterion_text(one, self.result.settings))
+            if self.result.why and self.result.failed:
+                self._fail("gate", self.result.why)
+        if self.gate.saving:
+            try:
+                self.notes.append(self.gate.save(self.incomplete))
+            except LLMRouteError as error:
+                self.notes.append(str(error))
+
+    def _lost(self) -> list[Record]:
+        """Cases that were begun in a worker that crashed: no report brought their records."""
+        if not self.crashed or not (self.gate.judges or self.gate.saving):
+            return []
+        return [r for r in gather(self.config.rootpath, self.run_id).records if r.outcome == "interrupted"]
 
     def _fail(self, nodeid: str, text: str) -> None:
         """One failed report that every reader of reports sees: terminal, JUnit, exit status."""
@@ -103,7 +133,7 @@ class Controller:
         if not self.tally.count:
             return
         found = gather(self.config.rootpath, self.run_id)
-        for keep in (partial(self._json, found), partial(self._store, found, stopped)):
+        for keep in (partial(self._json, found), partial(self._store, found, stopped), self._on_github):
             try:
                 keep()
             except LLMRouteError as error:
@@ -112,7 +142,16 @@ class Controller:
     def _json(self, found: Gathered) -> None:
         if target := self.settings["json"]:
             path = Path(self.config.invocation_params.dir) / target
-            write_json(path, self.tally.summary(), found.records, found.series)
+            write_json(path, self.tally.summary(), found.records, found.series, self.result)
+
+    def _on_github(self) -> None:
+        """The job summary, and the text of a comment for a later step to post."""
+        if self.result is None or not github.on_github(self.env):
+            return
+        summary = self.tally.summary()
+        github.write_summary(self.env, gate_markdown(self.result, summary))
+        path = self.config.rootpath / FOLDER / "comment.md"
+        path.write_text(comment_text(self.result, summary), encoding="utf-8")
 
     def _store(self, found: Gathered, stopped: bool) -> None:
         root = self.config.rootpath
@@ -120,13 +159,13 @@ class Controller:
         try:
             info = RunInfo(
                 run_id=self.run_id,
-                started_at=self.started_at,
+                started_at=self.head.started_at,
                 finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
                 status="interrupted" if stopped else "finished",
-                version=__version__,
-                profile=self.settings["profile"],
+                version=self.head.version,
+                profile=self.head.profile,
                 columns=self.head.columns,
-                facts=self.head.facts,
+                facts={**self.head.facts, "incomplete": self.incomplete},
             )
             save_run(root, info, found, store)
             self.stored = True
@@ -147,8 +186,8 @@ class Controller:
             cache.set("cache/lastfailed", wanted)
 
     def write_summary(self, terminal: Any) -> None:
+        verbose = self.config.get_verbosity()
         if self.tally.count:
-            verbose = self.config.get_verbosity()
             if self.missed:
                 terminal.write_sep("-", f"{len(self.missed)} missed")
                 for line in misses(self.missed, limit=None if verbose > 0 else 10):
@@ -158,8 +197,18 @@ class Controller:
                 terminal.write_line(line)
             if verbose >= 0 and self.stored:
                 terminal.write_line(f"run {self.run_id} is kept in {self._store_shown()}{self._ignore_hint()}")
+        if self.result is not None:
+            terminal.write_sep("-", "llmroute gate")
+            lines = gate_lines(self.result, verbose=verbose > 0, unicode=_unicode(terminal), enforced=self.gate.red)
+            for line in (*lines, *self._annotations()):
+                terminal.write_line(line)
         for note in self.notes:
             terminal.write_line(f"llmroute: {note}")
+
+    def _annotations(self) -> list[str]:
+        if self.result is None or not github.on_github(self.env):
+            return []
+        return github.annotations(self.result, github.places(self.config.rootpath, self.env))
 
     def _store_shown(self) -> str:
         root = self.config.rootpath
@@ -175,6 +224,16 @@ class Controller:
         lines = ignore.read_text(encoding="utf-8", errors="replace").split() if ignore.is_file() else []
         known = any(line.strip("/") == FOLDER for line in lines)
         return "" if known else f"  (add a line {FOLDER}/ to .gitignore)"
+
+
+def _into_junit(config: pytest.Config, result: GateResult) -> None:
+    """The verdict as a property of the suite, for those who read JUnit files: a green gate makes no report."""
+    junit = config.pluginmanager.get_plugin("junitxml")
+    key = getattr(junit, "xml_key", None)
+    if key is not None and (xml := config.stash.get(key, None)) is not None:
+        xml.add_global_property("llm.gate", result.verdict)
+        for one in result.columns:
+            xml.add_global_property(f"llm.gate.{one.column}", one.verdict)
 
 
 def _unicode(terminal: Any) -> bool:

@@ -62,6 +62,7 @@ def case_of(item: pytest.Item, first: Column) -> Case:
             nodeid=f"{item.parent.nodeid if item.parent else ''}::{item.name}",
             case_id=where_of(item) + _params_id(item),
             column=column,
+            line=(item.location[1] or 0) + 1,
             repeat=cell.repeat,
             repeats=cell.repeats,
             min_pass=spec.min_pass,

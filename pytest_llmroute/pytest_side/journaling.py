@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.core.redact import Redactor
 from pytest_llmroute.core.series import Series
-from pytest_llmroute.store.journal import Journal, JournalError, journal_path, run_header
+from pytest_llmroute.store.journal import Journal, JournalError
 
 
 class Keeper:
     """Writes what happens as it happens; every text goes through the redactor first."""
 
-    def __init__(self, root: Path, run_id: str, worker: str, redact: Redactor) -> None:
+    def __init__(self, journal: Journal, redact: Redactor) -> None:
         self.redact = redact
-        self._journal = Journal(journal_path(root, run_id, worker), run_header(run_id, worker))
+        self._journal = journal
         self._begun = False
         self.trouble: JournalError | None = None
         """Why nothing more is kept; tests go on without, and the end of the run says so."""

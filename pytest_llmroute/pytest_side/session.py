@@ -6,14 +6,17 @@ import os
 import traceback
 import warnings
 from collections.abc import Generator, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_llmroute import __version__
 from pytest_llmroute.config.catalog import Catalog
 from pytest_llmroute.config.options import BY_NAME
+from pytest_llmroute.config.resolve import Level
 from pytest_llmroute.config.situation import Situation, nothing_configured, situation
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision
@@ -42,11 +45,16 @@ from pytest_llmroute.pytest_side import plan, preflight, reports
 from pytest_llmroute.pytest_side.collect import TaskCollector
 from pytest_llmroute.pytest_side.columns import Cell, cells_of, columns_of, distinct
 from pytest_llmroute.pytest_side.controller import SHOWN, Controller
+from pytest_llmroute.pytest_side.facts import run_facts
+from pytest_llmroute.pytest_side.gating import Gate
 from pytest_llmroute.pytest_side.header import header
 from pytest_llmroute.pytest_side.journaling import Keeper
 from pytest_llmroute.pytest_side.marker import Declared, let_prompt_use_parameters, messages_of
 from pytest_llmroute.pytest_side.once import forget
+from pytest_llmroute.report.summary import RunHead
 from pytest_llmroute.sandbox.run import close as close_sandbox
+from pytest_llmroute.store.journal import Journal, journal_path, run_header
+from pytest_llmroute.store.locate import store_path
 from pytest_llmroute.tasks.files import recognises
 from pytest_llmroute.tasks.values import Known
 
@@ -64,8 +72,24 @@ class LLMSession:
         """Mistakes found while collecting; raised together, since pytest_generate_tests must not raise."""
         self.tags: set[str] = set()
         self.worker = os.environ.get("PYTEST_XDIST_WORKER", "main") if hasattr(config, "workerinput") else "main"
-        self.keeper = Keeper(config.rootpath, run_id, self.worker, Redactor(self.env))
-        self.controller = None if hasattr(config, "workerinput") else Controller(config, self.settings, columns, run_id)
+        head = RunHead(
+            run_id=run_id,
+            version=__version__,
+            profile=self.settings["profile"],
+            columns=tuple(column.name for column in columns),
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            facts=run_facts(config, self.settings, self.env),
+            options={name: resolved.value for name, resolved in self.settings.values.items()},
+        )
+        path = journal_path(config.rootpath, run_id, self.worker)
+        about = {name: getattr(head, name) for name in ("version", "profile", "columns", "facts")}
+        self.keeper = Keeper(Journal(path, run_header(run_id, self.worker, about)), Redactor(self.env))
+        store = store_path(self.settings["store"], config.rootpath, self.settings.origin("store"))
+        typed = self.settings.level("baseline") is Level.COMMAND_LINE
+        gate = Gate(self.settings, head, config.invocation_params.dir if typed else config.rootpath, store)
+        self.controller = (
+            None if hasattr(config, "workerinput") else Controller(config, self.settings, head, gate, store, self.env)
+        )
         self._warned = False
         self.broken = False
         """Whether the options or files can't be used: nothing runs."""
@@ -320,9 +344,10 @@ class LLMSession:
         self._write(plan.lines(self, session.items))
         return True
 
-    def loop_ended(self, session: pytest.Session) -> None:
-        if self.controller is not None and not session.config.option.collectonly:
-            self.controller.loop_ended(session)
+    def loop_ended(self, session: pytest.Session, ended: int) -> None:
+        """`ended`: tests that came to an end, ours or not."""
+        if self.controller is not None and not session.config.option.collectonly and not self.settings["plan"]:
+            self.controller.loop_ended(session, ended)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

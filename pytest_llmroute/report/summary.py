@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_llmroute.core.outcomes import SCORED
 from pytest_llmroute.core.records import Record
-from pytest_llmroute.report.stats import quantile, wilson
+from pytest_llmroute.core.stats import quantile, wilson
+from pytest_llmroute.gate.pairs import Tries
+from pytest_llmroute.gate.passk import mean_pass_at_k, mean_pass_hat_k
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,16 @@ class RunHead:
     started_at: str
     facts: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """Unbiased means over the cases with at least k tries."""
+
+    k: int
+    pass_at_k: float
+    pass_hat_k: float
+    cases: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,8 @@ class ColumnSummary:
     rate: float | None
     interval: tuple[float, float] | None
     first_attempt: int
+    repeated: tuple[Repeated, ...]
+    """Of cases with repeats: the chance that one of k tries passes, and that all of them do."""
     median_s: float | None
     p95_s: float | None
     prompt_tokens: int
@@ -78,6 +92,8 @@ class _Column:
     kind: str
     outcomes: Counter[str] = field(default_factory=Counter)
     first: int = 0
+    tries: dict[str, list[int]] = field(default_factory=dict)
+    """Passes and misses of each case that has repeats."""
     seconds: array[float] = field(default_factory=lambda: array("d"))
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -90,6 +106,9 @@ class _Column:
     measured_ram: dict[str, int] = field(default_factory=dict)
     reported_ram: dict[str, int] = field(default_factory=dict)
     marks: Counter[str] = field(default_factory=Counter)
+
+
+USUAL = (1, 2, 3, 5, 10)
 
 
 class Tally:
@@ -109,6 +128,8 @@ class Tally:
         if record.outcome in SCORED:
             column.seconds.append(record.seconds)
             column.first += record.success and record.first_attempt
+            if record.repeats > 1:
+                column.tries.setdefault(record.group, [0, 0])[not record.success] += 1
         column.prompt_tokens += record.prompt_tokens
         column.completion_tokens += record.completion_tokens
         column.exact = column.exact and record.tokens_exact
@@ -133,6 +154,8 @@ class Tally:
         if record.outcome in SCORED:
             column.seconds.remove(record.seconds)
             column.first -= record.success and record.first_attempt
+            if record.repeats > 1:
+                column.tries[record.group][not record.success] -= 1
 
     def summary(self) -> Summary:
         order = {name: place for place, name in enumerate(self.run.columns)}
@@ -145,6 +168,17 @@ def summarize(records: Iterable[Record], run: RunHead) -> Summary:
     for record in records:
         tally.add(record)
     return tally.summary()
+
+
+def _repeated(cases: Sequence[Tries]) -> tuple[Repeated, ...]:
+    """For the usual k, as far as there are tries, and for all tries."""
+    most = max((case.total for case in cases), default=0)
+    found = []
+    for k in sorted({k for k in (*USUAL, most) if 0 < k <= most}):
+        at, hat = mean_pass_at_k(cases, k), mean_pass_hat_k(cases, k)
+        if at.value is not None and hat.value is not None:
+            found.append(Repeated(k, at.value, hat.value, at.counted))
+    return tuple(found)
 
 
 def _summary(name: str, column: _Column) -> ColumnSummary:
@@ -163,6 +197,7 @@ def _summary(name: str, column: _Column) -> ColumnSummary:
         rate=outcomes["passed"] / total if total else None,
         interval=wilson(outcomes["passed"], total),
         first_attempt=column.first,
+        repeated=_repeated([Tries(passes, passes + misses) for passes, misses in column.tries.values()]),
         median_s=quantile(column.seconds, 0.5),
         p95_s=quantile(column.seconds, 0.95),
         prompt_tokens=column.prompt_tokens,

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from pytest_llmroute.core.units import show_bytes, show_seconds, show_usd
 from pytest_llmroute.errors import printable
 from pytest_llmroute.report.summary import ColumnSummary, Summary
 
-ASCII = str.maketrans({"–": "-", "×": "x", "→": ">", "…": "~", "·": ".", "²": "2"})
+ASCII = str.maketrans({"–": "-", "—": "-", "×": "x", "→": ">", "…": "~", "·": ".", "²": "2"})
 NOTES = {
     "forced": "forced: LLM_MODEL_OVERRIDE decided the model, not the strategy",
     "scripted": "scripted: replies were written beforehand, no model was called",
     "canned": "canned: every model failed and a fixed text stood in (never a success)",
 }
 """What the marks of a row mean; a mark stands in the row by its whole word."""
+COMMAND = re.compile(r"^\s*(?=::)|#(?=#\w*\[)")
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
+class Field:
     """A column of the table; `give` is the order in which columns give way when it gets too wide (0 = never)."""
 
     title: str
@@ -38,7 +41,7 @@ def render(summary: Summary, *, width: int = 100, unicode: bool = True) -> list[
     columns = summary.columns if unicode else tuple(map(_ascii_names, summary.columns))
     if not columns:
         return []
-    fields, dropped = _fit(_fields(columns), width)
+    fields, dropped = _fit(figures(columns), width)
     lines = [_line(fields, None), *(_line(fields, row) for row in range(len(columns)))]
     lines += _models(columns)
     for column in columns:
@@ -47,14 +50,14 @@ def render(summary: Summary, *, width: int = 100, unicode: bool = True) -> list[
     if dropped:
         lines.append(f"left out for want of width: {', '.join(dropped)} (--llm-json has them)")
     lines = [cut(line.rstrip(), width) for line in lines]
-    return lines if unicode else [_ascii(line) for line in lines]
+    return lines if unicode else [ascii_only(line) for line in lines]
 
 
 def misses(missed: Sequence[tuple[str, str]], *, limit: int | None = 10, width: int = 100) -> list[str]:
     """Which cases missed, and why."""
     shown = missed if limit is None else missed[:limit]
     lines = [
-        cut(line, width)
+        cut(no_command(line), width)
         for nodeid, message in shown
         for line in (printable(nodeid, 300), f"  {printable(message, 300)}")
     ]
@@ -87,9 +90,28 @@ def cut(text: str, width: int) -> str:
     return "".join(kept) + "…"
 
 
-def _fields(columns: Sequence[ColumnSummary]) -> list[_Field]:
-    def field(title: str, cells: list[str], *, right: bool = True, give: int = 0) -> _Field:
-        return _Field(title, tuple(cells), right, give)
+def folded(parts: Iterable[str], width: int, *, first: str = "", rest: str = "", between: str = " ") -> list[str]:
+    """`parts` side by side in lines of at most `width` columns; only a part that fits no line is cut."""
+    lines: list[str] = []
+    for part in parts:
+        longer = f"{lines[-1]}{between}{part}" if lines else first + part
+        if lines and display_width(longer) > width:
+            lines.append(rest + part)
+        else:
+            lines[-1:] = [longer]
+    return [cut(no_command(line), width) for line in lines]
+
+
+def no_command(line: str) -> str:
+    """The line, with a backslash where a CI system would take it for a command (`::error`, `##[group]`)."""
+    return COMMAND.sub(r"\g<0>\\", line)
+
+
+def figures(columns: Sequence[ColumnSummary]) -> list[Field]:
+    """The table, column by column."""
+
+    def field(title: str, cells: list[str], *, right: bool = True, give: int = 0) -> Field:
+        return Field(title, tuple(cells), right, give)
 
     return [
         field("column", [cut(printable(c.column), 22) for c in columns], right=False),
@@ -106,7 +128,7 @@ def _fields(columns: Sequence[ColumnSummary]) -> list[_Field]:
     ]
 
 
-def _fit(fields: list[_Field], width: int) -> tuple[list[_Field], list[str]]:
+def _fit(fields: list[Field], width: int) -> tuple[list[Field], list[str]]:
     """Columns give way one by one until the table fits."""
     dropped: list[str] = []
     while sum(field.width + 2 for field in fields) - 2 > width:
@@ -119,7 +141,7 @@ def _fit(fields: list[_Field], width: int) -> tuple[list[_Field], list[str]]:
     return fields, dropped
 
 
-def _line(fields: Sequence[_Field], row: int | None) -> str:
+def _line(fields: Sequence[Field], row: int | None) -> str:
     parts = []
     for field in fields:
         text = field.title if row is None else field.cells[row]
@@ -178,11 +200,7 @@ def _interval(column: ColumnSummary) -> str:
 
 
 def _seconds(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    if seconds < 0.9995:
-        return f"{1000 * seconds:.0f} ms" if seconds >= 0.00995 else f"{1000 * seconds:.1f} ms"
-    return f"{seconds:.1f} s" if seconds < 99.95 else f"{seconds:.0f} s"
+    return "-" if seconds is None else show_seconds(seconds)
 
 
 def _tokens(column: ColumnSummary) -> str:
@@ -198,25 +216,22 @@ def _count(number: int) -> str:
 
 
 def _bytes(number: int | None) -> str:
-    if number is None:
-        return "-"
-    return f"{number / 1e9:.2f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"
+    return "-" if number is None else show_bytes(number)
 
 
 def _usd(column: ColumnSummary) -> str:
-    if column.usd is None:
-        return "-"
-    return f"${column.usd:.4f}" if column.usd < 1 else f"${column.usd:.2f}"
+    return "-" if column.usd is None else show_usd(column.usd)
 
 
 def _ascii_names(column: ColumnSummary) -> ColumnSummary:
-    models = {_ascii(printable(name, 40)): count for name, count in column.models.items()}
-    ram = {_ascii(printable(name, 40)): size for name, size in column.models_ram.items()}
-    reported = tuple(_ascii(printable(name, 40)) for name in column.models_ram_reported)
+    models = {ascii_only(printable(name, 40)): count for name, count in column.models.items()}
+    ram = {ascii_only(printable(name, 40)): size for name, size in column.models_ram.items()}
+    reported = tuple(ascii_only(printable(name, 40)) for name in column.models_ram_reported)
     return replace(
-        column, column=_ascii(printable(column.column)), models=models, models_ram=ram, models_ram_reported=reported
+        column, column=ascii_only(printable(column.column)), models=models, models_ram=ram, models_ram_reported=reported
     )
 
 
-def _ascii(line: str) -> str:
+def ascii_only(line: str) -> str:
+    """For terminals that can't show more."""
     return line.translate(ASCII).encode("ascii", "replace").decode("ascii")

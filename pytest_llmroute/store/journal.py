@@ -39,8 +39,8 @@ def journal_path(root: Path, run_id: str, worker: str) -> Path:
     return journal_folder(root, run_id) / f"{worker}.jsonl"
 
 
-def run_header(run_id: str, worker: str) -> dict[str, Any]:
-    """The first line: enough to know later whether the process that wrote it still lives."""
+def run_header(run_id: str, worker: str, about: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The first line: what the run is, and enough to know later whether the process that wrote it still lives."""
     return {
         "kind": "run",
         "schema": SCHEMA,
@@ -49,6 +49,7 @@ def run_header(run_id: str, worker: str) -> dict[str, Any]:
         "pid": os.getpid(),
         "pid_started": psutil.Process().create_time(),
         "started_at": _now(),
+        "about": dict(about or {}),
     }
 
 

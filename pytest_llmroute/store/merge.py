@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pytest_llmroute.core.records import Record
 from pytest_llmroute.core.series import Series
@@ -102,14 +103,26 @@ def _add(
             calls.setdefault(kept.nodeid, []).append(kept)
 
 
+def gathered(paths: Iterable[Path]) -> tuple[RunInfo, Gathered]:
+    """Journals that lie somewhere, as one run; finished if each of them says so."""
+    journals = [read_journal(path) for path in paths]
+    runs = [str(header["run_id"]) for contents in journals for header in contents.headers]
+    info = _info(runs[0] if runs else "", journals)
+    finished = all(contents.status == "finished" for contents in journals)
+    return replace(info, status="finished" if finished else "interrupted"), _together(journals)
+
+
 def _info(run_id: str, journals: list[JournalContents]) -> RunInfo:
     """What the journals themselves tell of a run whose controller is gone."""
     headers = [header for contents in journals for header in contents.headers]
     records = [record for contents in journals for record in (*contents.records, *contents.unfinished)]
+    about: Mapping[str, Any] = next((header["about"] for header in headers if "about" in header), {})
     return RunInfo(
         run_id=run_id,
         started_at=min((str(header.get("started_at", "")) for header in headers), default=""),
         status="interrupted",
-        profile=records[0].profile if records else "",
-        columns=tuple(dict.fromkeys(record.column for record in records)),
+        version=about.get("version", ""),
+        profile=about.get("profile", records[0].profile if records else ""),
+        columns=tuple(about.get("columns") or dict.fromkeys(record.column for record in records)),
+        facts=about.get("facts", {}),
     )

@@ -303,4 +303,4 @@ def test_the_meter_stays_cheap(start: Start) -> None:
 
 
 def test_machine_facts_name_nobody() -> None:
-    assert set(machine_facts()) == {"system", "machine", "cores", "ram_bytes", "python"}
+    assert set(machine_facts()) == {"system", "machine", "cpu", "gpus", "cores", "ram_bytes", "python"}

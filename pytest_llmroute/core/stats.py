@@ -1,4 +1,4 @@
-"""The few figures that a summary needs."""
+"""The few figures that a summary and a requirement need."""
 
 from __future__ import annotations
 

@@ -1,0 +1,195 @@
+"""A run against its baseline: every column, all together, every requirement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from pytest_llmroute.gate.figures import RunFigures
+from pytest_llmroute.gate.judge import CellsVerdict, GateVerdict, Member, judge_family, members_of
+from pytest_llmroute.gate.matching import ENOUGH, Matched, MatchedColumn, changes, match, part_of
+from pytest_llmroute.gate.pairs import Shared, shared
+from pytest_llmroute.gate.require import RateMember, RequirementResult, evaluate, members, rate_result
+from pytest_llmroute.gate.requirement import Requirement
+from pytest_llmroute.gate.result import ALL, CaseChange, ColumnVerdict, GateResult, GateSettings, Verdict
+from pytest_llmroute.gate.tries import Try
+
+Rates = Sequence[tuple[Requirement, RateMember]]
+WORST: tuple[Verdict, ...] = ("fail", "incomparable", "inconclusive", "pass", "not judged", "new")
+
+
+def compare(
+    tries: Sequence[Try], now: RunFigures, then: RunFigures | None, settings: GateSettings, *, source: str = "",
+    requirements: Sequence[Requirement] = (), incomplete: str = "",
+) -> GateResult:  # fmt: skip
+    """`incomplete` says why a run is no whole one: interrupted, or results missing."""
+    if then is None:
+        held = evaluate(requirements, tries, None, machine=now.head.machine, columns={})
+        return GateResult("new", source, requirements=held, why=incomplete, settings=settings, now=now.head)
+    if why := incomplete or _nothing(now, then):
+        return GateResult("incomparable", source, why=why, settings=settings, now=now.head, then=then.head)
+    matched = match(now, then, dict(settings.columns))
+    part = part_of(now.head, then.head)
+    refused = {one.column: why for one in matched.columns if (why := _refused(one, matched, settings, part))}
+    able = [one for one in matched.columns if one.against is not None and one.column not in refused]
+    rates = [(one, rate) for one in requirements for rate in members(one, tries, then, matched.names)]
+    judged = _judged(able, rates, settings)
+    columns = [
+        _column(one, refused.get(one.column), judged, settings, tries, now, then, part) for one in matched.columns
+    ]
+    if ALL in judged.cells:
+        columns.append(_word(ColumnVerdict(ALL, "pass"), judged, ALL))
+    return GateResult(
+        verdict=min((one.verdict for one in columns), key=WORST.index, default="new"),
+        source=source,
+        columns=tuple(columns),
+        requirements=(
+            *evaluate(requirements, tries, then, machine=now.head.machine, columns=matched.names),
+            *(_rate(requirement, rate, judged) for requirement, rate in rates),
+        ),
+        notes=tuple(_notes(matched, now, then, part)),
+        settings=settings,
+        now=now.head,
+        then=then.head,
+    )
+
+
+def _nothing(now: RunFigures, then: RunFigures) -> str:
+    if not any(cases for cases in then.columns.values()):
+        return "the baseline is empty"
+    if not any(cases for cases in now.columns.values()):
+        return "this run has no case that the gate counts"
+    return ""
+
+
+def _refused(one: MatchedColumn, matched: Matched, settings: GateSettings, part: str) -> str:
+    """Why a column can't be compared; empty if it can, or if it is new."""
+    if one.against is None:
+        if not matched.left:
+            return ""
+        return (
+            f"the baseline has no column of this name, and its {_names(matched.left)} did not run:"
+            f" if it was renamed, say so under [gate] columns = {{{_quoted(one.column)} = {_quoted(matched.left[0])}}}"
+        )
+    total, found = len(one.then), len(one.shared)
+    if not found:
+        return "no case of the baseline is in this run"
+    if not part and found < ENOUGH * total:
+        return (
+            f"only {found} of the baseline's {total} cases are in this run ({found / total:.0%}, {ENOUGH:.0%} needed)"
+        )
+    if not any(one.now[case].tries for case in one.shared):
+        return "no shared case gave an outcome"
+    if one.lost_share > settings.max_lost:
+        return f"{one.lost_share:.0%} of the tries were lost to infrastructure ({settings.max_lost:.0%} allowed)"
+    return ""
+
+
+def _judged(able: Iterable[MatchedColumn], rates: Rates, settings: GateSettings) -> CellsVerdict:
+    """The columns, all of them together and the required rates: one family."""
+    cells = {one.column: _shared(one) for one in able}
+    family = members_of(cells, settings)
+    extra = [Member(_key(rate), shared(rate.baseline, rate.candidate), rate.min_drop) for _, rate in rates]
+    judged = judge_family([*family, *extra], settings)
+    apart = {name: one for name, one in cells.items() if name not in {member.name for member in family}}
+    if not apart:
+        return judged
+    # Under the family "pooled" a column has its figures, and no verdict.
+    alone = judge_family([Member(name, one) for name, one in apart.items()], replace(settings, family="none"))
+    return replace(judged, cells={**alone.cells, **judged.cells})
+
+
+def _shared(one: MatchedColumn) -> Shared:
+    cases = one.shared
+    return shared({case: one.then[case].outcomes for case in cases}, {case: one.now[case].outcomes for case in cases})
+
+
+def _column(
+    one: MatchedColumn, refused: str | None, judged: CellsVerdict, settings: GateSettings, tries: Sequence[Try],
+    now: RunFigures, then: RunFigures, part: str,
+) -> ColumnVerdict:  # fmt: skip
+    verdict = ColumnVerdict(
+        one.column,
+        "new",
+        against=one.against or "",
+        missing=() if part else one.missing,
+        added=one.added,
+        rechecked=one.rechecked,
+        lost=_lost(one, tries),
+        changes=changes(one, now, then),
+    )
+    if one.against is None and not refused:
+        return verdict
+    if refused:
+        return replace(verdict, verdict="incomparable", why=refused)
+    verdict = _word(verdict, judged, one.column)
+    if settings.family == "pooled" and one.column not in judged.adjusted:
+        verdict = replace(verdict, verdict="not judged", adjusted=None)
+    worse, better = _changed(one, verdict.stats, tries)
+    return replace(verdict, failing=worse, passing=better)
+
+
+def _word(verdict: ColumnVerdict, judged: CellsVerdict, name: str) -> ColumnVerdict:
+    stats = judged.cells[name]
+    return replace(verdict, verdict=stats.verdict, stats=stats, adjusted=judged.adjusted.get(name))
+
+
+def _changed(
+    one: MatchedColumn, stats: GateVerdict | None, tries: Sequence[Try]
+) -> tuple[tuple[CaseChange, ...], tuple[CaseChange, ...]]:
+    """Cases that pass less often, and those that pass more often; the most telling first."""
+    shown: dict[str, Try] = {}
+    for attempt in tries:
+        if attempt.column == one.column and (attempt.case not in shown or attempt.outcome == 0):
+            shown[attempt.case] = attempt
+    worse: list[CaseChange] = []
+    better: list[CaseChange] = []
+    for change in stats.changed if stats else ():
+        attempt = shown[change.item]
+        case = CaseChange(
+            change.item, one.column, one.then[change.item], one.now[change.item],
+            attempt.message if change.worse else "", attempt.nodeid, attempt.suite, attempt.line,
+        )  # fmt: skip
+        (worse if change.worse else better).append(case)
+    return tuple(worse), tuple(better)
+
+
+def _lost(one: MatchedColumn, tries: Sequence[Try]) -> tuple[tuple[str, str], ...]:
+    causes = {attempt.case: attempt.cause for attempt in tries if attempt.column == one.column and attempt.cause}
+    return tuple((case, causes.get(case, "")) for case, found in one.now.items() if not found.tries)
+
+
+def _rate(requirement: Requirement, rate: RateMember, judged: CellsVerdict) -> RequirementResult:
+    key = _key(rate)
+    stats = judged.cells[key]
+    return rate_result(
+        requirement, rate.column, key in judged.failed, judged.adjusted[key],
+        stats.drop, stats.lower, stats.upper, stats.baseline_rate, stats.candidate_rate,
+    )  # fmt: skip
+
+
+def _key(rate: RateMember) -> str:
+    return f"{rate.column}: {rate.text}"
+
+
+def _notes(matched: Matched, now: RunFigures, then: RunFigures, part: str) -> list[str]:
+    notes = []
+    if part:
+        shared_cases = sum(len(one.shared) for one in matched.columns)
+        total = sum(len(one.then) for one in matched.columns)
+        notes.append(f"a part of the suite ({part}): compared {shared_cases} of {total} baseline cases")
+    if matched.left:
+        notes.append(f"not compared, since this run does not have it: {_names(matched.left)}")
+    if then.head.selection:
+        notes.append(f"the baseline itself is of a part of the suite ({then.head.selection})")
+    if now.head.machine != then.head.machine:
+        notes.append(f"another machine: {now.head.machine or 'unknown'}, was {then.head.machine or 'unknown'}")
+    return notes
+
+
+def _names(names: Sequence[str]) -> str:
+    return ("column " if len(names) == 1 else "columns ") + ", ".join(names)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
