@@ -191,8 +191,8 @@ def _repeats(columns: Sequence[ColumnSummary]) -> list[str]:
     named = [(cut(printable(column.column), 22), column.repeated[-1]) for column in columns if column.repeated]
     width = max((display_width(name) for name, _ in named), default=0)
     return [
-        f"{name}{' ' * (width - display_width(name))}  pass@{most.k} {most.pass_at_k:.1%}, pass^{most.k} {most.pass_hat_k:.1%}"
-        f" over {most.cases} case{'s'[: most.cases > 1]} with repeats"
+        f"{name}{' ' * (width - display_width(name))}  pass@{most.k} {most.pass_at_k:.1%},"
+        f" pass^{most.k} {most.pass_hat_k:.1%} over {most.cases} case{'s'[: most.cases > 1]} with repeats"
         for name, most in named
     ]
 
