@@ -7,12 +7,13 @@ import time
 import pytest
 
 from pytest_llmroute.backends.breaker import FAILURES, FIRST_REST, TROUBLE, Breaker, Resting
-from pytest_llmroute.backends.chain import CANNED_TEXT, answer
+from pytest_llmroute.backends.chain import CANNED_TEXT, answering
 from pytest_llmroute.backends.contract import Backend
 from pytest_llmroute.backends.scripted import ScriptedAnswer, ScriptedBackend
 from pytest_llmroute.core.models import ModelCard, RetryPolicy
 from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.core.requests import Message, Sampling
+from pytest_llmroute.core.steps import run_now
 from pytest_llmroute.errors import AllModelsFailed, Cause, ModelCallError
 
 CARDS = [ModelCard(name, "scripted", retry=RetryPolicy(attempts=1)) for name in ("first", "second")]
@@ -24,7 +25,7 @@ def ask(first: object, second: object, *, canned: bool = False) -> Reply:
     def call_for(card: ModelCard) -> Call:
         return Call(card, (Message("user", "hello"),), Sampling(), script=scripts[card.name])
 
-    return answer(CARDS, call_for, ScriptedBackend, canned=canned)
+    return run_now(answering(CARDS, call_for, ScriptedBackend, canned=canned))
 
 
 def test_the_primary_answers_when_it_can() -> None:
@@ -55,7 +56,7 @@ def test_a_bug_in_a_backend_is_a_typed_failure_and_never_a_reply() -> None:
         raise ZeroDivisionError("mine")
 
     with pytest.raises(AllModelsFailed, match=r"first: ZeroDivisionError: mine \[backend\]"):
-        answer(CARDS[:1], lambda card: Call(card, (), Sampling()), broken)
+        run_now(answering(CARDS[:1], lambda card: Call(card, (), Sampling()), broken))
 
 
 def test_an_interruption_is_not_swallowed() -> None:
@@ -63,7 +64,7 @@ def test_an_interruption_is_not_swallowed() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        answer(CARDS, lambda card: Call(card, (), Sampling()), interrupted, canned=True)
+        run_now(answering(CARDS, lambda card: Call(card, (), Sampling()), interrupted, canned=True))
 
 
 class Flaky:
@@ -89,7 +90,9 @@ QUICK = RetryPolicy(attempts=3, first_wait=0.0, causes=("rate", "server"))
 def flaky(fails: list[Cause], retry: RetryPolicy = QUICK, *, within: float | None = None) -> tuple[Reply, Flaky]:
     backend = Flaky(fails)
     card = ModelCard("m", "flaky", retry=retry)
-    reply = answer([card], lambda c: Call(c, (), Sampling()), lambda c: backend, canned=True, within=within)
+    reply = run_now(
+        answering([card], lambda c: Call(c, (), Sampling()), lambda c: backend, canned=True, left=lambda: within)
+    )
     return reply, backend
 
 
@@ -138,7 +141,11 @@ def test_the_servers_word_on_waiting_holds_within_the_cards() -> None:
     def asked(retry_after: float, retry: RetryPolicy) -> tuple[float, int]:
         backend = Flaky([Cause.RATE], retry_after)
         started = time.monotonic()
-        answer([ModelCard("m", "x", retry=retry)], lambda c: Call(c, (), Sampling()), lambda c: backend, canned=True)
+        run_now(
+            answering(
+                [ModelCard("m", "x", retry=retry)], lambda c: Call(c, (), Sampling()), lambda c: backend, canned=True
+            )
+        )
         return time.monotonic() - started, backend.asked
 
     seconds, tries = asked(0.3, RetryPolicy(first_wait=0.0))
@@ -149,7 +156,7 @@ def test_the_servers_word_on_waiting_holds_within_the_cards() -> None:
 def test_each_try_gets_what_is_left_of_the_time() -> None:
     backend = Flaky([Cause.RATE, Cause.RATE])
     card = ModelCard("m", "x", retry=RetryPolicy(first_wait=0.2, factor=1.0))
-    answer([card], lambda c: Call(c, (), Sampling()), lambda c: backend, within=5.0)
+    run_now(answering([card], lambda c: Call(c, (), Sampling()), lambda c: backend, left=lambda: 5.0))
     limits = [limit for limit in backend.limits if limit is not None]
     assert len(limits) == 3
     assert 5.0 >= limits[0] > limits[1] + 0.09 > limits[2] + 0.18

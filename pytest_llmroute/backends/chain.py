@@ -7,32 +7,35 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from pytest_llmroute.backends.breaker import Breaker, Resting
 from pytest_llmroute.backends.contract import Backend
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Link, LinkFailure, Reply
+from pytest_llmroute.core.steps import Attempt, Pause, Plan
 from pytest_llmroute.errors import AllModelsFailed, Cause, LLMRouteError, ModelCallError
 
 log = logging.getLogger("pytest_llmroute.backends")
 CANNED_TEXT = "No language model could answer. This is a canned text; nothing was generated."
 
 
-def answer(
+def answering(
     cards: Sequence[ModelCard],
     call_for: Callable[[ModelCard], Call],
     open_: Callable[[ModelCard], Backend],
     *,
     canned: bool = False,
-    within: float | None = None,
+    left: Callable[[], float | None] = lambda: None,
     breaker_of: Callable[[ModelCard], Breaker] = lambda card: Breaker(card.name),
-) -> Reply:
+) -> Plan[Reply]:
     """The first reply that a link gives; it says which link, and why the earlier ones did not.
 
-    Each model is tried as often as its card's retry policy says, as long as the time limit `within` leaves room.
+    Each model is tried as often as its card's retry policy says, as long as the time limit leaves room: `left` is asked
+    when the first try begins, so that waiting for a slot is not the model's time.
     """
     __tracebackhide__ = True  # of a failed call people want to see their own line
-    until = None if within is None else time.monotonic() + within
+    limit = _Limit(left)
     failures: list[ModelCallError] = []
     retries = 0
     for position, card in enumerate(cards):
@@ -41,35 +44,53 @@ def answer(
         while True:
             tries += 1
             try:
-                reply = _try(card, call_for, open_, breaker, until)
+                reply = yield Attempt(card, partial(_try, card, call_for, open_, breaker, limit))
             except ModelCallError as error:
                 failure = error
             else:
                 link: Link = "fallback" if position else "primary"
                 return reply.with_(link=link, failures=_reasons(failures), retries=retries)
-            if not _again(card, failure, tries, until):
+            wait = _wait(card, failure, tries, limit.until)
+            if wait is None:
                 failures.append(_counted(failure, tries))
                 break
+            yield Pause(wait)
             retries += 1
     if not canned:
         raise AllModelsFailed(failures)
     return Reply(CANNED_TEXT, model="canned", link="canned", failures=_reasons(failures), retries=retries)
 
 
+class _Limit:
+    """When all tries must have ended."""
+
+    def __init__(self, left: Callable[[], float | None]) -> None:
+        self._left = left
+        self._begun = False
+        self.until: float | None = None
+
+    def begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            left = self._left()
+            self.until = None if left is None else time.monotonic() + left
+
+
 def _try(
     card: ModelCard, call_for: Callable[[ModelCard], Call], open_: Callable[[ModelCard], Backend], breaker: Breaker,
-    until: float | None,
+    limit: _Limit, queued: float,
 ) -> Reply:  # fmt: skip
     """One try within what is left of the time; its endpoint's breaker hears how it went."""
     breaker.check(card.name)
+    limit.begin()
     try:
-        reply = open_(card).generate(_limited(call_for(card), until))
+        reply = open_(card).generate(_limited(call_for(card), limit.until))
     except Exception as error:
         failure = _typed(error, card)
         breaker.failed(failure)
         raise failure from failure.__cause__
     breaker.worked()
-    return reply
+    return reply.waited(queued)
 
 
 def _limited(call: Call, until: float | None) -> Call:
@@ -81,17 +102,16 @@ def _limited(call: Call, until: float | None) -> Call:
     return replace(call, timeout=min(limits)) if limits else call
 
 
-def _again(card: ModelCard, failure: ModelCallError, tries: int, until: float | None) -> bool:
-    """Whether to try once more; waits as long as policy and server say before it answers yes."""
+def _wait(card: ModelCard, failure: ModelCallError, tries: int, until: float | None) -> float | None:
+    """Seconds before one more try, as policy and server say; None where there shall be none."""
     policy = card.retry
     if isinstance(failure, Resting) or not policy.again(failure.cause, tries):
-        return False
+        return None
     wait = max(policy.wait(tries) * random.uniform(0.5, 1.0), failure.retry_after or 0.0)
     if wait > policy.longest_wait or (until is not None and time.monotonic() + wait >= until):
-        return False
+        return None
     log.info("[Retry] %s: %s; try %d of %d in %.1f s", card.name, failure.cause.value, tries + 1, policy.attempts, wait)
-    time.sleep(wait)
-    return True
+    return wait
 
 
 def _counted(failure: ModelCallError, tries: int) -> ModelCallError:

@@ -33,6 +33,7 @@ class Timings:
     """Seconds of one call by part; a part that is not known is 0 and lies within total."""
 
     queue: float = 0.0
+    """Waiting: for a slot of ours before anything was sent, which total leaves out, then in the server."""
     load: float = 0.0
     prefill: float = 0.0
     decode: float = 0.0
@@ -120,3 +121,9 @@ class Reply:
 
     def with_(self, **changes: Any) -> Reply:
         return replace(self, **changes)
+
+    def waited(self, seconds: float) -> Reply:
+        """The same after so long a wait for its slot."""
+        if not seconds:
+            return self
+        return replace(self, timings=replace(self.timings, queue=self.timings.queue + seconds))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-from pytest_llmroute.backends.chain import answer
+from pytest_llmroute.backends.chain import answering
 from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision
@@ -16,6 +16,7 @@ from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.records import CallRecord
 from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.core.requests import Message, Request, Sampling
+from pytest_llmroute.core.steps import Plan, run_now
 from pytest_llmroute.engine.case import CaseRun, call_record, digest
 from pytest_llmroute.engine.gauge import Gauge
 from pytest_llmroute.errors import ModelCallError
@@ -63,8 +64,15 @@ class Engine:
     def ask(
         self, request: Request, column: Column, *, run: CaseRun | None = None, calls: CallLog | None = None
     ) -> Reply:
-        """One request to its reply; a failure is recorded before it is raised."""
+        """One request to its reply, in this thread."""
         __tracebackhide__ = True  # of a failed call people want to see their own line
+        return run_now(self.asking(request, column, run=run, calls=calls))
+
+    def asking(
+        self, request: Request, column: Column, *, run: CaseRun | None = None, calls: CallLog | None = None
+    ) -> Plan[Reply]:
+        """The steps from a request to its reply; a failure is recorded before it is raised."""
+        __tracebackhide__ = True
         decision = self.decide(request, column, run.case.repeat if run else 0)
         log.info("%s", decision.log_line)
         catalog = self.router.catalog
@@ -82,12 +90,12 @@ class Engine:
             return call
 
         try:
-            reply = answer(
+            reply = yield from answering(
                 cards,
                 call_for,
                 self.pool.get,
                 canned=decision.canned,
-                within=self._left(request, run),
+                left=lambda: self._left(request, run),
                 breaker_of=self.pool.breaker,
             )
         except ModelCallError as error:
