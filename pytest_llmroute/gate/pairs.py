@@ -101,6 +101,8 @@ def mean_drop(pairs: Sequence[Pair]) -> float:
 
 def _tries(outcomes: Mapping[str, Sequence[int]], side: str) -> dict[str, Tries]:
     for item, values in outcomes.items():
+        if not isinstance(values, Sequence):
+            raise ValueError(f"{side}: item {item!r} has {values!r}; a list is needed, one 0 or 1 for each repeat")
         if wrong := [value for value in values if value not in (0, 1)]:
             raise ValueError(f"{side}: item {item!r} has the outcome {wrong[0]!r}; each is 0 or 1")
     return {item: Tries(int(sum(values)), len(values)) for item, values in outcomes.items()}

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmroute.core.records import CallRecord, Record
-from pytest_llmroute.report.jsonfile import ReportError, write_json
 from pytest_llmroute.core.stats import quantile, wilson
+from pytest_llmroute.report.jsonfile import ReportError, write_json
 from pytest_llmroute.report.summary import ColumnSummary, RunHead, Tally, summarize
 from pytest_llmroute.report.terminal import display_width, misses, render
 
