@@ -23,7 +23,7 @@ from pytest_llmroute.backends.openai_compatible.backend import OpenAIModel
 from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call
-from pytest_llmroute.core.requests import Message, Request, Sampling
+from pytest_llmroute.core.requests import Message, Sampling
 from pytest_llmroute.engine.case import call_record
 
 LATENCY = 0.02
@@ -115,12 +115,12 @@ def yardstick(port: int, calls: int, threads: int) -> Callable[[], None]:
 def through(backend: Backend, card: ModelCard, calls: int, threads: int) -> Callable[[], None]:
     """Calls of one backend, each with its record as JSON."""
     call = Call(card, (Message("user", "hi"),), Sampling(max_tokens=50), timeout=30)
-    request, decision = Request(call.messages), Decision(card.name, call.settings, "bench")
+    decision = Decision(card.name, call.settings, "bench")
 
     def one(_: int) -> None:
         reply = backend.generate(call)
         assert reply.tokens.completion == PIECES, reply
-        record = call_record(request, decision, attempt=1, backend=card.backend, policy_id="", reply=reply)
+        record = call_record(call.messages, decision, attempt=1, backend=card.backend, policy_id="", reply=reply)
         json.dumps(record.to_dict(), default=repr)
 
     def run() -> None:

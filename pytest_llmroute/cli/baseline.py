@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -107,7 +107,7 @@ def diff(ctx: click.Context, run: str, target: str | None) -> None:
 
 
 def _moved(
-    column: str, shared: tuple[str, ...], then: dict[str, CaseFigures], now: dict[str, CaseFigures]
+    column: str, shared: tuple[str, ...], then: Mapping[str, CaseFigures], now: Mapping[str, CaseFigures]
 ) -> Iterator[str]:
     for case in shared:
         if (then[case].passes, then[case].tries) != (now[case].passes, now[case].tries):

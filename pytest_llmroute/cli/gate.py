@@ -14,7 +14,7 @@ from pytest_llmroute.config.resolve import Level
 from pytest_llmroute.gate.compare import compare
 from pytest_llmroute.report.gate import gate_lines
 from pytest_llmroute.report.gatejson import gate_json
-from pytest_llmroute.report.github import annotations, on_github, write_summary
+from pytest_llmroute.report import github as on_hub
 from pytest_llmroute.report.knobs import gate_settings, requirements
 from pytest_llmroute.report.markdown import comment_text, gate_markdown
 from pytest_llmroute.report.sources import against
@@ -48,8 +48,8 @@ def gate(
         output.write_file(Path(summary), gate_markdown(result, judged.summary))
     if comment:
         output.write_file(Path(comment), comment_text(result, judged.summary))
-    if github or on_github(os.environ):
-        write_summary(os.environ, gate_markdown(result, judged.summary))
-        for line in annotations(result):
+    if github or on_hub.on_github(os.environ):
+        on_hub.write_summary(os.environ, gate_markdown(result, judged.summary))
+        for line in on_hub.annotations(result, places(found.project.root, os.environ)):
             output.note(line)
     ctx.exit(int(result.failed))

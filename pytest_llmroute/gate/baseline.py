@@ -154,13 +154,13 @@ def _figures(data: Mapping[str, Any], name: str) -> RunFigures:
 
 def _case(line: Mapping[str, Any]) -> CaseFigures:
     passes, tries = line["passes"], line["tries"]
+    rest: dict[str, Any] = {name: line.get(name, "") for name in _TEXTS} | {name: line.get(name) for name in _NUMBERS}
     return CaseFigures(
         case=line["case"],
         outcomes=(1,) * passes + (0,) * (tries - passes),
         made=tries,
         models=tuple(line["models"]),
-        **{name: line.get(name, "") for name in _TEXTS},
-        **{name: line.get(name) for name in _NUMBERS},
+        **rest,
     )
 
 
@@ -190,14 +190,14 @@ def renamed(figures: RunFigures, old: str, new: str, *, column: bool = False) ->
         kinds = {new if name == old else name: kind for name, kind in figures.kinds.items()}
         return replace(figures, columns=columns, kinds=kinds), int(old in figures.columns)
     count = 0
-    columns = {}
+    named: dict[str, dict[str, CaseFigures]] = {}
     for name, cases in figures.columns.items():
-        columns[name] = {}
+        named[name] = {}
         for case, found in cases.items():
             changed = _renamed(case, old, new)
             count += changed != case
-            columns[name][changed] = replace(found, case=changed)
-    return replace(figures, columns=columns), count
+            named[name][changed] = replace(found, case=changed)
+    return replace(figures, columns=named), count
 
 
 def _renamed(case: str, old: str, new: str) -> str:

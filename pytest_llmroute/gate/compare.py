@@ -142,7 +142,8 @@ def _changed(
     for attempt in tries:
         if attempt.column == one.column and (attempt.case not in shown or attempt.outcome == 0):
             shown[attempt.case] = attempt
-    worse, better = [], []
+    worse: list[CaseChange] = []
+    better: list[CaseChange] = []
     for change in stats.changed if stats else ():
         attempt = shown[change.item]
         case = CaseChange(

@@ -47,7 +47,7 @@ class StoredRun:
 
     @property
     def figures(self) -> RunFigures:
-        return figures_of(self.tries, gate_head(self.info))
+        return figures_of(self.tries, gate_head(run_head(self.info)))
 
     @property
     def summary(self) -> Summary:
@@ -65,14 +65,14 @@ def run_head(info: RunInfo, options: Mapping[str, Any] | None = None) -> RunHead
     return RunHead(info.run_id, info.version, info.profile, info.columns, info.started_at, info.facts, options or {})
 
 
-def gate_head(info: RunInfo) -> GateHead:
+def gate_head(run: RunHead) -> GateHead:
     """What the gate asks of a run's head."""
-    facts = info.facts
+    facts = run.facts
     return GateHead(
-        run_id=info.run_id,
-        version=info.version,
-        created=info.started_at,
-        profile=info.profile,
+        run_id=run.run_id,
+        version=run.version,
+        created=run.started_at,
+        profile=run.profile,
         machine=" + ".join(facts["machines"]) if "machines" in facts else machine_class(facts),
         paths=tuple(facts.get("paths", (".",))),
         selection=str(facts.get("selection", "")),

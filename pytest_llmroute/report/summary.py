@@ -172,7 +172,7 @@ def summarize(records: Iterable[Record], run: RunHead) -> Summary:
 
 def _repeated(cases: Sequence[Tries]) -> tuple[Repeated, ...]:
     """For the usual k, as far as there are tries, and for all tries."""
-    most = max((total for _, total in cases), default=0)
+    most = max((case.total for case in cases), default=0)
     found = []
     for k in sorted({k for k in (*USUAL, most) if 0 < k <= most}):
         at, hat = mean_pass_at_k(cases, k), mean_pass_hat_k(cases, k)

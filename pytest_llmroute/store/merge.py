@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pytest_llmroute.core.records import Record
 from pytest_llmroute.core.series import Series
@@ -115,7 +116,7 @@ def _info(run_id: str, journals: list[JournalContents]) -> RunInfo:
     """What the journals themselves tell of a run whose controller is gone."""
     headers = [header for contents in journals for header in contents.headers]
     records = [record for contents in journals for record in (*contents.records, *contents.unfinished)]
-    about = next((header["about"] for header in headers if "about" in header), {})
+    about: Mapping[str, Any] = next((header["about"] for header in headers if "about" in header), {})
     return RunInfo(
         run_id=run_id,
         started_at=min((str(header.get("started_at", "")) for header in headers), default=""),
