@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from pytest_llmroute.errors import printable
+from pytest_llmroute.gate.require import RequirementResult
 from pytest_llmroute.gate.result import ALL, CaseChange, ColumnVerdict, GateResult, GateSettings
 from pytest_llmroute.report import verdicts
 from pytest_llmroute.report.terminal import ascii_only, folded
-
-if TYPE_CHECKING:
-    from pytest_llmroute.gate.require import RequirementResult
 
 SHOWN = 10
 """Cases that pass less often, and things that are different."""
@@ -34,7 +32,8 @@ def gate_lines(
     return [
         *paper.sentences(verdicts.sentence(one, result.settings) for one in each),
         *(line for one in each for line in paper.details(one, shown)),
-        *paper.sentences(verdicts.criterion(one, result.settings) for one in (*together, *result.requirements)),
+        *paper.sentences(verdicts.sentence(one, result.settings) for one in together),
+        *paper.sentences(map(verdicts.demand, result.requirements)),
         *paper.sentences(f"note: {printable(note, verdicts.LONG)}" for note in result.notes),
         *paper.sentences([_last(result, enforced)]),
         *paper.sentences(f"{why}:  {command}" for why, command in (next_steps(result) if steps else ())),
@@ -46,6 +45,16 @@ def criterion_text(one: ColumnVerdict | RequirementResult, settings: GateSetting
     paper = _Paper(width)
     more = [*paper.different(one), *paper.worse(one)] if isinstance(one, ColumnVerdict) else []
     return "\n".join([*paper.sentences([verdicts.criterion(one, settings)]), *more])
+
+
+def failed_criteria(result: GateResult) -> list[tuple[str, str]]:
+    """What makes a run red, by name, each with its text."""
+    failures = [(_name(one), criterion_text(one, result.settings)) for one in result.failures]
+    return failures or ([("run", _last(result, enforced=True))] if result.failed else [])
+
+
+def _name(one: ColumnVerdict | RequirementResult) -> str:
+    return one.column if isinstance(one, ColumnVerdict) else f"{one.column}: {one.requirement.text}"
 
 
 def next_steps(result: GateResult) -> tuple[tuple[str, str], ...]:
