@@ -12,9 +12,9 @@ from pytest_llmroute.cli import output
 from pytest_llmroute.cli.situation import found_by, load_run, store_of
 from pytest_llmroute.config.resolve import Level
 from pytest_llmroute.gate.compare import compare
-from pytest_llmroute.report.gate import gate_lines
-from pytest_llmroute.report.gatejson import gate_json
 from pytest_llmroute.report import github as on_hub
+from pytest_llmroute.report.gate import gate_lines
+from pytest_llmroute.report.jsonfile import gate_json
 from pytest_llmroute.report.knobs import gate_settings, requirements
 from pytest_llmroute.report.markdown import comment_text, gate_markdown
 from pytest_llmroute.report.sources import against
@@ -50,6 +50,6 @@ def gate(
         output.write_file(Path(comment), comment_text(result, judged.summary))
     if github or on_hub.on_github(os.environ):
         on_hub.write_summary(os.environ, gate_markdown(result, judged.summary))
-        for line in on_hub.annotations(result, places(found.project.root, os.environ)):
+        for line in on_hub.annotations(result, on_hub.places(found.project.root, os.environ)):
             output.note(line)
     ctx.exit(int(result.failed))

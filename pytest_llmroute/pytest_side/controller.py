@@ -14,11 +14,13 @@ import pytest
 from pytest_llmroute.config.resolve import Settings
 from pytest_llmroute.core.records import PROPERTY, Record
 from pytest_llmroute.errors import LLMRouteError
-from pytest_llmroute.gate.result import GateResult
+from pytest_llmroute.gate.result import ColumnVerdict, GateResult
 from pytest_llmroute.pytest_side.gating import Gate
 from pytest_llmroute.pytest_side.repeats import Groups
-from pytest_llmroute.report.gate import failed_criteria, gate_lines
+from pytest_llmroute.report import github
+from pytest_llmroute.report.gate import criterion_text, gate_lines
 from pytest_llmroute.report.jsonfile import write_json
+from pytest_llmroute.report.markdown import comment_text, gate_markdown
 from pytest_llmroute.report.summary import RunHead, Tally
 from pytest_llmroute.report.terminal import misses, render
 from pytest_llmroute.store.contract import RunInfo
@@ -92,9 +94,14 @@ class Controller:
         for record in self._lost():
             self.gate.take(record)
         self.result = self.gate.judge(self.incomplete)
+        if self.result is not None:
+            _into_junit(self.config, self.result)
         if self.result is not None and self.gate.red:
-            for name, text in failed_criteria(self.result):
-                self._fail(f"gate[{name}]", text)
+            for one in self.result.failures:
+                name = one.column if isinstance(one, ColumnVerdict) else one.requirement.text
+                self._fail(f"gate[{name}]", criterion_text(one, self.result.settings))
+            if self.result.why and self.result.failed:
+                self._fail("gate", self.result.why)
         if self.gate.saving:
             try:
                 self.notes.append(self.gate.save(self.incomplete))
@@ -126,7 +133,7 @@ class Controller:
         if not self.tally.count:
             return
         found = gather(self.config.rootpath, self.run_id)
-        for keep in (partial(self._json, found), partial(self._store, found, stopped)):
+        for keep in (partial(self._json, found), partial(self._store, found, stopped), self._on_github):
             try:
                 keep()
             except LLMRouteError as error:
@@ -136,6 +143,15 @@ class Controller:
         if target := self.settings["json"]:
             path = Path(self.config.invocation_params.dir) / target
             write_json(path, self.tally.summary(), found.records, found.series, self.result)
+
+    def _on_github(self) -> None:
+        """The job summary, and the text of a comment for a later step to post."""
+        if self.result is None or not github.on_github(self.env):
+            return
+        summary = self.tally.summary()
+        github.write_summary(self.env, gate_markdown(self.result, summary))
+        path = self.config.rootpath / FOLDER / "comment.md"
+        path.write_text(comment_text(self.result, summary), encoding="utf-8")
 
     def _store(self, found: Gathered, stopped: bool) -> None:
         root = self.config.rootpath
@@ -183,10 +199,16 @@ class Controller:
                 terminal.write_line(f"run {self.run_id} is kept in {self._store_shown()}{self._ignore_hint()}")
         if self.result is not None:
             terminal.write_sep("-", "llmroute gate")
-            for line in gate_lines(self.result, verbose=verbose > 0, unicode=_unicode(terminal)):
+            lines = gate_lines(self.result, verbose=verbose > 0, unicode=_unicode(terminal), enforced=self.gate.red)
+            for line in (*lines, *self._annotations()):
                 terminal.write_line(line)
         for note in self.notes:
             terminal.write_line(f"llmroute: {note}")
+
+    def _annotations(self) -> list[str]:
+        if self.result is None or not github.on_github(self.env):
+            return []
+        return github.annotations(self.result, github.places(self.config.rootpath, self.env))
 
     def _store_shown(self) -> str:
         root = self.config.rootpath
@@ -202,6 +224,16 @@ class Controller:
         lines = ignore.read_text(encoding="utf-8", errors="replace").split() if ignore.is_file() else []
         known = any(line.strip("/") == FOLDER for line in lines)
         return "" if known else f"  (add a line {FOLDER}/ to .gitignore)"
+
+
+def _into_junit(config: pytest.Config, result: GateResult) -> None:
+    """The verdict as a property of the suite, for those who read JUnit files: a green gate makes no report."""
+    junit = config.pluginmanager.get_plugin("junitxml")
+    key = getattr(junit, "xml_key", None)
+    if key is not None and (xml := config.stash.get(key, None)) is not None:
+        xml.add_global_property("llm.gate", result.verdict)
+        for one in result.columns:
+            xml.add_global_property(f"llm.gate.{one.column}", one.verdict)
 
 
 def _unicode(terminal: Any) -> bool:

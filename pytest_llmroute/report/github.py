@@ -42,6 +42,19 @@ def annotations(result: GateResult, where: Where) -> list[str]:
     return _few("error", errors)
 
 
+def places(root: Path, env: Mapping[str, str]) -> Where:
+    """A case's file from the top of the checkout, and its line."""
+    top = Path(env.get("GITHUB_WORKSPACE") or root)
+
+    def where(change: CaseChange) -> tuple[str, int] | None:
+        path = root / change.suite
+        if not change.suite or not path.is_relative_to(top):
+            return None
+        return path.relative_to(top).as_posix(), max(change.line, 1)
+
+    return where
+
+
 def write_summary(env: Mapping[str, str], text: str) -> None:
     """Below what the step has written already; nothing where there is no such file."""
     name = env.get("GITHUB_STEP_SUMMARY")
