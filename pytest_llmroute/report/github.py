@@ -23,13 +23,6 @@ def on_github(env: Mapping[str, str]) -> bool:
     return env.get("GITHUB_ACTIONS") == "true"
 
 
-def places(root: Path, env: Mapping[str, str]) -> Where:
-    """Where cases stand, as GitHub wants it: from the folder of the checkout."""
-    checkout = env.get("GITHUB_WORKSPACE", "")
-    before = root.relative_to(checkout) if checkout and root.is_relative_to(checkout) else Path()
-    return lambda change: ((before / change.suite).as_posix(), change.line or 1) if change.suite else None
-
-
 def annotations(result: GateResult, where: Where) -> list[str]:
     """Commands for the log: errors of a failed gate, warnings of one that can't tell; `where` finds a case's line."""
     if not result.failed:
