@@ -140,6 +140,8 @@ class _Paper:
         return [f"{indent}… and {hidden} more {MORE}"] if hidden > 0 else []
 
     def _folded(self, parts: Iterable[str], *, first: str = "", rest: str = "", between: str = " ") -> list[str]:
-        # Made ASCII before the layout: a replaced character may be wider than what it replaces.
-        shown = parts if self.unicode else map(ascii_only, parts)
-        return folded(shown, self.width, first=first, rest=rest, between=between)
+        if self.unicode:
+            return folded(parts, self.width, first=first, rest=rest, between=between)
+        # Made ASCII before the layout too: a replaced character may be wider than what it replaces.
+        lines = folded(map(ascii_only, parts), self.width, first=first, rest=rest, between=between)
+        return [ascii_only(line) for line in lines]

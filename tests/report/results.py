@@ -10,7 +10,7 @@ from pytest_llmroute.gate import judge
 from pytest_llmroute.gate.figures import CaseFigures, RunHead
 from pytest_llmroute.gate.require import RequirementResult
 from pytest_llmroute.gate.requirement import parse_requirement
-from pytest_llmroute.gate.result import ALL, CaseChange, ColumnVerdict, GateResult, GateSettings, Verdict
+from pytest_llmroute.gate.result import CaseChange, ColumnVerdict, GateResult, GateSettings, Verdict
 from pytest_llmroute.report.summary import RunHead as SummaryHead
 from pytest_llmroute.report.summary import Summary, summarize
 
@@ -94,10 +94,8 @@ def hostile(text: str = HOSTILE) -> GateResult:
 def summary(name: str = "balanced", model: str = "pico") -> Summary:
     records = [
         Record("run", "t.py::a", "t.py::a", name, outcome=outcome, success=outcome == "passed", seconds=0.5,
-               prompt_tokens=80, completion_tokens=20, rss_peak=53_000_000, calls=(CallRecord(model, usd=0.001),), usd=0.001)
+               prompt_tokens=80, completion_tokens=20, rss_peak=53_000_000,
+               calls=(CallRecord(model, usd=0.001),), usd=0.001)
         for outcome in ("passed", "missed")
     ]  # fmt: skip
     return summarize(records, SummaryHead("run", "1.1", "embedded", (name,), "now"))
-
-
-TOGETHER = ALL
