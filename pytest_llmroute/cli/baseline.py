@@ -125,7 +125,7 @@ def rename(ctx: click.Context, old: str, new: str, column: bool, target: str | N
     changed, count = renamed(figures, old, new, column=column)
     names = set(figures.columns) if column else {case for cases in figures.columns.values() for case in cases}
     if not count:
-        near = nearest(old, names)
+        near = nearest(old, names) or next((name for name in sorted(names) if old in name), None)
         raise UserError(
             f'{path.name} has no {"column" if column else "case"} "{printable(old)}"'
             + (f' (did you mean "{printable(near)}"?)' if near else ""),

@@ -59,6 +59,9 @@ def compare(
         pairs = [
             _pair(loaded[0].figures, loaded[0].source, run.tries, run.figures, settings, wanted) for run in loaded[1:]
         ]
+    for run in loaded:
+        if run.incomplete:
+            output.note(f"note: {run.incomplete}")
     if as_json:
         output.data({"comparisons": [_data(pair) for pair in pairs]}, "llmroute.comparisons/1")
     else:
@@ -101,10 +104,25 @@ def _pair(
 
 
 def _print(pairs: list[_Pair], verbose: bool) -> None:
-    rows = [_row(pair, one) for pair in pairs for one in pair.result.columns]
+    rows = [row for pair in pairs for row in _rows(pair)]
     output.line(f"compared with {printable(pairs[0].result.source)}:")
-    titles = ("column", "cases", "then", "now", "change", "bounds", "p", "verdict", "tokens", "time", "cost", "run")
-    output.table(titles, rows, right=(1, 2, 3, 4, 5, 6))
+    titles: tuple[str, ...] = (
+        "column",
+        "cases",
+        "then",
+        "now",
+        "change",
+        "bounds",
+        "p",
+        "verdict",
+        "tokens",
+        "time",
+        "cost",
+    )
+    if len({pair.result.now.run_id for pair in pairs}) > 1:
+        rows = [(pair.result.now.run_id, *row) for pair in pairs for row in _rows(pair)]
+        titles = ("run", *titles)
+    output.table(titles, rows, right=range(len(titles) - 10, len(titles) - 4))
     for pair in pairs:
         result = pair.result
         if verbose:
@@ -119,10 +137,14 @@ def _print(pairs: list[_Pair], verbose: bool) -> None:
                 output.wrapped(printable(text, 400), indent=2)
 
 
+def _rows(pair: _Pair) -> list[tuple[str, ...]]:
+    return [_row(pair, one) for one in pair.result.columns]
+
+
 def _row(pair: _Pair, one: ColumnVerdict) -> tuple[str, ...]:
     stats = one.stats
     if stats is None:
-        return (one.column, "-", "-", "-", "-", "-", "-", WORDS.get(one.verdict, one.verdict), "", "", "", _run(pair))
+        return (one.column, *["-"] * 6, WORDS.get(one.verdict, one.verdict), *[""] * len(FIGURES))
     word = WORDS.get(one.verdict, one.verdict)
     better = stats.improvement_p <= pair.result.settings.alpha and stats.drop < 0
     return (
@@ -130,17 +152,16 @@ def _row(pair: _Pair, one: ColumnVerdict) -> tuple[str, ...]:
         str(stats.items),
         f"{stats.baseline_rate:.1%}",
         f"{stats.candidate_rate:.1%}",
-        f"{-100 * stats.drop:+.1f}",
-        f"{-100 * stats.upper:+.1f}…{-100 * stats.lower:+.1f}",
+        _points(-stats.drop),
+        f"{_points(-stats.upper)}…{_points(-stats.lower)}",
         f"{min(stats.p_value, stats.improvement_p):.2g}",
         "better" if better else word,
         *(_shown(pair.ratio(one.column, figure)) if one.column != ALL else "" for figure in FIGURES),
-        _run(pair),
     )
 
 
-def _run(pair: _Pair) -> str:
-    return pair.result.now.run_id
+def _points(share: float) -> str:
+    return f"{100 * share + 0.0:+.1f}"
 
 
 def _shown(found: Ratio | None) -> str:

@@ -108,20 +108,21 @@ def _column(
     one: MatchedColumn, refused: str | None, judged: CellsVerdict, settings: GateSettings, tries: Sequence[Try],
     now: RunFigures, then: RunFigures, part: str,
 ) -> ColumnVerdict:  # fmt: skip
+    if one.against is None:
+        return ColumnVerdict(one.column, "incomparable" if refused else "new", why=refused or "")
     verdict = ColumnVerdict(
         one.column,
-        "new",
-        against=one.against or "",
+        "incomparable",
+        against=one.against,
+        why=refused or "",
         missing=() if part else one.missing,
         added=one.added,
         rechecked=one.rechecked,
         lost=_lost(one, tries),
         changes=changes(one, now, then),
     )
-    if one.against is None and not refused:
-        return verdict
     if refused:
-        return replace(verdict, verdict="incomparable", why=refused)
+        return verdict
     verdict = _word(verdict, judged, one.column)
     if settings.family == "pooled" and one.column not in judged.adjusted:
         verdict = replace(verdict, verdict="not judged", adjusted=None)

@@ -95,7 +95,7 @@ def rate_result(
     """What statistics said of a member."""
     words = (
         f"{now:.1%} now, {then:.1%} then ({_points(-drop)} pp, bounds {_points(-upper)} to {_points(-lower)},"
-        f" p {p_adjusted:.3f}; {_allowed(requirement)})"
+        f" p {f'= {p_adjusted:.3f}' if p_adjusted >= 0.0005 else '< 0.001'}; {_allowed(requirement)})"
     )
     verdict: Verdict = "failed" if failed else "held"
     return _result(requirement, column, verdict, words, now, then, then + requirement.amount)

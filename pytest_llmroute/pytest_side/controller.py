@@ -132,6 +132,8 @@ class Controller:
         self._last_failed()
         if not self.tally.count:
             return
+        if stopped and (self.gate.judges or self.gate.saving):
+            self.notes.append("the run was stopped: the gate does not judge it, and no baseline is written")
         found = gather(self.config.rootpath, self.run_id)
         for keep in (partial(self._json, found), partial(self._store, found, stopped), self._on_github):
             try:

@@ -348,12 +348,13 @@ class TestRates:
         assert failed.limit == pytest.approx(0.85)
         assert failed.text == (
             "success_rate:-5pp fails in fast: 81.0% now, 90.0% then"
-            " (-9.0 pp, bounds -14.1 to -3.9, p 0.003; 5pp allowed)"
+            " (-9.0 pp, bounds -14.1 to -3.9, p = 0.003; 5pp allowed)"
         )
+        assert "p < 0.001;" in rate_result(requirement, "fast", True, 1e-7, 0.3, 0.2, 0.4, 0.9, 0.6).text
         held = rate_result(requirement, "fast", False, 0.5, 0.0, -0.05, 0.05, 0.9, 0.9)
         assert held.text == (
             "success_rate:-5pp holds in fast: 90.0% now, 90.0% then"
-            " (+0.0 pp, bounds -5.0 to +5.0, p 0.500; 5pp allowed)"
+            " (+0.0 pp, bounds -5.0 to +5.0, p = 0.500; 5pp allowed)"
         )
 
 
