@@ -57,9 +57,9 @@ def column(
     return replace(made, **more)  # type: ignore[arg-type]
 
 
-def result(*columns: ColumnVerdict, verdict: Verdict | None = None, **more: object) -> GateResult:
+def result(*columns: ColumnVerdict, **more: object) -> GateResult:
     order: tuple[Verdict, ...] = ("fail", "incomparable", "inconclusive", "pass", "not judged", "new")
-    worst = verdict or min((one.verdict for one in columns), key=order.index)
+    worst = min((one.verdict for one in columns), key=order.index)
     made = GateResult(worst, "llmroute-baseline.json", columns, now=NOW, then=THEN)
     return replace(made, **more)  # type: ignore[arg-type]
 
