@@ -262,13 +262,13 @@ def test_hostile_text_is_shown_as_what_it_is() -> None:
 @pytest.mark.parametrize(
     ("line", "shown"),
     [
-        ("  ::error ::x", r"  \::error ::x"), ("##[group]x", r"#\#[group]x"), ("a ##vso[task]", r"a #\#vso[task]"),
+        ("::error ::x", r"\::error ::x"), ("##[group]x", r"#\#[group]x"), ("a ##vso[task]", r"a #\#vso[task]"),
         ("a.py::x", "a.py::x"), ("## a [b]", "## a [b]"),
     ],
 )  # fmt: skip
 def test_no_line_is_a_command_of_a_ci_system(line: str, shown: str) -> None:
     assert no_command(line) == shown
-    assert misses([(line, line)]) == [shown, f"  {shown}"] or line.startswith("  ")
+    assert misses([(line, line)]) == [shown, f"  {shown}"]
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=30)), st.integers(20, 60))
