@@ -86,8 +86,8 @@ def inert(text: str, limit: int = verdicts.LONG) -> str:
 
 
 def code(text: str, limit: int = CELL) -> str:
-    """A name, to be copied as it is: GitHub looks for no mention in code."""
-    return f"<code>{_escaped(text, limit)}</code>" if text else ""
+    """A name, to be copied as it is: GitHub looks for no mention in code, but for addresses."""
+    return f"<code>{_escaped(text, limit).replace('&#64;', '&#64;<!-- -->')}</code>" if text else ""
 
 
 def _escaped(text: str, limit: int) -> str:
