@@ -22,16 +22,24 @@ Item = TypeVar("Item")
 
 def gate_lines(
     result: GateResult, *, verbose: bool = False, width: int = 100, unicode: bool = True, enforced: bool = True,
-    steps: bool = True,
+    steps: bool = True, told: bool = False,
 ) -> list[str]:  # fmt: skip
-    """`enforced`: whether a failed gate makes the exit status 1; `steps`: whether to name the next commands."""
+    """`enforced`: whether a failed gate makes the exit status 1; `steps`: whether to name the next commands.
+
+    `told`: whether the text of each failed criterion stands elsewhere already.
+    """
     paper = _Paper(width, unicode, verbose)
     shown = FEW if result.verdict == "pass" else SHOWN
     each = [one for one in result.columns if one.column != ALL]
     together = [one for one in result.columns if one.column == ALL]
     return [
         *paper.sentences(verdicts.sentence(one, result.settings) for one in each),
-        *(line for one in each for line in paper.details(one, shown)),
+        *(
+            line
+            for one in each
+            if not (told and result.settings.fails(one.verdict))
+            for line in paper.details(one, shown)
+        ),
         *paper.sentences(verdicts.sentence(one, result.settings) for one in together),
         *paper.sentences(map(verdicts.demand, result.requirements)),
         *paper.sentences(f"note: {printable(note, verdicts.LONG)}" for note in result.notes),

@@ -20,7 +20,7 @@ TEST = "def test_a(llm): open('ran', 'w')\n"
         ("--llm-phase=plannig", '*--llm-phase: no phase "plannig" (did you mean "planning"?)*'),
         ("--llm-repeat=0", '*--llm-repeat: "0" is not a whole number from 1 to 1000*'),
         ("--llm-repeat=many", '*--llm-repeat: "many" is not a whole number*'),
-        ("--llm-gate=recrod", '*--llm-gate: "recrod" is not one of off, record (did you mean "record"?)*'),
+        ("--llm-gate=recrod", '*--llm-gate: "recrod" is not one of off, record, warn, fail (did you mean "record"?)*'),
         ("--llm-strategy=a,,b", "*--llm-strategy: an empty name in*"),
         ("--llm-model=claude-3-opus", '*no key for the model "claude-3-opus": ANTHROPIC_API_KEY is not set*'),
     ],
