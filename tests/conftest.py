@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from xdist.scheduler import WorkStealingScheduling
 
 PREFIXES = ("LLM_", "LLMROUTE_", "LOCAL_", "VIBEAGENT_")
-WITHIN = "-p no:hypothesispytest"
-"""For every pytest that a test starts: that plugin imports hypothesis at the end of a run, for nothing."""
+WITHIN = "-p no:hypothesispytest -p no:anyio"
+"""For every pytest that a test starts: what these plugins import is half of such a run, and is not used."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
