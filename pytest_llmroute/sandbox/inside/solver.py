@@ -214,9 +214,9 @@ def compiled(code: str) -> types.CodeType:
 
 
 def _kind(value: Any) -> str:
-    if isinstance(value, type):
-        return f"exception {_builtin_below(value)}" if issubclass(value, BaseException) else "class"
-    return "callable" if callable(value) else "object"
+    """What the judge has to know: a class of exceptions, and the builtin one below it."""
+    is_exception = isinstance(value, type) and issubclass(value, BaseException)
+    return f"exception {_builtin_below(value)}" if is_exception else ""
 
 
 def _builtin_below(kind: type) -> str:
