@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal["names", "name", "count", "choice", "flag", "path", "paths", "number", "size", "text", "mapping"]
+TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+"""The words of a flag."""
 
 
 @dataclass(frozen=True, slots=True)
