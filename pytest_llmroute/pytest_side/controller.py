@@ -198,9 +198,10 @@ class Controller:
                 terminal.write_line(f"run {self.run_id} is kept in {self._store_shown()}{self._ignore_hint()}")
         if self.result is not None:
             terminal.write_sep("-", "llmroute gate")
+            traces = self.config.getoption("tbstyle", "auto") != "no"
             lines = gate_lines(
                 self.result, verbose=verbose > 0, unicode=_unicode(terminal), enforced=self.gate.red,
-                steps=not self.gate.saving, told=self.gate.red and verbose <= 0 and self.config.getoption("tbstyle", "auto") != "no",
+                steps=not self.gate.saving, told=self.gate.red and traces and verbose <= 0,
             )  # fmt: skip
             for line in (*lines, *self._annotations()):
                 terminal.write_line(line)
