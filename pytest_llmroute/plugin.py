@@ -131,6 +131,8 @@ def pytest_testnodedown(node: Any) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Registered from the start: on xdist's controller the session object comes only with the first report."""
+    if (ours := active(session.config)) is not None:
+        ours.loop_begins(session)
     result = yield
     if WORKER_ERROR in session.config.stash:
         raise pytest.UsageError(session.config.stash[WORKER_ERROR])
@@ -218,4 +220,4 @@ def llm(_llm_case: LLM) -> LLM:
 @pytest.fixture
 def llm_reply(request: pytest.FixtureRequest, _llm_case: LLM) -> Reply:
     """The reply to the prompt that the test's marker `llm` declares."""
-    return activate(request.config).declared_reply(request.node, _llm_case)
+    return activate(request.config).declared_reply(request.node)

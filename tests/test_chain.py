@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,12 @@ from pytest_llmroute.core.requests import Message, Sampling
 from pytest_llmroute.core.steps import run_now
 from pytest_llmroute.errors import AllModelsFailed, Cause, ModelCallError
 
+
+def answer(*args: Any, within: float | None = None, **more: Any) -> Reply:
+    """The chain's steps one after another."""
+    return run_now(answering(*args, left=lambda: within, **more))
+
+
 CARDS = [ModelCard(name, "scripted", retry=RetryPolicy(attempts=1)) for name in ("first", "second")]
 
 
@@ -25,7 +32,7 @@ def ask(first: object, second: object, *, canned: bool = False) -> Reply:
     def call_for(card: ModelCard) -> Call:
         return Call(card, (Message("user", "hello"),), Sampling(), script=scripts[card.name])
 
-    return run_now(answering(CARDS, call_for, ScriptedBackend, canned=canned))
+    return answer(CARDS, call_for, ScriptedBackend, canned=canned)
 
 
 def test_the_primary_answers_when_it_can() -> None:
@@ -56,7 +63,7 @@ def test_a_bug_in_a_backend_is_a_typed_failure_and_never_a_reply() -> None:
         raise ZeroDivisionError("mine")
 
     with pytest.raises(AllModelsFailed, match=r"first: ZeroDivisionError: mine \[backend\]"):
-        run_now(answering(CARDS[:1], lambda card: Call(card, (), Sampling()), broken))
+        answer(CARDS[:1], lambda card: Call(card, (), Sampling()), broken)
 
 
 def test_an_interruption_is_not_swallowed() -> None:
@@ -64,7 +71,7 @@ def test_an_interruption_is_not_swallowed() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_now(answering(CARDS, lambda card: Call(card, (), Sampling()), interrupted, canned=True))
+        answer(CARDS, lambda card: Call(card, (), Sampling()), interrupted, canned=True)
 
 
 class Flaky:
@@ -90,9 +97,7 @@ QUICK = RetryPolicy(attempts=3, first_wait=0.0, causes=("rate", "server"))
 def flaky(fails: list[Cause], retry: RetryPolicy = QUICK, *, within: float | None = None) -> tuple[Reply, Flaky]:
     backend = Flaky(fails)
     card = ModelCard("m", "flaky", retry=retry)
-    reply = run_now(
-        answering([card], lambda c: Call(c, (), Sampling()), lambda c: backend, canned=True, left=lambda: within)
-    )
+    reply = answer([card], lambda c: Call(c, (), Sampling()), lambda c: backend, canned=True, within=within)
     return reply, backend
 
 
@@ -141,11 +146,7 @@ def test_the_servers_word_on_waiting_holds_within_the_cards() -> None:
     def asked(retry_after: float, retry: RetryPolicy) -> tuple[float, int]:
         backend = Flaky([Cause.RATE], retry_after)
         started = time.monotonic()
-        run_now(
-            answering(
-                [ModelCard("m", "x", retry=retry)], lambda c: Call(c, (), Sampling()), lambda c: backend, canned=True
-            )
-        )
+        answer([ModelCard("m", "x", retry=retry)], lambda c: Call(c, (), Sampling()), lambda c: backend, canned=True)
         return time.monotonic() - started, backend.asked
 
     seconds, tries = asked(0.3, RetryPolicy(first_wait=0.0))
@@ -156,7 +157,7 @@ def test_the_servers_word_on_waiting_holds_within_the_cards() -> None:
 def test_each_try_gets_what_is_left_of_the_time() -> None:
     backend = Flaky([Cause.RATE, Cause.RATE])
     card = ModelCard("m", "x", retry=RetryPolicy(first_wait=0.2, factor=1.0))
-    run_now(answering([card], lambda c: Call(c, (), Sampling()), lambda c: backend, left=lambda: 5.0))
+    answer([card], lambda c: Call(c, (), Sampling()), lambda c: backend, within=5.0)
     limits = [limit for limit in backend.limits if limit is not None]
     assert len(limits) == 3
     assert 5.0 >= limits[0] > limits[1] + 0.09 > limits[2] + 0.18

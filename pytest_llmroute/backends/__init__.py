@@ -22,8 +22,8 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
     """The hook's implementation."""
     loads: Loads = {}
     return [
-        BackendType("scripted", ScriptedBackend),
-        BackendType("embedded", EmbeddedModel, missing_engine),
+        BackendType("scripted", ScriptedBackend, slots=lambda card: 0),
+        BackendType("embedded", EmbeddedModel, missing_engine, slots=lambda card: 1),
         BackendType(
             "ollama",
             partial(OllamaModel, around=around, loads=loads),

@@ -49,7 +49,8 @@ def answering(
                 failure = error
             else:
                 link: Link = "fallback" if position else "primary"
-                return reply.with_(link=link, failures=_reasons(failures), retries=retries)
+                answered: Reply = reply
+                return answered.with_(link=link, failures=_reasons(failures), retries=retries)
             wait = _wait(card, failure, tries, limit.until)
             if wait is None:
                 failures.append(_counted(failure, tries))

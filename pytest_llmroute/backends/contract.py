@@ -80,5 +80,7 @@ class BackendType:
     """The server behind a card; models of one server fail and rest together."""
     pull: Callable[[ModelCard, Progress], object] | None = None
     """Fetches a model, when somebody asks for it."""
+    slots: Callable[[ModelCard], int] | None = None
+    """The most calls at once of such models together, where no server is behind them; 0: they answer without slots."""
     survey: Callable[[Sequence[ModelCard], float], Sequence[Survey]] | None = None
     """Asks the servers of these cards, each once and all within so many seconds."""

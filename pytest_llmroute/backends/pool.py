@@ -71,6 +71,15 @@ class BackendPool:
         kind = self._types.get(card.backend)
         return kind.endpoint(card) if kind is not None and kind.endpoint is not None else card.base_url
 
+    def lane(self, card: ModelCard) -> str:
+        """What a card shares its slots with: its server, or all models that are run by this process's own engine."""
+        return self.endpoint(card) or (card.backend if self.slots(card) is not None else card.name)
+
+    def slots(self, card: ModelCard) -> int | None:
+        """The most calls that the card's backend takes at once; None where a server is behind it."""
+        kind = self._types.get(card.backend)
+        return kind.slots(card) if kind is not None and kind.slots is not None else None
+
     def breaker(self, card: ModelCard) -> Breaker:
         """That of the card's endpoint: its server, or the model itself where it has none."""
         endpoint = self.endpoint(card) or card.name

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal[
-    "names", "name", "count", "choice", "flag", "path", "paths", "number", "size", "text", "lines", "mapping"
+    "names", "name", "count", "choice", "flag", "path", "paths", "number", "size", "text", "lines", "mapping", "slots"
 ]
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 """The words of a flag."""
@@ -84,6 +84,10 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "timeout", "number", "seconds that the calls of one test may take together, retries and fallbacks included",
         metavar="SECONDS", default=300.0, file="timeout", least=0.001, most=86_400,
+    ),
+    Option(
+        "concurrency", "slots", "how many calls are made at once, ahead of the tests that wait for them; 1: one after another",
+        metavar="N|auto", default=None, file="concurrency",
     ),
     Option("plan", "flag", "print what would run and why; no call, no test", default=False),
     Option("json", "path", "write the run's figures and records to this file", metavar="FILE"),

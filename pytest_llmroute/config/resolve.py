@@ -123,6 +123,8 @@ def parse(option: Option, given: Any, where: str) -> Any:
         return _size(given, where)
     if option.kind == "names":
         return _names(given, where)
+    if option.kind == "slots":
+        return None if str(given).strip() == "auto" else _count(given, where)
     if option.kind == "lines":
         return tuple(_lines(given))
     if option.kind == "paths":

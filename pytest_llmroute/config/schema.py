@@ -78,6 +78,7 @@ def _of(option: Option) -> dict[str, Any]:
         "text": keys.NAME,
         "size": {"type": ["string", "number"], "minLength": 1, "exclusiveMinimum": 0},
         "paths": {"type": "array", "items": keys.NAME},
+        "slots": {"type": ["integer", "string"], "minimum": 1, "maximum": 1000, "pattern": "^(auto|[0-9]+)$"},
         "lines": {"type": "array", "items": keys.TEXT},
         "count": {"type": "integer", "minimum": 1, "maximum": 1000},
         "number": {"type": "number", "minimum": option.least, "maximum": option.most},

@@ -14,11 +14,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.steps import Attempt, Pause, Plan, Step, Work
+from pytest_llmroute.engine.width import Width
 
 log = logging.getLogger("pytest_llmroute.engine")
 
@@ -88,7 +90,7 @@ class _Ticket:
 class _Lane:
     """The calls to one endpoint."""
 
-    width: Callable[[], int]
+    width: Width
     """How many at once, now."""
     free: threading.Condition
     """On the dispatcher's lock: idle slots wait here."""
@@ -110,7 +112,7 @@ class Dispatcher:
     """All lanes of a session."""
 
     def __init__(
-        self, lane_of: Callable[[ModelCard], str], width_of: Callable[[str], Callable[[], int]], *,
+        self, lane_of: Callable[[ModelCard], str], width_of: Callable[[ModelCard], Width], *,
         ahead: int | None = None, workers: int | None = None,
     ) -> None:  # fmt: skip
         self._lane_of, self._width_of = lane_of, width_of
@@ -168,7 +170,7 @@ class Dispatcher:
             self._jobs.add(job)
             lane = self._lanes.get(name)
             if lane is None:
-                lane = self._lanes[name] = _Lane(self._width_of(name), threading.Condition(self._lock))
+                lane = self._lanes[name] = _Lane(self._width_of(card), threading.Condition(self._lock))
             queue = lane.waiting.setdefault(card.name, deque())
             if job.index < 0:
                 queue.appendleft(ticket)
@@ -191,7 +193,7 @@ class Dispatcher:
         while (taken := self._take(lane)) is not None:
             model, ticket = taken
             try:
-                self._follow(ticket, model)
+                self._follow(lane, ticket, model)
             except BaseException as error:
                 log.warning("[Engine] a slot failed", exc_info=True)
                 ticket.job.end(None, error)
@@ -225,14 +227,14 @@ class Dispatcher:
         ]
         return min(heads)[1] if heads else None
 
-    def _follow(self, ticket: _Ticket, model: str) -> None:
+    def _follow(self, lane: _Lane, ticket: _Ticket, model: str) -> None:
         """A plan's steps, as long as this slot can do them: its next call to the same model, and short work."""
         job, step = ticket.job, ticket.step
         queued = time.perf_counter() - ticket.since if step is not None or job.index < 0 else 0.0
         current: Step | None = step if step is not None else job.step()
         while current is not None:
             if isinstance(current, Attempt) and current.card.name == model:
-                current = self._do(job, lambda at=current, wait=queued: at.do(wait))
+                current = self._do(job, partial(current.do, queued), lane)
                 queued = 0.0
             elif isinstance(current, Work) and not current.long:
                 current = self._do(job, current.do)
@@ -241,7 +243,7 @@ class Dispatcher:
                 return
         self._finished(job)
 
-    def _do(self, job: Job, do: Callable[[], Any]) -> Step | None:
+    def _do(self, job: Job, do: Callable[[], Any], lane: _Lane | None = None) -> Step | None:
         started = time.perf_counter()
         given, raised = None, None
         try:
@@ -249,6 +251,9 @@ class Dispatcher:
         except BaseException as error:
             raised = error
         job.own_seconds += time.perf_counter() - started
+        if lane is not None:
+            with self._lock:
+                lane.width.heard(raised)
         return job.step(given, raised)
 
     def _hand_over(self, job: Job, step: Step) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.outcomes import CheckResult
+from pytest_llmroute.core.replies import Reply
 from pytest_llmroute.engine.case import Case
 from pytest_llmroute.errors import ModelCallError, UserError, printable
 from pytest_llmroute.pytest_side.columns import Cell
@@ -30,6 +32,20 @@ class CheckMissed(AssertionError):
     def __init__(self, result: CheckResult, reply: str) -> None:
         self.result, self.reply = result, reply
         super().__init__(result.message)
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """A task's reply; judged already, where its check takes long."""
+
+    reply: Reply
+    judged: CheckResult | Exception | None = None
+
+    @property
+    def result(self) -> CheckResult | None:
+        if isinstance(self.judged, Exception):
+            raise self.judged
+        return self.judged
 
 
 class TaskCollector(pytest.File):
@@ -119,15 +135,15 @@ class TaskItem(pytest.Item):
         return item
 
     def runtest(self) -> None:
-        reply = self.ours.llm_of(self).generate(self.task.messages)
+        solved = self.ours.solved(self)
         try:
-            result = self.task.check.run(reply.text, self.task)
+            result = solved.result or self.task.check.run(solved.reply.text, self.task)
         except SolutionLost as error:
             self.ours.scored(self, error.result)
             raise
         self.ours.scored(self, result)
         if not result.passed:
-            raise CheckMissed(result, reply.text)
+            raise CheckMissed(result, solved.reply.text)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         error = excinfo.value

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import traceback
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ from pytest_llmroute.core.outcomes import CheckResult
 from pytest_llmroute.core.records import PROPERTY, Record
 from pytest_llmroute.core.redact import Redactor
 from pytest_llmroute.core.replies import Reply
-from pytest_llmroute.core.requests import as_messages
+from pytest_llmroute.core.requests import Message, as_messages
+from pytest_llmroute.core.steps import Plan, Work, run_now
 from pytest_llmroute.engine.case import Case, CaseRun
 from pytest_llmroute.engine.engine import Engine
 from pytest_llmroute.engine.llm import LLM
@@ -42,7 +43,8 @@ from pytest_llmroute.measure.mark import Mark, Usage
 from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side import plan, preflight, reports
-from pytest_llmroute.pytest_side.collect import TaskCollector
+from pytest_llmroute.pytest_side.ahead import JOB, WAIT, Ahead
+from pytest_llmroute.pytest_side.collect import Solved, TaskCollector, TaskItem
 from pytest_llmroute.pytest_side.columns import Cell, cells_of, columns_of, distinct
 from pytest_llmroute.pytest_side.controller import SHOWN, Controller
 from pytest_llmroute.pytest_side.facts import run_facts
@@ -60,6 +62,7 @@ from pytest_llmroute.tasks.values import Known
 
 SCORE = pytest.StashKey[CheckResult]()
 MARK = pytest.StashKey[Mark]()
+USAGE = pytest.StashKey["Usage | None"]()
 
 
 class LLMSession:
@@ -90,6 +93,7 @@ class LLMSession:
         self.controller = (
             None if hasattr(config, "workerinput") else Controller(config, self.settings, head, gate, store, self.env)
         )
+        self.ahead: Ahead | None = None
         self._warned = False
         self.broken = False
         """Whether the options or files can't be used: nothing runs."""
@@ -225,10 +229,54 @@ class LLMSession:
     def llm_of(self, item: pytest.Item) -> LLM:
         return LLM(self.engine, self._run_of(item), self.keeper)
 
-    def declared_reply(self, item: pytest.Item, llm: LLM) -> Reply:
+    def declared_reply(self, item: pytest.Item) -> Reply:
+        """The reply to a declared prompt; made ahead, or now."""
+        __tracebackhide__ = True
+        if (job := self._job_of(item)) is not None:
+            reply: Reply = job()
+            return reply
         spec = item_side.declared_of(item)
-        messages = messages_of(spec, item_side.params_of(item), item_side.where_of(item))
-        return llm.generate(messages)
+        return run_now(self._asking(item, messages_of(spec, item_side.params_of(item), item_side.where_of(item))))
+
+    def solved(self, item: TaskItem) -> Solved:
+        """The reply to a task, judged where that is done beside the calls; made ahead, or now."""
+        __tracebackhide__ = True
+        if (job := self._job_of(item)) is not None:
+            solved: Solved = job()
+            return solved
+        made: Solved = run_now(self.plan_of(item, item.task.messages))
+        return made
+
+    def _job_of(self, item: pytest.Item) -> Callable[[], Any] | None:
+        """What waits for the call that was made ahead for an item: once, since a rerun wants a new one."""
+        if self.ahead is None or JOB not in item.stash:
+            return None
+        job = item.stash[JOB]
+        del item.stash[JOB]
+        return partial(self.ahead.wait, item, job)
+
+    def plan_of(self, item: pytest.Item, messages: tuple[Message, ...]) -> Plan[Any]:
+        """The steps of an item whose call is known: the call, and for a task its check where that takes long."""
+        if not isinstance(item, TaskItem):
+            return (yield from self._asking(item, messages))
+        reply = yield from self._asking(item, messages)
+        check = item.task.check
+        if not getattr(check, "long", False):
+            return Solved(reply)
+        try:
+            return Solved(reply, (yield Work(partial(check.run, reply.text, item.task), long=True)))
+        except Exception as error:
+            return Solved(reply, error)
+
+    def _asking(self, item: pytest.Item, messages: tuple[Message, ...]) -> Plan[Reply]:
+        run = self._run_of(item)
+        try:
+            reply = yield from self.engine.asking(
+                run.case.request(messages), run.case.column, run=run, calls=self.keeper
+            )
+        finally:
+            self._measured(item)
+        return reply
 
     def scored(self, item: pytest.Item, result: CheckResult) -> None:
         item.stash[SCORE] = result
@@ -241,8 +289,13 @@ class LLMSession:
             self.keeper.start(draft)
             item.stash[item_side.RUN] = CaseRun(case, draft)
             item.stash[MARK] = self.meter.begin()
-            self._warn_of_equal_repeats(case)
         return item.stash[item_side.RUN]
+
+    def _measured(self, item: pytest.Item) -> None:
+        """Ends the measurement of an item; of one whose call is made ahead, when the call has ended."""
+        if MARK in item.stash:
+            item.stash[USAGE] = self.meter.end(item.stash[MARK])
+            del item.stash[MARK]
 
     @property
     def shared(self) -> bool:
@@ -268,8 +321,9 @@ class LLMSession:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         if item_side.is_ours(item) or item_side.CASE in item.stash:
-            _forget(item)
-            self._run_of(item)
+            if JOB not in item.stash:
+                _forget(item)
+            self._warn_of_equal_repeats(self._run_of(item).case)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -279,6 +333,10 @@ class LLMSession:
         run = item.stash.get(item_side.RUN, None)
         if run is None:
             return report
+        if (wait := item.stash.get(WAIT, None)) is not None and report.when != "teardown":
+            # The item's own time: what the call took, not what pytest waited for it.
+            report.duration = max(0.0, report.duration - wait.waited) + wait.own
+            del item.stash[WAIT]
         if report.when == "call" and report.passed and run.canned:
             reports.as_canned_error(report, run)
         reports.make_inert(report, self.keeper.redact)
@@ -304,8 +362,8 @@ class LLMSession:
             report.__dict__[SHOWN] = "error"
 
     def _record(self, item: pytest.Item, run: CaseRun, found: reports.Verdict, report: pytest.TestReport) -> Record:
-        usage = self.meter.end(item.stash[MARK])
-        del item.stash[MARK]
+        self._measured(item)
+        usage = item.stash[USAGE]
         score = item.stash.get(SCORE, None)
         record = run.finish(
             found.outcome,
@@ -344,6 +402,15 @@ class LLMSession:
         self._write(plan.lines(self, session.items))
         return True
 
+    def loop_begins(self, session: pytest.Session) -> None:
+        """Where items are run: calls that are known by now are begun."""
+        if session.config.option.collectonly or self.settings["plan"] or not session.items or self.broken:
+            return
+        if self.worker == "main" and self.settings["concurrency"] != 1:
+            stops = session.config.getoption("maxfail", 0)
+            self.ahead = Ahead(self, self.settings["concurrency"], bound=bool(stops))
+            self.ahead.begin(session.items)
+
     def loop_ended(self, session: pytest.Session, ended: int) -> None:
         """`ended`: tests that came to an end, ours or not."""
         if self.controller is not None and not session.config.option.collectonly and not self.settings["plan"]:
@@ -351,6 +418,8 @@ class LLMSession:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if self.ahead is not None:
+            self.ahead.stop()
         if "engine" in self.__dict__:
             self.engine.pool.close()
         close_sandbox()

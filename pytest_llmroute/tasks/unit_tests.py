@@ -66,6 +66,11 @@ class UnitTests:
     extracts: bool = True
     """False: the text is code already."""
 
+    @property
+    def long(self) -> bool:
+        """It runs code: worth a thread beside the calls."""
+        return True
+
     def run(self, text: str, task: TaskCase) -> CheckResult:
         found = extract_code(text, names=self.names) if self.extracts else Extracted(text, "whole")
         return self._judged(found, tuple(self._verdicts(found.code)), task.reference)

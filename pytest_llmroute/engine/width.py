@@ -1,0 +1,58 @@
+"""How many calls an endpoint is sent at once."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pytest_llmroute.errors import Cause, ModelCallError
+
+FIRST, MOST = 4, 64
+
+
+class Width(Protocol):
+    """A number that may change; it hears how each call went. Asked under the dispatcher's lock."""
+
+    def __call__(self) -> int: ...
+
+    def heard(self, error: BaseException | None) -> None: ...
+
+
+class Fixed:
+    """Always the same."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+
+    def __call__(self) -> int:
+        return self._slots
+
+    def heard(self, error: BaseException | None) -> None:
+        """Nothing changes."""
+
+
+class Growing:
+    """Begins with few; one more when as many calls went well as there are slots; half when told to slow down."""
+
+    def __init__(self, first: int = FIRST, most: int = MOST) -> None:
+        self._slots, self._most = first, most
+        self._well = 0
+
+    def __call__(self) -> int:
+        return self._slots
+
+    def heard(self, error: BaseException | None) -> None:
+        if isinstance(error, ModelCallError) and error.cause is Cause.RATE:
+            self._slots, self._well = max(1, self._slots // 2), 0
+            return
+        self._well += error is None
+        if self._well >= self._slots:
+            self._slots, self._well = min(self._most, self._slots + 1), 0
+
+
+def width_for(wanted: int | None, own: int | None) -> Width:
+    """`wanted`: what the user says, None for auto; `own`: the most that a backend without a server can do."""
+    if own:
+        return Fixed(own if wanted is None else min(wanted, own))
+    if wanted is not None:
+        return Fixed(wanted)
+    return Growing() if own is None else Fixed(0)
