@@ -66,11 +66,15 @@ class Job:
     def ended(self) -> bool:
         return self._ended.is_set()
 
-    def wait(self) -> Any:
-        """The plan's result; raises what it raised. Ctrl-C ends the wait."""
-        __tracebackhide__ = True  # of a failed call people want to see their own line
+    def settle(self) -> None:
+        """Waits until the plan has ended, well or not. Ctrl-C ends the wait."""
         while not self._ended.wait(0.5):
             pass
+
+    def wait(self) -> Any:
+        """The plan's result; raises what it raised."""
+        __tracebackhide__ = True  # of a failed call people want to see their own line
+        self.settle()
         if self._error is not None:
             raise self._error
         return self._result
@@ -133,6 +137,12 @@ class Dispatcher:
     def submit(self, job: Job, card: ModelCard) -> None:
         """A plan whose first call goes to this model, most likely."""
         self._enqueue(job, None, card)
+
+    def follow(self, plan: Plan[Any]) -> Job:
+        """A plan that somebody waits for: its calls go before all that wait."""
+        job = Job(lambda: plan)
+        self._move_on(job, job.step())
+        return job
 
     def reached(self, index: int) -> None:
         """Whoever waits in order has come so far."""
@@ -283,9 +293,14 @@ class Dispatcher:
             self._move_on(job, self._do(job, work.do))
 
     def _move_on(self, job: Job, step: Step | None) -> None:
-        """After a step that no slot has done: short work here, everything else where it belongs."""
-        while isinstance(step, Work):
-            step = self._do(job, step.do)
+        """After a step that no slot has done: what needs no slot is done here, everything else where it belongs."""
+        while step is not None:
+            if isinstance(step, Work) and not step.long:
+                step = self._do(job, step.do)
+            elif isinstance(step, Attempt) and not self._width_of(step.card)():
+                step = self._do(job, partial(step.do, 0.0))
+            else:
+                break
         if step is None:
             self._finished(job)
         else:

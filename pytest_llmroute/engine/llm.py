@@ -5,24 +5,49 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.replies import Reply
 from pytest_llmroute.core.requests import Request, Sampling, as_messages
+from pytest_llmroute.core.steps import Plan, run_now
 from pytest_llmroute.engine.case import CaseRun
+from pytest_llmroute.engine.dispatch import Dispatcher
 from pytest_llmroute.engine.engine import CallLog, Engine
 from pytest_llmroute.errors import UserError
 
 Prompt = str | Iterable[Any]
 
 
+class CallOptions(TypedDict, total=False):
+    """What a call may say of itself; the rest is what the test declared."""
+
+    system: str | None
+    tools: Iterable[Mapping[str, Any]] | None
+    schema: Mapping[str, Any] | None
+    task: str | None
+    phase: str | None
+    agent: str | None
+    user: str | None
+    max_tokens: int | None
+    temperature: float | None
+    top_p: float | None
+    seed: int | None
+    stop: Iterable[str]
+    timeout: float | None
+    reasoning: bool | None
+    template: str | None
+    logprobs: bool
+
+
 class LLM:
     """Asks the model that the column's strategy chooses; what the test declared is the default."""
 
-    def __init__(self, engine: Engine, run: CaseRun, calls: CallLog | None) -> None:
+    def __init__(self, engine: Engine, run: CaseRun, calls: CallLog | None, through: Dispatcher | None = None) -> None:
         self._engine, self._run, self._calls = engine, run, calls
+        self._through = through
+        """Where calls wait for their slots; None: they are made at once."""
 
     @property
     def column(self) -> str:
@@ -34,16 +59,38 @@ class LLM:
         """Which repeat this is, counted from 1."""
         return self._run.case.repeat
 
-    def generate(
+    def generate(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Reply:
+        """Route the prompt (a text, or messages) and return the reply."""
+        __tracebackhide__ = True  # of a failed call people want to see their own line
+        plan = self._plan(prompt, **options)
+        if self._through is None:
+            return run_now(plan)
+        reply: Reply = self._through.follow(plan).wait()
+        return reply
+
+    def batch(self, prompts: Iterable[Prompt], **options: Unpack[CallOptions]) -> list[Reply]:
+        """The replies to several prompts, in their order; the calls are made at once, as many as there are slots.
+
+        `options` are those of `generate`, the same for all. Where calls fail, the first one's error is raised when
+        all have ended.
+        """
+        __tracebackhide__ = True
+        plans = [self._plan(prompt, **options) for prompt in prompts]
+        if self._through is None:
+            return [run_now(plan) for plan in plans]
+        jobs = [self._through.follow(plan) for plan in plans]
+        for job in jobs:
+            job.settle()
+        return [job.wait() for job in jobs]
+
+    def _plan(
         self, prompt: Prompt, *, system: str | None = None, tools: Iterable[Mapping[str, Any]] | None = None,
         schema: Mapping[str, Any] | None = None, task: str | None = None, phase: str | None = None,
         agent: str | None = None, user: str | None = None, max_tokens: int | None = None,
         temperature: float | None = None, top_p: float | None = None, seed: int | None = None,
         stop: Iterable[str] = (), timeout: float | None = None, reasoning: bool | None = None,
         template: str | None = None, logprobs: bool = False,
-    ) -> Reply:  # fmt: skip
-        """Route the prompt (a text, or messages) and return the reply."""
-        __tracebackhide__ = True  # of a failed call people want to see their own line
+    ) -> Plan[Reply]:  # fmt: skip
         sampling = Sampling(temperature, max_tokens, top_p, seed, tuple(stop), reasoning)
         request = self._request(
             prompt, system, task=task, phase=phase, agent=agent, user=user, timeout=timeout, sampling=sampling
@@ -55,9 +102,9 @@ class LLM:
             template=template or request.template,
             logprobs=logprobs,
         )
-        return self._engine.ask(request, self._run.case.column, run=self._run, calls=self._calls)
+        return self._engine.asking(request, self._run.case.column, run=self._run, calls=self._calls)
 
-    async def agenerate(self, prompt: Prompt, **options: Any) -> Reply:
+    async def agenerate(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Reply:
         """`generate` for async tests: the call runs in a thread, the event loop stays free."""
         return await asyncio.to_thread(self.generate, prompt, **options)
 

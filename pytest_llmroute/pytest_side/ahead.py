@@ -44,7 +44,7 @@ class Ahead:
     def __init__(self, session: LLMSession, wanted: int | None, bound: bool) -> None:
         self._session, self._wanted = session, wanted
         pool = session.engine.pool
-        self._dispatcher = Dispatcher(
+        self.dispatcher = Dispatcher(
             pool.lane, partial(_width, pool, wanted), ahead=2 * (wanted or 4) if bound else None
         )
 
@@ -57,7 +57,7 @@ class Ahead:
             if card is not None:
                 job = Job(partial(self._plan, item, messages), index=index)
                 item.stash[JOB] = job
-                self._dispatcher.submit(job, card)
+                self.dispatcher.submit(job, card)
 
     def _card(self, item: pytest.Item, messages: tuple[Message, ...]) -> ModelCard | None:
         """The model that is asked first; None where the test itself shall ask, without a slot or in vain."""
@@ -75,7 +75,7 @@ class Ahead:
     def wait(self, item: pytest.Item, job: Job) -> Any:
         """The result of a call that was made ahead."""
         __tracebackhide__ = True
-        self._dispatcher.reached(job.index + 1)
+        self.dispatcher.reached(job.index + 1)
         started = time.perf_counter()
         try:
             return job.wait()
@@ -83,7 +83,7 @@ class Ahead:
             item.stash[WAIT] = Wait(time.perf_counter() - started, job.own_seconds)
 
     def stop(self) -> None:
-        self._dispatcher.stop()
+        self.dispatcher.stop()
 
 
 def known(item: pytest.Item) -> tuple[Message, ...] | None:

@@ -227,7 +227,7 @@ class LLMSession:
     # Running
 
     def llm_of(self, item: pytest.Item) -> LLM:
-        return LLM(self.engine, self._run_of(item), self.keeper)
+        return LLM(self.engine, self._run_of(item), self.keeper, self.ahead.dispatcher if self.ahead else None)
 
     def declared_reply(self, item: pytest.Item) -> Reply:
         """The reply to a declared prompt; made ahead, or now."""
