@@ -1,0 +1,226 @@
+"""Plans are run ahead: in slots, in order, as far as somebody wants them, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.steps import Attempt, Pause, Plan, Work, run_now
+from pytest_llmroute.engine.dispatch import Dispatcher, Dropped, Job
+from pytest_llmroute.engine.width import FIRST, Fixed, Growing, Width, width_for
+from pytest_llmroute.errors import Cause, ModelCallError
+
+CARDS = {name: ModelCard(name, "x") for name in ("a", "b")}
+
+
+class Server:
+    """Answers after a while, and knows how many it answered at once and in which order."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds, self.order = seconds, list[object]()
+        self.now = self.most = 0
+        self._lock = threading.Lock()
+
+    def answer(self, what: object) -> object:
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            self.order.append(what)
+        time.sleep(self.seconds)
+        with self._lock:
+            self.now -= 1
+        return what
+
+
+def ask(server: Server, what: object, model: str = "a") -> Plan[object]:
+    return (yield Attempt(CARDS[model], lambda queued: server.answer(what)))
+
+
+@pytest.fixture
+def dispatcher() -> Iterator[Callable[..., Dispatcher]]:
+    made: list[Dispatcher] = []
+
+    def make(
+        slots: int | Width = 4, *, lane: Callable[[ModelCard], str] = lambda card: "one", **more: int
+    ) -> Dispatcher:
+        width = Fixed(slots) if isinstance(slots, int) else slots
+        made.append(Dispatcher(lane, lambda card: width, **more))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+def test_as_many_calls_are_made_at_once_as_there_are_slots_and_never_more(
+    dispatcher: Callable[..., Dispatcher],
+) -> None:
+    server, run = Server(0.02), dispatcher(5)
+    jobs = [Job(partial(ask, server, n), index=n) for n in range(40)]
+    for job in jobs:
+        run.submit(job, CARDS["a"])
+    assert [job.wait() for job in jobs] == list(range(40))
+    assert (server.most, run.most_at_once) == (5, 5)
+    assert server.order[:5] == [0, 1, 2, 3, 4] or sorted(map(str, server.order[:5])) == list("01234")
+
+
+def test_each_lane_has_its_own_slots(dispatcher: Callable[..., Dispatcher]) -> None:
+    server, run = Server(0.05), dispatcher(1, lane=lambda card: card.name)
+    jobs = [Job(partial(ask, server, model, model), index=n) for n, model in enumerate("ab")]
+    for job, model in zip(jobs, "ab", strict=True):
+        run.submit(job, CARDS[model])
+    assert [job.wait() for job in jobs] == ["a", "b"]
+    assert server.most == 2
+
+
+def test_whoever_waits_goes_before_what_is_made_ahead(dispatcher: Callable[..., Dispatcher]) -> None:
+    server, run = Server(0.02), dispatcher(1)
+    jobs = [Job(partial(ask, server, n), index=n) for n in range(10)]
+    for job in jobs:
+        run.submit(job, CARDS["a"])
+    assert run.follow(ask(server, "now")).wait() == "now"
+    assert server.order.index("now") <= 2
+    assert [job.wait() for job in jobs] == list(range(10))
+
+
+def test_no_more_is_made_ahead_than_is_allowed(dispatcher: Callable[..., Dispatcher]) -> None:
+    server, run = Server(), dispatcher(4, ahead=3)
+    jobs = [Job(partial(ask, server, n), index=n) for n in range(10)]
+    for job in jobs:
+        run.submit(job, CARDS["a"])
+    jobs[2].wait()
+    time.sleep(0.05)
+    assert sorted(map(str, server.order)) == ["0", "1", "2"]
+    run.reached(5)
+    jobs[7].wait()
+    time.sleep(0.05)
+    assert len(server.order) == 8
+
+
+def test_a_failure_reaches_the_plan_and_then_whoever_waits(dispatcher: Callable[..., Dispatcher]) -> None:
+    def fails(queued: float) -> object:
+        raise ModelCallError(Cause.SERVER, "broken")
+
+    def plan() -> Plan[str]:
+        with pytest.raises(ModelCallError):
+            yield Attempt(CARDS["a"], fails)
+        yield Attempt(CARDS["a"], fails)
+        return "never"
+
+    with pytest.raises(ModelCallError, match="broken"):
+        dispatcher().follow(plan()).wait()
+
+
+def test_a_stopped_dispatcher_lets_nobody_wait(dispatcher: Callable[..., Dispatcher]) -> None:
+    server, run = Server(0.2), dispatcher(1)
+    jobs = [Job(partial(ask, server, n), index=n) for n in range(5)]
+    for job in jobs:
+        run.submit(job, CARDS["a"])
+    run.stop()
+    late = Job(lambda: ask(server, "late"), index=9)
+    run.submit(late, CARDS["a"])
+    for job in (jobs[-1], late):
+        with pytest.raises(Dropped):
+            job.wait()
+
+
+def test_own_seconds_leave_the_waiting_out(dispatcher: Callable[..., Dispatcher]) -> None:
+    server, run = Server(0.05), dispatcher(1)
+    jobs = [Job(partial(ask, server, n), index=n) for n in range(6)]
+    for job in jobs:
+        run.submit(job, CARDS["a"])
+    jobs[-1].wait()
+    assert 0.04 < jobs[-1].own_seconds < 0.15
+
+
+def test_a_pause_holds_no_slot_and_long_work_neither(dispatcher: Callable[..., Dispatcher]) -> None:
+    server, run = Server(0.01), dispatcher(1, workers=1)
+
+    def plan(step: Pause | Work) -> Plan[list[object]]:
+        first = yield Attempt(CARDS["a"], lambda queued: server.answer("first"))
+        between = yield step
+        last = yield Attempt(CARDS["a"], lambda queued: server.answer("last"))
+        return [first, between, last]
+
+    def slow() -> str:
+        time.sleep(0.2)
+        return "done"
+
+    jobs = [run.follow(plan(step)) for step in (Pause(0.2), Work(slow, long=True))]
+    time.sleep(0.05)
+    started = time.perf_counter()
+    assert run.follow(ask(server, "meanwhile")).wait() == "meanwhile"
+    assert time.perf_counter() - started < 0.1
+    assert [job.wait() for job in jobs] == [["first", None, "last"], ["first", "done", "last"]]
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["a", "b", "work", "long", "pause", "fail"]), max_size=5), min_size=1, max_size=12
+    ),
+    st.integers(1, 4),
+)
+@settings(max_examples=30, deadline=None)
+def test_plans_end_as_they_do_one_after_another(kinds: list[list[str]], slots: int) -> None:
+    def plan(steps: list[str]) -> Plan[list[object]]:
+        seen: list[object] = []
+        for number, kind in enumerate(steps):
+            try:
+                seen.append((yield _step(kind, number)))
+            except ModelCallError as error:
+                seen.append(error.text)
+        return seen
+
+    run = Dispatcher(lambda card: "one", lambda card: Fixed(slots))
+    try:
+        jobs = [Job(partial(plan, steps), index=n) for n, steps in enumerate(kinds)]
+        for job in jobs:
+            run.submit(job, CARDS["a"])
+        assert [job.wait() for job in jobs] == [run_now(plan(steps)) for steps in kinds]
+    finally:
+        run.stop()
+
+
+def _step(kind: str, number: int) -> Attempt | Pause | Work:
+    def fail(queued: float) -> object:
+        raise ModelCallError(Cause.SERVER, f"failed {number}")
+
+    if kind == "fail":
+        return Attempt(CARDS["a"], fail)
+    if kind == "pause":
+        return Pause(0.001)
+    if kind in ("work", "long"):
+        return Work(lambda: (kind, number), long=kind == "long")
+    return Attempt(CARDS[kind], lambda queued: (kind, number))
+
+
+def test_a_growing_width_grows_while_all_goes_well_and_halves_when_told_to_slow_down() -> None:
+    width = Growing()
+    assert width() == FIRST
+    for _ in range(FIRST + FIRST + 1):
+        width.heard(None)
+    assert width() == FIRST + 2
+    width.heard(ModelCallError(Cause.RATE, "slow down"))
+    assert width() == (FIRST + 2) // 2
+    width.heard(ModelCallError(Cause.SERVER, "broken"))
+    assert width() == (FIRST + 2) // 2
+    for _ in range(10):
+        width.heard(ModelCallError(Cause.RATE, "slow down"))
+    assert width() == 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "own", "slots"),
+    [(None, None, FIRST), (8, None, 8), (None, 1, 1), (8, 1, 1), (None, 0, 0), (8, 0, 8)],
+)
+def test_the_width_is_what_the_user_says_within_what_the_backend_can(
+    wanted: int | None, own: int | None, slots: int
+) -> None:
+    assert width_for(wanted, own)() == slots
