@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,17 +45,24 @@ class Cost:
     cpu: float
     rss: int
     status: int
+    wall: float = 0.0
 
 
 def pytest_cost(folder: Path, *args: str, env: Mapping[str, str] | None = None) -> Cost:
     """One run of pytest in a process of its own; its output is dropped."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *args]
+    return cost_of([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *args], folder, env)
+
+
+def cost_of(command: Sequence[str], folder: Path, env: Mapping[str, str] | None = None) -> Cost:
+    """Of a process and the children that it waits for."""
+    began = time.perf_counter()
     process = subprocess.Popen(
         command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **(env or {})}
     )
     _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
-    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, process.returncode)
+    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, process.returncode, wall)
 
 
 def runs(pairs: int) -> None:
