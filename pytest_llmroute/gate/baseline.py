@@ -167,7 +167,7 @@ def _case(line: Mapping[str, Any]) -> CaseFigures:
 def unfit(figures: RunFigures, settings: GateSettings) -> str:
     """Why a run should be nobody's baseline; empty if it may."""
     cases = [case for column in figures.columns.values() for case in column.values()]
-    made, lost = sum(case.made for case in cases), sum(case.lost for case in cases)
+    made, lost = sum(case.made - case.skipped for case in cases), sum(case.lost - case.skipped for case in cases)
     if not any(case.tries for case in cases):
         return "no case gave an outcome"
     if figures.head.selection:
@@ -197,7 +197,8 @@ def renamed(figures: RunFigures, old: str, new: str, *, column: bool = False) ->
             changed = _renamed(case, old, new)
             count += changed != case
             named[name][changed] = replace(found, case=changed)
-    return replace(figures, columns=named), count
+    paths = tuple(_renamed(f"{path}/", old, new).rstrip("/") or "." for path in figures.head.paths)
+    return replace(figures, head=replace(figures.head, paths=paths), columns=named), count
 
 
 def _renamed(case: str, old: str, new: str) -> str:
