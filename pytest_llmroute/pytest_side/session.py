@@ -82,7 +82,7 @@ class LLMSession:
             options={name: resolved.value for name, resolved in self.settings.values.items()},
         )
         path = journal_path(config.rootpath, run_id, self.worker)
-        about = {name: getattr(head, name) for name in ("version", "profile", "columns", "facts")}
+        about = {name: getattr(head, name) for name in ("started_at", "version", "profile", "columns", "facts")}
         self.keeper = Keeper(Journal(path, run_header(run_id, self.worker, about)), Redactor(self.env))
         store = store_path(self.settings["store"], config.rootpath, self.settings.origin("store"))
         typed = self.settings.level("baseline") is Level.COMMAND_LINE
