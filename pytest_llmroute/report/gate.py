@@ -28,6 +28,18 @@ def gate_lines(
 ) -> list[str]:  # fmt: skip
     """`enforced`: whether a failed gate makes the exit status 1; `steps`: whether to name the next commands."""
     paper = _Paper(width, unicode, verbose)
+    return [
+        *finding_lines(result, verbose=verbose, width=width, unicode=unicode),
+        *paper.sentences([_last(result, enforced)]),
+        *paper.sentences(f"{why}:  {command}" for why, command in (next_steps(result) if steps else ())),
+    ]
+
+
+def finding_lines(
+    result: GateResult, *, verbose: bool = False, width: int = 100, unicode: bool = True
+) -> list[str]:  # fmt: skip
+    """What was found, without the gate's own word on it."""
+    paper = _Paper(width, unicode, verbose)
     shown = FEW if result.verdict == "pass" else SHOWN
     each = [one for one in result.columns if one.column != ALL]
     together = [one for one in result.columns if one.column == ALL]
@@ -36,8 +48,6 @@ def gate_lines(
         *(line for one in each for line in paper.details(one, shown)),
         *paper.sentences(verdicts.criterion(one, result.settings) for one in (*together, *result.requirements)),
         *paper.sentences(f"note: {printable(note, verdicts.LONG)}" for note in result.notes),
-        *paper.sentences([_last(result, enforced)]),
-        *paper.sentences(f"{why}:  {command}" for why, command in (next_steps(result) if steps else ())),
     ]
 
 
