@@ -18,7 +18,7 @@ from pytest_llmroute.core.records import Record
 from pytest_llmroute.gate.baseline import read_baseline, text_of
 from pytest_llmroute.gate.compare import compare
 from pytest_llmroute.gate.requirement import parse_requirement
-from pytest_llmroute.report.jsonfile import gate_json
+from pytest_llmroute.report.gatejson import gate_json
 from pytest_llmroute.report.sources import StoredRun, merged, run_of_file
 from pytest_llmroute.store.journal import Journal
 from pytest_llmroute.store.sqlite import SqliteStore

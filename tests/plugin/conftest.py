@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import WITHIN
+
 Run = Callable[..., pytest.RunResult]
 ECHO = """
 def llmroute_scripted(call):
@@ -18,6 +20,16 @@ def llmroute_scripted(call):
         return ScriptedAnswer(fail=Cause.TIMEOUT)
     return f"{call.role}|{call.card.name}|{call.settings.temperature}|{call.repeat}|{prompt}"
 """
+
+
+@pytest.fixture
+def pytester(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> pytest.Pytester:
+    """Which jails hold here is found out once, not in the new home of each test."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", WITHIN)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+    return pytester
 
 
 @pytest.fixture

@@ -76,7 +76,11 @@ def test_a_json_file_that_can_not_be_written_is_said_and_loses_nothing(suite: py
     assert stored(suite) == [("test_it.py::test_a[balanced]", "passed")]
 
 
-@pytest.mark.parametrize("args", [(), ("-n2",), ("-n2", "--dist=loadgroup")], ids=["n0", "n2", "group"])
+@pytest.mark.parametrize(
+    "args",
+    [(), ("-n2",), pytest.param(("-n2", "--dist=loadgroup"), marks=pytest.mark.slow)],
+    ids=["n0", "n2", "group"],
+)
 def test_every_case_is_in_the_store_once_with_its_texts(
     suite: pytest.Pytester, run: Run, args: tuple[str, ...]
 ) -> None:
