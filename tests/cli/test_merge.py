@@ -18,6 +18,7 @@ from pytest_llmroute.core.records import Record
 from pytest_llmroute.gate.baseline import read_baseline, text_of
 from pytest_llmroute.gate.compare import compare
 from pytest_llmroute.gate.requirement import parse_requirement
+from pytest_llmroute.gate.result import GateSettings
 from pytest_llmroute.report.gatejson import gate_json
 from pytest_llmroute.report.sources import StoredRun, merged, run_of_file
 from pytest_llmroute.store.journal import Journal
@@ -71,17 +72,16 @@ def written(folder: Path, data: Data, parts: Sequence[Sequence[Data]], journals:
 
 def verdict(run: StoredRun, baseline: Path) -> Data:
     result = compare(
-        run.tries, run.figures, read_baseline(baseline), gate_settings(), source=baseline.name,
+        run.tries, run.figures, read_baseline(baseline), GateSettings(), source=baseline.name,
         requirements=[parse_requirement(one) for one in DEMANDS], incomplete=run.incomplete,
     )  # fmt: skip
     data: Data = json.loads(json.dumps(gate_json(result)))
     return data
 
 
-def gate_settings() -> Any:
-    from pytest_llmroute.gate.result import GateSettings
-
-    return GateSettings()
+def number_of(record: Data) -> int:
+    """The same for all repeats of a case."""
+    return int(record["case_id"].partition("n=")[2].rstrip("]"))
 
 
 @settings(max_examples=20, deadline=None)
@@ -158,15 +158,16 @@ def test_the_stored_run_and_its_file_are_judged_as_the_run_itself_was(
 
 def test_a_shard_that_is_missing_or_broken_is_no_pass(call: Call, whole: Path, folder: Path) -> None:
     data = toy.loaded(whole / "now.json")
-    written(folder, data, [data["records"][n::3] for n in range(3)], set(), ["a", "b", "c"])
+    parts = [[one for one in data["records"] if number_of(one) % 4 == number] for number in range(4)]
+    written(folder, data, parts, set(), ["a", "b", "c", "d"])
     against = ("--against", str(whole / "llmroute-baseline.json"), "--json")
-    call("merge", "0.json", "1.json", "-o", "two.json")
-    # Every case lost a repeat or more; take all repeats of a third of the cases away.
-    records = [one for one in data["records"] if "n=1" not in one["case_id"] and "n=2" not in one["case_id"]]
-    (folder / "0.json").write_text(json.dumps(shard(data, 0, records, "a")))
-    call("merge", "0.json", "-o", "few.json")
+    call("merge", "0.json", "1.json", "2.json", "-o", "few.json")
     few = call("gate", "few.json", *against)
     assert (few.code, few.json["verdict"]) == (1, "incomparable")
+    assert "of the baseline's 60 cases are in this run (75%, 80% needed)" in few.json["columns"][0]["why"]
+    call("merge", "0.json", "-o", "one.json")
+    alone = call("gate", "one.json", *against).json
+    assert "a part of the suite (--group=0): compared 30 of 120 baseline cases" in alone["notes"]
     broken = {**data, "run": {**data["run"], "status": "interrupted"}}
     (folder / "1.json").write_text(json.dumps(broken))
     call("merge", "1.json", "2.json", "-o", "broken.json")

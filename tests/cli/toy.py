@@ -54,7 +54,7 @@ def project(folder: Path) -> Path:
 
 
 def run(folder: Path, *args: str, misses: int = 10, repeats: int = 3) -> subprocess.CompletedProcess[str]:
-    """pytest over it, both models; `misses`: in a hundred tries."""
+    """A run of both models; `misses`: in a hundred tries."""
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:asyncio", "-p", "no:cacheprovider", "--llm-model=dear,cheap",
          f"--llm-repeat={repeats}", *args],
