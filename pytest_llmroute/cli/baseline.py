@@ -15,7 +15,7 @@ from pytest_llmroute.config.situation import Situation
 from pytest_llmroute.errors import UserError, nearest, printable
 from pytest_llmroute.gate.baseline import NAME, BaselineError, read_baseline, renamed, unfit, write_baseline, written
 from pytest_llmroute.gate.figures import CaseFigures, RunFigures
-from pytest_llmroute.gate.matching import MatchedColumn, changes, match
+from pytest_llmroute.gate.matching import MatchedColumn, changes, how_many, match
 from pytest_llmroute.report.knobs import gate_settings
 from pytest_llmroute.report.sources import is_of_store
 
@@ -103,7 +103,7 @@ def diff(ctx: click.Context, run: str, target: str | None, verbose: bool) -> Non
 def _of_column(one: MatchedColumn, now: RunFigures, then: RunFigures, most: int | None) -> Iterator[str]:
     """What is different in kind, then the cases in groups."""
     if one.against is None:
-        yield f"column {one.column} would be new, with {_cases(len(one.now))}"
+        yield f"column {one.column} would be new, with {how_many(len(one.now))}"
         return
     if one.against != one.column:
         yield f"column {one.against} would be called {one.column}"
@@ -111,7 +111,7 @@ def _of_column(one: MatchedColumn, now: RunFigures, then: RunFigures, most: int 
         yield f"{one.column}: {text}"
     for title, cases in _groups(one):
         if cases:
-            yield f"{one.column}, {title}: {_cases(len(cases))}"
+            yield f"{one.column}, {title}: {how_many(len(cases))}"
         yield from (f"  {case}" for case in cases[:most])
         if most is not None and len(cases) > most:
             yield f"  … and {len(cases) - most} more (-v shows all)"
@@ -142,10 +142,6 @@ def _rate(case: CaseFigures) -> Fraction:
 
 def _tries(case: CaseFigures) -> str:
     return f"{case.passes}/{case.tries}"
-
-
-def _cases(count: int) -> str:
-    return f"{count} case{'s'[: count != 1]}"
 
 
 def rename(ctx: click.Context, old: str, new: str, column: bool, target: str | None) -> None:

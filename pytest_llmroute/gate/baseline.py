@@ -14,6 +14,7 @@ from pytest_llmroute.config.schema import published
 from pytest_llmroute.config.sentences import mistakes
 from pytest_llmroute.errors import UserError, one, printable
 from pytest_llmroute.gate.figures import CaseFigures, RunFigures, RunHead
+from pytest_llmroute.gate.matching import how_many
 from pytest_llmroute.gate.result import GateSettings
 
 SCHEMA = 1
@@ -180,7 +181,7 @@ def unfit(figures: RunFigures, settings: GateSettings) -> str:
 def written(name: str, figures: RunFigures) -> str:
     count = sum(case.tries > 0 for column in figures.columns.values() for case in column.values())
     columns = ", ".join(figures.columns)
-    return f"baseline {name} written: {count} cases, columns: {columns}"
+    return f"baseline {name} written: {how_many(count)}, columns: {columns}"
 
 
 def renamed(figures: RunFigures, old: str, new: str, *, column: bool = False) -> tuple[RunFigures, int]:

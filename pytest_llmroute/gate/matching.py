@@ -146,15 +146,15 @@ def _moves(what: str, pairs: Sequence[tuple[str, str]]) -> list[str]:
         if pair[0] != pair[1]:
             counts[pair] = counts.get(pair, 0) + 1
     return [
-        f"{what} {new or 'none'}, was {old or 'none'}, in {_cases(count)}"
+        f"{what} {new or 'none'}, was {old or 'none'}, in {how_many(count)}"
         for (old, new), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     ]
 
 
 def _counted(what: str, pairs: Sequence[tuple[str, str]], total: int) -> list[str]:
     count = sum(old != new for old, new in pairs)
-    return [f"{what} changed in {'all ' if count == total > 1 else ''}{_cases(count)}"] if count else []
+    return [f"{what} changed in {'all ' if count == total > 1 else ''}{how_many(count)}"] if count else []
 
 
-def _cases(count: int) -> str:
+def how_many(count: int) -> str:
     return "1 case" if count == 1 else f"{count} cases"
