@@ -220,7 +220,8 @@ class TestCases:
         then = some({"a": [1, 1, 1], "b": [0, 0, 0], "c": [1, 1, 1]})
         now = [
             one("a", 0, repeat=3, nodeid="a3", message="third"), one("a", 1, repeat=1, nodeid="a1"),
-            one("a", 0, repeat=2, nodeid="a2", message="second", suite="t.py", line=7), *some({"b": [1, 1, 1], "c": [1, 1, 1]}),
+            one("a", 0, repeat=2, nodeid="a2", message="second", suite="t.py", line=7),
+            *some({"b": [1, 1, 1], "c": [1, 1, 1]}),
         ]  # fmt: skip
         found = only(judged(now, then))
         ((worse,), (better,)) = found.failing, found.passing
