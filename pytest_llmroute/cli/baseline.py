@@ -53,7 +53,7 @@ def save(ctx: click.Context, run: str, target: str | None, force: bool) -> None:
         )
     path = _path(found, target)
     write_baseline(path, figures)
-    output.line(f"{written(path.name, figures)}, from {stored.source}")
+    output.wrapped(f"{written(path.name, figures)}, from {stored.source}", indent=2)
 
 
 def show(ctx: click.Context, target: str | None, as_json: bool) -> None:
@@ -156,7 +156,7 @@ def rename(ctx: click.Context, old: str, new: str, column: bool, target: str | N
             f'{path.name} has no {"column" if column else "case"} "{printable(old)}"'
             + (f' (did you mean "{printable(near)}"?)' if near else ""),
             code=Code.NAME,
-            fix="llmroute baseline show lists its columns",
+            fix="llmroute baseline show lists its columns" if column else "its cases stand in the file, one a line",
         )
     after = sum(map(len, changed.columns.values()))
     if after != sum(map(len, figures.columns.values())):

@@ -27,20 +27,7 @@ from pytest_llmroute.store.sqlite import SqliteStore
 from . import toy
 from .conftest import Call
 
-DEMANDS = ("success_rate:-1pp", "cost<=$1", "column=dear/total_seconds<=1", "seconds:+900%", "pass^3>=0.9")
 Data = Mapping[str, Any]
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a baseline, and with a run of 360 tries that is worse, as it was kept and as a file."""
-    folder = toy.project(tmp_path_factory.mktemp("whole"))
-    assert toy.run(folder, "--llm-save", "--llm-gate=record").returncode == 0
-    ended = toy.run(
-        folder, "--llm-gate=fail", "--llm-json=now.json", *(f"--llm-require={one}" for one in DEMANDS), misses=20
-    )
-    assert ended.returncode == 1, ended.stdout
-    return folder
 
 
 def shard(data: Data, number: int, records: Sequence[Data], run_id: str) -> Data:
@@ -73,7 +60,7 @@ def written(folder: Path, data: Data, parts: Sequence[Sequence[Data]], journals:
 def verdict(run: StoredRun, baseline: Path) -> Data:
     result = compare(
         run.tries, run.figures, read_baseline(baseline), GateSettings(), source=baseline.name,
-        requirements=[parse_requirement(one) for one in DEMANDS], incomplete=run.incomplete,
+        requirements=[parse_requirement(one) for one in toy.DEMANDS], incomplete=run.incomplete,
     )  # fmt: skip
     data: Data = json.loads(json.dumps(gate_json(result)))
     return data
@@ -133,7 +120,12 @@ def test_the_command_writes_a_run_that_is_judged_as_the_whole(
     ended = call("merge", "2.json", "1.jsonl", "0.json", *(["-o", target] if target else []))
     assert (ended.code, "dear   used dear ×180" in ended.out) == (0, True)
     assert "3 files, 360 cases: run merged-" in ended.err
-    against = ["--against", str(whole / "llmroute-baseline.json"), *(f"--require={one}" for one in DEMANDS), "--json"]
+    against = [
+        "--against",
+        str(whole / "llmroute-baseline.json"),
+        *(f"--require={one}" for one in toy.DEMANDS),
+        "--json",
+    ]
     judged = call("gate", target or "last", *against)
     assert judged.code == 1
     run_id = judged.json["now"]["run_id"]
@@ -152,7 +144,7 @@ def test_the_stored_run_and_its_file_are_judged_as_the_run_itself_was(
     monkeypatch.chdir(whole)
     own = toy.loaded(whole / "now.json")["gate"]
     for source in ("last", own["now"]["run_id"], "now.json"):
-        judged = call("gate", source, "--json", *(f"--require={one}" for one in DEMANDS))
+        judged = call("gate", source, "--json", *(f"--require={one}" for one in toy.DEMANDS))
         assert (judged.code, judged.json) == (1, {"schema": "llmroute.gate/1", **own})
 
 

@@ -44,6 +44,7 @@ import pytest
 def test_number(llm, n):
     assert llm.generate(f"case {n}", task="fix").text == "yes"
 """
+DEMANDS = ("success_rate:-1pp", "cost<=$1", "column=dear/total_seconds<=1", "seconds:+900%", "pass^3>=0.9")
 QUIET = {name: value for name, value in os.environ.items() if not name.startswith(("LLM", "PYTEST", "GITHUB", "CI_"))}
 
 
