@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_llmroute.core.records import Record
+from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.gate.baseline import read_baseline, text_of
 from pytest_llmroute.gate.compare import compare
 from pytest_llmroute.gate.requirement import parse_requirement
@@ -42,6 +42,7 @@ def as_journal(path: Path, data: Data) -> None:
     journal = Journal(path, {"kind": "run", "run_id": head["run_id"], "worker": "main", "about": about})
     for record in data["records"]:
         journal.start(Record.from_dict(record))
+        journal.call(record["nodeid"], CallRecord("toy"), messages=[], reply="kept")
         journal.record(Record.from_dict(record))
     journal.end("finished")
     journal.close()
@@ -132,6 +133,8 @@ def test_the_command_writes_a_run_that_is_judged_as_the_whole(
     assert run_id.startswith("merged-")
     wanted = {"schema": "llmroute.gate/1", **data["gate"], "now": {**data["gate"]["now"], "run_id": run_id}}
     assert judged.json == wanted
+    if target is None:
+        assert call("show", "last", "--calls", "-n", "400").out.count("reply     | kept") == 120
     call("baseline", "save", target or "last", "-f", "ours.json")
     call("baseline", "save", str(whole / "now.json"), "-f", "theirs.json")
     ours = (folder / "ours.json").read_text()
