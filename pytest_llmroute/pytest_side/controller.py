@@ -96,6 +96,10 @@ class Controller:
         self.result = self.gate.judge(self.incomplete)
         if self.result is not None:
             _into_junit(self.config, self.result)
+        elif self.incomplete:
+            self.notes.append(self.incomplete)
+        elif self.gate.judges:
+            self.notes.append(f"the gate judged nothing: {self.gate.unasked}")
         if self.result is not None and self.gate.red:
             for one in self.result.failures:
                 name = one.column if isinstance(one, ColumnVerdict) else one.requirement.text
@@ -116,24 +120,30 @@ class Controller:
 
     def _fail(self, nodeid: str, text: str) -> None:
         """One failed report that every reader of reports sees: terminal, JUnit, exit status."""
-        self.config.hook.pytest_runtest_logreport(
-            report=pytest.TestReport(
-                nodeid=f"{SYNTHETIC}{nodeid}",
-                location=("llmroute", None, nodeid),
-                keywords={},
-                outcome="failed",
-                longrepr=text,
-                when="call",
-            )
+        report = pytest.TestReport(
+            nodeid=f"{SYNTHETIC}{nodeid}",
+            location=("llmroute", None, nodeid),
+            keywords={},
+            outcome="failed",
+            longrepr=text,
+            when="call",
         )
+        # Nothing is left for -x to stop; a run that it "stops" here would count as interrupted.
+        option = self.config.option
+        most, option.maxfail = option.maxfail, 0
+        try:
+            self.config.hook.pytest_runtest_logreport(report=report)
+        finally:
+            option.maxfail = most
+        report.__dict__[SHOWN] = "failed"
 
     def finish(self, stopped: bool) -> None:
         """Journals into the store, the JSON file, and what `--lf` runs next."""
         self._last_failed()
-        if not self.tally.count:
-            return
         if stopped and (self.gate.judges or self.gate.saving):
             self.notes.append("the run was stopped: the gate does not judge it, and no baseline is written")
+        if not self.tally.count:
+            return
         found = gather(self.config.rootpath, self.run_id)
         for keep in (partial(self._json, found), partial(self._store, found, stopped), self._on_github):
             try:
@@ -179,7 +189,7 @@ class Controller:
     def _last_failed(self) -> None:
         """`--lf` reruns all repeats of a group together, and never a report that no test made."""
         cache = getattr(self.config, "cache", None)
-        if cache is None or not (self.tally.count or self.groups.failed()):
+        if cache is None:
             return
         found: dict[str, bool] = cache.get("cache/lastfailed", {})
         wanted = {nodeid: True for nodeid in found if not nodeid.startswith(SYNTHETIC)}

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from .gated import Gated, without_others
+
+KEPT = ("asyncio", "xdist", "xdist.looponfail")
 Run = Callable[..., pytest.RunResult]
 ECHO = """
 def llmroute_scripted(call):
@@ -34,7 +37,7 @@ def run(suite: pytest.Pytester) -> Run:
     """Runs pytest in a process of its own; a traceback of ours in its output is a failure."""
 
     def go(*args: str) -> pytest.RunResult:
-        result = suite.runpytest_subprocess("-p", "no:cacheprovider", *args)
+        result = suite.runpytest_subprocess(*without_others(KEPT), "-p", "no:cacheprovider", *args)
         assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
         return result
 
@@ -51,6 +54,11 @@ def run_json(suite: pytest.Pytester, run: Run) -> Callable[..., Mapping[str, Any
         return loaded
 
     return go
+
+
+@pytest.fixture
+def gated(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Gated:
+    return Gated(pytester, monkeypatch)
 
 
 def ids(result: pytest.RunResult) -> list[str]:
