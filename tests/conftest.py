@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,7 +12,16 @@ from pytest_llmroute.errors import UserError
 from pytest_llmroute.sandbox.run import tier, use
 from pytest_llmroute.sandbox.tiers import Wish
 
-PREFIXES = ("LLM_", "LLMROUTE_", "LOCAL_", "VIBEAGENT_", "PYTEST_ADDOPTS")
+if TYPE_CHECKING:
+    from xdist.scheduler import WorkStealingScheduling
+
+PREFIXES = ("LLM_", "LLMROUTE_", "LOCAL_", "VIBEAGENT_")
+UNUSED = (
+    "anyio", "html", "html_fixtures", "hypothesispytest", "metadata", "pytest-split", "pytest_cov",
+    "pytest_jsonreport", "rerunfailures", "timeout",
+)  # fmt: skip
+WITHIN = " ".join(f"-p no:{name}" for name in UNUSED)
+"""For every pytest that a test starts: what these plugins import is half of such a run, and is not used."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,10 +36,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.
             item.add_marker(pytest.mark.skip(reason="slow tier: --slow runs it"))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> WorkStealingScheduling | None:
+    """Instead of `load`, which leaves a worker idle at the end: a test costs a millisecond, or starts three pytests."""
+    if config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config)
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """What the developer has exported, or keeps at home, must not decide a test."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-config"))
+    monkeypatch.setenv("PYTEST_ADDOPTS", WITHIN)
     for name in list(os.environ):
         if name.startswith(PREFIXES) or name.endswith(("_AGENT_MODEL", "_API_KEY")) or name == "ORCHESTRATOR_MODEL":
             monkeypatch.delenv(name)

@@ -19,7 +19,7 @@ from pytest_llmroute.gate.requirement import Requirement
 from pytest_llmroute.gate.result import ALL, ColumnVerdict, GateResult, GateSettings
 from pytest_llmroute.gate.tries import Try
 from pytest_llmroute.report.gate import gate_lines
-from pytest_llmroute.report.jsonfile import gate_json
+from pytest_llmroute.report.gatejson import gate_json
 from pytest_llmroute.report.knobs import gate_settings, requirements
 from pytest_llmroute.report.sources import StoredRun
 

@@ -14,7 +14,7 @@ from pytest_llmroute.config.resolve import Level
 from pytest_llmroute.gate.compare import compare
 from pytest_llmroute.report import github as on_hub
 from pytest_llmroute.report.gate import gate_lines
-from pytest_llmroute.report.jsonfile import gate_json
+from pytest_llmroute.report.gatejson import gate_json
 from pytest_llmroute.report.knobs import gate_settings, requirements
 from pytest_llmroute.report.markdown import comment_text, gate_markdown
 from pytest_llmroute.report.sources import against

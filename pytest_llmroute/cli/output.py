@@ -20,7 +20,7 @@ from pytest_llmroute.report.terminal import cut, display_width
 WIDEST = 100
 MARKS = {"ok": ("✓", "+", "green"), "warn": ("!", "!", "yellow"), "fail": ("✗", "x", "red")}
 PLAIN = str.maketrans({
-    "✓": "+", "✗": "x", "–": "-", "×": "x", "→": ">", "…": "~", "·": ".", "’": "'",
+    "✓": "+", "✗": "x", "–": "-", "—": "-", "×": "x", "→": ">", "…": "~", "·": ".", "’": "'",
 })  # fmt: skip
 
 

@@ -11,6 +11,8 @@ from typing import Any, Literal
 Kind = Literal[
     "names", "name", "count", "choice", "flag", "path", "paths", "number", "size", "text", "lines", "mapping"
 ]
+TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+"""The words of a flag."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_llmroute.codes import Code
 from pytest_llmroute.config.files import ConfigFile
-from pytest_llmroute.config.options import OPTIONS, Option
+from pytest_llmroute.config.options import FALSE, OPTIONS, TRUE, Option
 from pytest_llmroute.config.project import Project
 from pytest_llmroute.errors import UserError, nearest, one, printable
 
@@ -147,9 +147,9 @@ def _flag(given: Any, where: str) -> bool:
     if isinstance(given, bool):
         return given
     text = str(given).strip().lower()
-    if text in ("1", "true", "yes", "on"):
+    if text in TRUE:
         return True
-    if text in ("0", "false", "no", "off"):
+    if text in FALSE:
         return False
     raise _bad(f'{where}: "{printable(text)}" is neither true nor false', fix="use 1 or 0")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pytest_llmroute.gate.pairs import Pair, unit_of
-from pytest_llmroute.gate.sums import Spread, spread, total_of
+from pytest_llmroute.gate.sums import Spread, spread, tossed, total_of
 
 PValue = Literal["mid", "exact"]
 Scope = Literal["suite", "population"]
@@ -55,8 +55,7 @@ def sign_flips(pairs: Sequence[Pair]) -> Place:
     unit = min(unit_of(pairs), FINEST)
     steps = [round(unit * pair.cross / (pair.then.total * pair.now.total)) for pair in pairs]
     common = math.gcd(*steps) or 1
-    sizes = Counter(abs(step) // common for step in steps if step)
-    flipped = total_of(spread(0, [1, *[0] * (size - 1), 1], 2) * count for size, count in sorted(sizes.items()))
+    flipped = tossed(sorted(abs(step) // common for step in steps if step))
     return Place(*flipped.split(sum(step for step in steps if step > 0) // common))
 
 

@@ -6,12 +6,11 @@ integer, so that Python's own multiplication adds two distributions up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 BITS = 192
 ONE = 1 << BITS
-_HALF = ONE >> 1
 _SLOT = 2 * BITS // 8 + 1
 """Bytes for one coefficient of a product: at most ONE times a little more than ONE."""
 
@@ -25,11 +24,9 @@ class Spread:
 
     def __add__(self, other: Spread) -> Spread:
         """The sum of two independent numbers."""
-        size = len(self.chances) + len(other.chances) - 1
         ours = _packed(self.chances)
-        raw = (ours * (ours if other is self else _packed(other.chances))).to_bytes(size * _SLOT, "little")
-        products = [int.from_bytes(raw[at : at + _SLOT], "little") for at in range(0, len(raw), _SLOT)]
-        return _trimmed(self.first + other.first, [(product + _HALF) >> BITS for product in products])
+        product = ours * (ours if other is self else _packed(other.chances))
+        return _unpacked(self.first + other.first, product, len(self.chances) + len(other.chances) - 1, BITS)
 
     def __mul__(self, count: int) -> Spread:
         """The sum of `count` independent numbers of this kind."""
@@ -57,6 +54,18 @@ def spread(first: int, weights: Iterable[int], total: int) -> Spread:
     return _trimmed(first, [((weight << BITS) + total // 2) // total for weight in weights])
 
 
+def tossed(sizes: Sequence[int]) -> Spread:
+    """The sum of those of `sizes` for which a coin falls on heads."""
+    total = NOTHING
+    for start in range(0, len(sizes), BITS):
+        some = sizes[start : start + BITS]
+        packed = _packed(total.chances)
+        for size in some:
+            packed += packed << (8 * _SLOT * size)
+        total = _unpacked(total.first, packed, len(total.chances) + sum(some), len(some))
+    return total
+
+
 def total_of(spreads: Iterable[Spread]) -> Spread:
     """The sum of all; the shortest are added first."""
     left = list(spreads)
@@ -68,6 +77,14 @@ def total_of(spreads: Iterable[Spread]) -> Spread:
 
 def _packed(chances: tuple[int, ...]) -> int:
     return int.from_bytes(b"".join([chance.to_bytes(_SLOT, "little") for chance in chances]), "little")
+
+
+def _unpacked(first: int, packed: int, size: int, bits: int) -> Spread:
+    """Out of `size` coefficients in units that are 2**`bits` times finer."""
+    raw, half = packed.to_bytes(size * _SLOT, "little"), 1 << (bits - 1)
+    return _trimmed(
+        first, [(int.from_bytes(raw[at : at + _SLOT], "little") + half) >> bits for at in range(0, len(raw), _SLOT)]
+    )
 
 
 def _trimmed(first: int, chances: list[int]) -> Spread:

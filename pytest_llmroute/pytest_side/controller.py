@@ -14,11 +14,11 @@ import pytest
 from pytest_llmroute.config.resolve import Settings
 from pytest_llmroute.core.records import PROPERTY, Record
 from pytest_llmroute.errors import LLMRouteError
-from pytest_llmroute.gate.result import ColumnVerdict, GateResult
+from pytest_llmroute.gate.result import GateResult
 from pytest_llmroute.pytest_side.gating import Gate
 from pytest_llmroute.pytest_side.repeats import Groups
 from pytest_llmroute.report import github
-from pytest_llmroute.report.gate import criterion_text, gate_lines
+from pytest_llmroute.report.gate import failed_criteria, gate_lines
 from pytest_llmroute.report.jsonfile import write_json
 from pytest_llmroute.report.markdown import comment_text, gate_markdown
 from pytest_llmroute.report.summary import RunHead, Tally
@@ -101,11 +101,8 @@ class Controller:
         elif self.gate.judges:
             self.notes.append(f"the gate judged nothing: {self.gate.unasked}")
         if self.result is not None and self.gate.red:
-            for one in self.result.failures:
-                name = one.column if isinstance(one, ColumnVerdict) else one.requirement.text
-                self._fail(f"gate[{name}]", criterion_text(one, self.result.settings))
-            if self.result.why and self.result.failed:
-                self._fail("gate", self.result.why)
+            for name, text in failed_criteria(self.result):
+                self._fail(f"gate[{name}]", text)
         if self.gate.saving:
             try:
                 self.notes.append(self.gate.save(self.incomplete))
@@ -211,7 +208,11 @@ class Controller:
                 terminal.write_line(f"run {self.run_id} is kept in {self._store_shown()}{self._ignore_hint()}")
         if self.result is not None:
             terminal.write_sep("-", "llmroute gate")
-            lines = gate_lines(self.result, verbose=verbose > 0, unicode=_unicode(terminal), enforced=self.gate.red)
+            traces = self.config.getoption("tbstyle", "auto") != "no"
+            lines = gate_lines(
+                self.result, verbose=verbose > 0, unicode=_unicode(terminal), enforced=self.gate.red,
+                steps=not self.gate.saving, told=self.gate.red and traces and verbose <= 0,
+            )  # fmt: skip
             for line in (*lines, *self._annotations()):
                 terminal.write_line(line)
         for note in self.notes:

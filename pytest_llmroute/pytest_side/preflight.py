@@ -54,10 +54,13 @@ def _sandbox(session: LLMSession, items: Iterable[pytest.Item]) -> list[UserErro
     """Whether solutions can be run here, where a task will want that."""
     if not any(isinstance(item, TaskItem) and any(unit_tests_of(item.task.check)) for item in items):
         return []
-    error = _mistake(partial(sandbox_of, session.settings))
-    if error is None and (tier := sandbox_of(session.settings)) in ("restricted", "unsafe-local"):
+    try:
+        tier = sandbox_of(session.settings)
+    except UserError as error:
+        return [error]
+    if tier in ("restricted", "unsafe-local"):
         warnings.warn(LLMRouteWarning(f"sandbox {tier}: {ABOUT[tier]}"), stacklevel=2)
-    return [error] if error else []
+    return []
 
 
 def _servers(session: LLMSession, wanted: Mapping[str, int], tests: int) -> list[UserError]:

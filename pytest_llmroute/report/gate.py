@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from pytest_llmroute.errors import printable
+from pytest_llmroute.gate.require import RequirementResult
 from pytest_llmroute.gate.result import ALL, CaseChange, ColumnVerdict, GateResult, GateSettings
 from pytest_llmroute.report import verdicts
 from pytest_llmroute.report.terminal import ascii_only, folded
-
-if TYPE_CHECKING:
-    from pytest_llmroute.gate.require import RequirementResult
 
 SHOWN = 10
 """Cases that pass less often, and things that are different."""
@@ -24,17 +22,26 @@ Item = TypeVar("Item")
 
 def gate_lines(
     result: GateResult, *, verbose: bool = False, width: int = 100, unicode: bool = True, enforced: bool = True,
-    steps: bool = True,
+    steps: bool = True, told: bool = False,
 ) -> list[str]:  # fmt: skip
-    """`enforced`: whether a failed gate makes the exit status 1; `steps`: whether to name the next commands."""
+    """`enforced`: whether a failed gate makes the exit status 1; `steps`: whether to name the next commands.
+
+    `told`: whether the text of each failed criterion stands elsewhere already.
+    """
     paper = _Paper(width, unicode, verbose)
     shown = FEW if result.verdict == "pass" else SHOWN
     each = [one for one in result.columns if one.column != ALL]
     together = [one for one in result.columns if one.column == ALL]
     return [
         *paper.sentences(verdicts.sentence(one, result.settings) for one in each),
-        *(line for one in each for line in paper.details(one, shown)),
-        *paper.sentences(verdicts.criterion(one, result.settings) for one in (*together, *result.requirements)),
+        *(
+            line
+            for one in each
+            if not (told and result.settings.fails(one.verdict))
+            for line in paper.details(one, shown)
+        ),
+        *paper.sentences(verdicts.sentence(one, result.settings) for one in together),
+        *paper.sentences(map(verdicts.demand, result.requirements)),
         *paper.sentences(f"note: {printable(note, verdicts.LONG)}" for note in result.notes),
         *paper.sentences([_last(result, enforced)]),
         *paper.sentences(f"{why}:  {command}" for why, command in (next_steps(result) if steps else ())),
@@ -46,6 +53,16 @@ def criterion_text(one: ColumnVerdict | RequirementResult, settings: GateSetting
     paper = _Paper(width)
     more = [*paper.different(one), *paper.worse(one)] if isinstance(one, ColumnVerdict) else []
     return "\n".join([*paper.sentences([verdicts.criterion(one, settings)]), *more])
+
+
+def failed_criteria(result: GateResult) -> list[tuple[str, str]]:
+    """What makes a run red, by name, each with its text."""
+    failures = [(_name(one), criterion_text(one, result.settings)) for one in result.failures]
+    return failures or ([("run", _last(result, enforced=True))] if result.failed else [])
+
+
+def _name(one: ColumnVerdict | RequirementResult) -> str:
+    return one.column if isinstance(one, ColumnVerdict) else f"{one.column}: {one.requirement.text}"
 
 
 def next_steps(result: GateResult) -> tuple[tuple[str, str], ...]:
@@ -131,6 +148,8 @@ class _Paper:
         return [f"{indent}… and {hidden} more {MORE}"] if hidden > 0 else []
 
     def _folded(self, parts: Iterable[str], *, first: str = "", rest: str = "", between: str = " ") -> list[str]:
-        # Made ASCII before the layout: a replaced character may be wider than what it replaces.
-        shown = parts if self.unicode else map(ascii_only, parts)
-        return folded(shown, self.width, first=first, rest=rest, between=between)
+        if self.unicode:
+            return folded(parts, self.width, first=first, rest=rest, between=between)
+        # Made ASCII before the layout too: a replaced character may be wider than what it replaces.
+        lines = folded(map(ascii_only, parts), self.width, first=first, rest=rest, between=between)
+        return [ascii_only(line) for line in lines]

@@ -29,9 +29,9 @@ def annotations(result: GateResult, where: Where) -> list[str]:
         doubtful = [one for one in result.columns if one.verdict == "inconclusive"]
         return _few("warning", [_command("warning", verdicts.sentence(one, result.settings)) for one in doubtful])
     errors = [_case(change, where(change)) for change in _failing(result)]
-    errors += [_command("error", verdicts.criterion(one, result.settings)) for one in verdicts.failed(result)]
+    errors += [_command("error", verdicts.criterion(one, result.settings)) for one in result.failures]
     if result.why:
-        errors.append(_command("error", result.why))
+        errors.append(_command("error", printable(result.why, verdicts.LONG)))
     return _few("error", errors)
 
 

@@ -26,9 +26,9 @@ CELL = 300
 """Characters of a cell."""
 NOTE = 500
 """Bytes kept free for what is said of what was left out."""
-_ACTIVE = re.compile(r"""[&<>"'`|\[\](){}*_~#!\\$@^]|:(?=//)|(?<=www)\.""", re.IGNORECASE)
+_ACTIVE = re.compile(r"[&<>`|\[\]*_~#\\$@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
 _SIDES = (
-    ("run", "run_id"), ("made", "created"), ("profile", "profile"), ("machine", "machine"),
+    ("run", "run_id"), ("created", "created"), ("profile", "profile"), ("machine", "machine"),
     ("part of the suite", "selection"), ("pytest-llmroute", "version"),
 )  # fmt: skip
 """Title and attribute of what identifies a run."""
@@ -41,7 +41,7 @@ def gate_markdown(result: GateResult, summary: Summary) -> str:
     worse = [change for one in result.columns for change in one.failing]
     parts = [
         *_head(result),
-        _different(result),
+        *_different(result),
         *_failing(worse, SHOWN, "all are in the list below"),
         *_requirements(result),
         *_figures(summary),
@@ -86,8 +86,8 @@ def inert(text: str, limit: int = verdicts.LONG) -> str:
 
 
 def code(text: str, limit: int = CELL) -> str:
-    """A name, to be copied as it is: GitHub looks for no mention in code."""
-    return f"<code>{_escaped(text, limit)}</code>" if text else ""
+    """A name, to be copied as it is: GitHub looks for no mention in code, but for addresses."""
+    return f"<code>{_escaped(text, limit).replace('&#64;', '&#64;<!-- -->')}</code>" if text else ""
 
 
 def _escaped(text: str, limit: int) -> str:
@@ -157,9 +157,9 @@ def _column(one: ColumnVerdict, settings: GateSettings) -> Sequence[str]:
     )
 
 
-def _different(result: GateResult) -> Lines:
-    """What is another thing than it was."""
-    return [f"- {code(verdicts.column_name(one))}: {inert(text)}" for one in result.columns for text in one.changes]
+def _different(result: GateResult) -> list[Lines]:
+    lines = [f"- {code(verdicts.column_name(one))}: {inert(text)}" for one in result.columns for text in one.changes]
+    return _section("Different now", lines)
 
 
 def _failing(worse: Sequence[CaseChange], limit: int, more: str) -> list[Lines]:
@@ -194,13 +194,15 @@ def _requirements(result: GateResult) -> list[Lines]:
 
 def _figures(summary: Summary) -> list[Lines]:
     """The table that the terminal shows, with whole names."""
-    fields = figures(summary.columns)[1:]
+    fields = [field for field in figures(summary.columns)[1:] if any(field.cells)]
     rows = [
         (code(column.column), *(inert(field.cells[place]) for field in fields))
         for place, column in enumerate(summary.columns)
     ]
     titles = [field.title for field in fields]
-    return _section("The run", _table(["column", *titles], rows, right=titles[:-1]))
+    return _section(
+        "The run", _table(["column", *titles], rows, right=[field.title for field in fields if field.right])
+    )
 
 
 def _sides(result: GateResult, summary: Summary) -> list[Lines]:

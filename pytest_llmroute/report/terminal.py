@@ -44,6 +44,7 @@ def render(summary: Summary, *, width: int = 100, unicode: bool = True) -> list[
     fields, dropped = _fit(figures(columns), width)
     lines = [_line(fields, None), *(_line(fields, row) for row in range(len(columns)))]
     lines += _models(columns)
+    lines += _repeats(columns)
     for column in columns:
         lines += _aside(column)
     lines += _notes(columns)
@@ -182,6 +183,17 @@ def _models(columns: Sequence[ColumnSummary]) -> list[str]:
         f"{name}{' ' * (width - display_width(name))}  used "
         + ", ".join(f"{printable(model, 40)} ×{count}" + _ram(column, model) for model, count in column.models.items())
         for name, column in named
+    ]
+
+
+def _repeats(columns: Sequence[ColumnSummary]) -> list[str]:
+    """Of cases with repeats: at least one of k tries passes, and all of them do."""
+    named = [(cut(printable(column.column), 22), column.repeated[-1]) for column in columns if column.repeated]
+    width = max((display_width(name) for name, _ in named), default=0)
+    return [
+        f"{name}{' ' * (width - display_width(name))}  pass@{most.k} {most.pass_at_k:.1%},"
+        f" pass^{most.k} {most.pass_hat_k:.1%} over {most.cases} case{'s'[: most.cases > 1]} with repeats"
+        for name, most in named
     ]
 
 

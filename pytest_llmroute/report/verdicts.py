@@ -6,14 +6,11 @@ All of them are printable, on one line, and without any markup.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from pytest_llmroute.errors import printable
+from pytest_llmroute.gate.require import RequirementResult
 from pytest_llmroute.gate.result import ALL, CaseChange, ColumnVerdict, GateResult, GateSettings, Verdict
 from pytest_llmroute.gate.verdict import GateVerdict, Repeats
-
-if TYPE_CHECKING:
-    from pytest_llmroute.gate.require import RequirementResult
 
 LONG = 1000
 """Characters of a text that others wrote: a reason, a note, a message."""
@@ -53,8 +50,9 @@ def finding(one: ColumnVerdict, settings: GateSettings) -> str:
         return f"{moved(one.stats)}; {_ruled_out(one.stats, settings)}{_improved(one.stats, settings)}"
     if one.stats.too_small:
         return f"{moved(one.stats)}; {_too_small(one.stats)}"
+    chance = f", {p_of(one, settings)}" if one.stats.drop > 0 else ""
     doubt = f"a drop of {_margin(settings)} points can't be ruled out (up to {points(one.stats.upper)})"
-    return "; ".join([moved(one.stats), doubt, *_advice(one.stats)])
+    return "; ".join([moved(one.stats) + chance, doubt, *_advice(one.stats)])
 
 
 def moved(stats: GateVerdict) -> str:
@@ -215,17 +213,14 @@ def asides(one: ColumnVerdict) -> Iterable[tuple[str, tuple[str, ...]]]:
             yield f"{title}: {cases(len(names))}", names
 
 
-def criterion(one: ColumnVerdict | RequirementResult, settings: GateSettings) -> str:
-    """The sentence about anything that can fail."""
-    if isinstance(one, ColumnVerdict):
-        return sentence(one, settings)
+def demand(one: RequirementResult) -> str:
+    """What became of a requirement."""
     return f"required: {printable(one.text, LONG)}"
 
 
-def failed(result: GateResult) -> list[ColumnVerdict | RequirementResult]:
-    """What makes CI red, one by one."""
-    columns = [one for one in result.columns if result.settings.fails(one.verdict)]
-    return [*columns, *(one for one in result.requirements if one.verdict == "failed")]
+def criterion(one: ColumnVerdict | RequirementResult, settings: GateSettings) -> str:
+    """The sentence about anything that can fail."""
+    return sentence(one, settings) if isinstance(one, ColumnVerdict) else demand(one)
 
 
 def heading(result: GateResult) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from pytest_llmroute.codes import Code
+from pytest_llmroute.config.options import TRUE
 from pytest_llmroute.errors import UserError
 from pytest_llmroute.sandbox import probe
 from pytest_llmroute.sandbox.jail import Jail, Refused, Way, usable_cores
@@ -28,7 +29,7 @@ ABOUT: Mapping[Tier, str] = {
 
 def from_environment(env: Mapping[str, str] = os.environ) -> Wish:
     """What the environment asks for, where nobody else does."""
-    return Wish(env.get(CHOSEN, "auto"), env.get(ALLOWED, "").lower() in ("1", "true", "yes", "on"))
+    return Wish(env.get(CHOSEN, "auto"), env.get(ALLOWED, "").lower() in TRUE)
 
 
 @dataclass(frozen=True, slots=True)

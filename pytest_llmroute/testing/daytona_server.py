@@ -25,11 +25,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
 
 from pytest_llmroute.testing.daytona_http import Cut, Request, Response, Table, handler, part, parts, refused, told
+from pytest_llmroute.testing.loopback import Loopback
 
 API, TOOLBOX = "/api", "/toolbox"
 
@@ -75,7 +74,7 @@ class Fault:
     """The call is done, and only its answer is replaced."""
 
 
-class LoopbackDaytona:
+class LoopbackDaytona(Loopback):
     """Runs while its `with` block does."""
 
     def __init__(
@@ -100,24 +99,14 @@ class LoopbackDaytona:
         self.deleted: list[Made] = []
         self.faults: list[Fault] = []
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self._answer))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        super().__init__(handler(self._answer))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}{API}"
+        return f"{super().url}{API}"
 
-    def __enter__(self) -> LoopbackDaytona:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
         for made in self.sandboxes.values():
             made.end()
 
@@ -224,7 +213,7 @@ class LoopbackDaytona:
             "networkBlockAll": self.blocks and bool(made.asked.get("networkBlockAll")), "kvm": False, "target": "us",
             "cpu": 1, "gpu": 0, "memory": 1, "disk": 3, "state": made.state,
             "createdAt": made.created.isoformat().replace("+00:00", "Z"),
-            "toolboxProxyUrl": self.url.removesuffix(API) + TOOLBOX,
+            "toolboxProxyUrl": super().url + TOOLBOX,
         }  # fmt: skip
 
     def _of_sandbox(self, request: Request, made: Made, path: str) -> Response:

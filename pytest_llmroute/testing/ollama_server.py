@@ -14,18 +14,16 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from http.server import ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
 
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Reply, Tokens
 from pytest_llmroute.core.requests import Message, Sampling
 from pytest_llmroute.errors import Cause, ModelCallError
+from pytest_llmroute.testing.loopback import Loopback
 from pytest_llmroute.testing.ollama_http import Answer, Cut, Table, handler
 from pytest_llmroute.testing.ollama_runners import FOREVER, Engine, QueueFull, Quirks, Runner, Runners, Served, TooLarge
 
@@ -35,7 +33,7 @@ PULL_STEPS = 8
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-class LoopbackOllama:
+class LoopbackOllama(Loopback):
     """Runs while its `with` block does; `requests` has what was asked, `quirks` may be changed at any time."""
 
     def __init__(
@@ -54,24 +52,10 @@ class LoopbackOllama:
             ("POST", "/api/show"): self.show, ("POST", "/api/generate"): self.generate,
             ("POST", "/api/chat"): self.chat, ("POST", "/api/pull"): self.pull,
         }  # fmt: skip
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(paths, self._asked))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        super().__init__(handler(paths, self._asked))
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> LoopbackOllama:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
         self.runners.close()
 
     def _asked(self, path: str, body: Table) -> None:

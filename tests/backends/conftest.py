@@ -12,7 +12,7 @@ from pytest_llmroute.testing.llama_server import LlamaServer
 from pytest_llmroute.testing.ollama_server import LoopbackOllama, Quirks
 
 from .ollama_servers import MODELS
-from .rough import Rough, rough_server
+from .rough import Rough
 
 NANO = Path(pytest_llmroute.__file__).parent / "models" / "nano.gguf"
 
@@ -27,7 +27,7 @@ def llama() -> Iterator[LlamaServer]:
 
 @pytest.fixture
 def rough() -> Iterator[Rough]:
-    with rough_server() as running:
+    with Rough() as running:
         yield running
 
 

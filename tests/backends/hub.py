@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from pytest_llmroute.testing.loopback import Loopback
 
-class Hub:
+
+class Hub(Loopback):
     """Serves folders as repositories."""
 
     commit = "0123456789abcdef0123456789abcdef01234567"
@@ -21,8 +21,6 @@ class Hub:
         self.models, self.closed = models, closed
         self.given: list[str] = []
         """Files that were downloaded."""
-
-    def __enter__(self) -> Hub:
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -35,18 +33,7 @@ class Hub:
             def log_message(self, *args: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(Handler)
 
     def answer(self, request: BaseHTTPRequestHandler, *, body: bool) -> None:
         path = request.path.partition("?")[0]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from pytest_llmroute.backends.contract import Backend, Surroundings
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.errors import ModelCallError
 from pytest_llmroute.testing import Opened
+from pytest_llmroute.testing.loopback import Loopback
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Planned:
     """Whether the connection is cut after the pieces."""
 
 
-@dataclass
-class Rough:
-    """The server: its address, what it was asked, and what it answers next."""
+class Rough(Loopback):
+    """The server: what it was asked, and what it answers next."""
 
-    url: str = ""
-    asked: list[Asked] = field(default_factory=list)
-    plan: Callable[[Asked], Planned] = lambda asked: Planned(500)
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+        self.plan: Callable[[Asked], Planned] = lambda asked: Planned(500)
+        super().__init__(_handler(self))
 
     def answers(self, *planned: Planned) -> None:
         """These in turn, the last one for ever."""
@@ -71,10 +71,7 @@ def streamed(*events: Any, wait: float = 0.0, drop: bool = False) -> Planned:
     return Planned(200, pieces, {"Content-Type": "text/event-stream"}, wait, drop)
 
 
-@contextmanager
-def rough_server() -> Iterator[Rough]:
-    rough = Rough()
-
+def _handler(rough: Rough) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -110,17 +107,7 @@ def rough_server() -> Iterator[Rough]:
         def log_message(self, format: str, *args: Any) -> None:
             """Silent."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    rough.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield rough
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
+    return Handler
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,15 +30,19 @@ def llmroute_scripted(call):
 
 
 @pytest.fixture
-def stored(folder: Path) -> Path:
-    """A project with one run in its store."""
-    (folder / "test_it.py").write_text(TEST)
-    (folder / "conftest.py").write_text(CONFTEST)
-    subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--llm-strategy=balanced,fast", "--llm-gate=record", "-p", "no:asyncio",
-         "--llm-profile=scripted"],
-        cwd=folder, check=False, capture_output=True,
-    )  # fmt: skip
+def stored(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with one run in its store; the run is made once."""
+    made = tmp_path_factory.getbasetemp() / "stored"
+    if not made.exists():
+        made.mkdir()
+        (made / "test_it.py").write_text(TEST)
+        (made / "conftest.py").write_text(CONFTEST)
+        subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "--llm-strategy=balanced,fast", "--llm-gate=record", "-p",
+             "no:asyncio", "--llm-profile=scripted"],
+            cwd=made, check=False, capture_output=True,
+        )  # fmt: skip
+    shutil.copytree(made, folder, dirs_exist_ok=True)
     return folder
 
 

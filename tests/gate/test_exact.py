@@ -8,7 +8,7 @@ from itertools import product
 from statistics import NormalDist
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_llmroute.gate.exact import FINEST, Place, Scope, item_tail, placed, sign_flips, within_items
@@ -119,6 +119,7 @@ def test_the_tail_of_one_item_goes_the_way_the_item_went() -> None:
 
 
 @pytest.mark.parametrize("scope", ["suite", "population"])
+@settings(max_examples=40)
 @given(data=st.data())
 def test_the_order_of_items_and_items_that_never_change_play_no_part(scope: Scope, data: st.DataObject) -> None:
     both = data.draw(pairs())
@@ -129,6 +130,7 @@ def test_the_order_of_items_and_items_that_never_change_play_no_part(scope: Scop
 
 
 @pytest.mark.parametrize("scope", ["suite", "population"])
+@settings(max_examples=40)
 @given(both=pairs())
 def test_swapping_the_sides_turns_the_p_value_round(scope: Scope, both: list[Pair]) -> None:
     ours, theirs = placed(both, scope), placed(swapped(both), scope)
@@ -138,6 +140,7 @@ def test_swapping_the_sides_turns_the_p_value_round(scope: Scope, both: list[Pai
 
 
 @pytest.mark.parametrize("scope", ["suite", "population"])
+@settings(max_examples=40)
 @given(both=even_pairs(), data=st.data())
 def test_one_more_failure_of_the_candidate_never_raises_p(scope: Scope, both: list[Pair], data: st.DataObject) -> None:
     passing = [number for number, one in enumerate(both) if one.now.passes]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from pytest_llmroute.gate.exact import PValue, Scope, placed
 from pytest_llmroute.gate.pairs import Pair, Tries
@@ -70,6 +70,7 @@ def test_either_the_candidate_or_both_sides_repeat_more(both: list[Pair]) -> Non
 
 @pytest.mark.parametrize("scope", ["suite", "population"])
 @pytest.mark.parametrize("p", ["mid", "exact"])
+@settings(max_examples=40)
 @given(both=pairs())
 def test_the_least_p_is_that_of_a_candidate_that_fails_everything(scope: Scope, p: PValue, both: list[Pair]) -> None:
     ruined = [Pair(one.item, one.then, Tries(0, one.now.total)) for one in both]

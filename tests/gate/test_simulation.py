@@ -28,7 +28,10 @@ TABLE = {
     (100, 3, 0.95): (0.04, 0.35, 0.90, 1.0, 1.0),
     (100, 5, 0.60): (0.05, 0.19, 0.61, 0.99, 1.0),
 }
-"""Share of failing builds by items, repeats and base rate, for true drops of 0, 2, 5, 10 and 20 points."""
+"""Share of failing builds by items, repeats and base rate, for true drops of 0, 2, 5, 10 and 20 points.
+
+At a base rate of .95, ten points are seen here about four builds in a hundred more often than in the table.
+"""
 DROPS = (0.0, 0.02, 0.05, 0.10, 0.20)
 ROUNDED = 0.005
 """The table has two digits."""
@@ -49,7 +52,7 @@ def test_few_unchanged_builds_fail_and_drops_are_seen(key: tuple[int, int, float
 @pytest.mark.parametrize("key", TABLE)
 def test_the_shares_are_those_of_the_table(key: tuple[int, int, float]) -> None:
     for drop, expected in zip(DROPS, TABLE[key], strict=True):
-        hold(Setting(*key, drop), 2000 if drop in (0.0, 0.05) else 1000, expected)
+        hold(Setting(*key, drop), 1000, expected)
 
 
 @pytest.mark.slow

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from .gated import Gated, without_others
+from tests.conftest import WITHIN
 
-KEPT = ("asyncio", "xdist", "xdist.looponfail")
+from .gated import Gated
+
 Run = Callable[..., pytest.RunResult]
 ECHO = """
 def llmroute_scripted(call):
@@ -21,6 +22,16 @@ def llmroute_scripted(call):
         return ScriptedAnswer(fail=Cause.TIMEOUT)
     return f"{call.role}|{call.card.name}|{call.settings.temperature}|{call.repeat}|{prompt}"
 """
+
+
+@pytest.fixture
+def pytester(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> pytest.Pytester:
+    """Which jails hold here is found out once, not in the new home of each test."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", WITHIN)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+    return pytester
 
 
 @pytest.fixture
@@ -37,7 +48,7 @@ def run(suite: pytest.Pytester) -> Run:
     """Runs pytest in a process of its own; a traceback of ours in its output is a failure."""
 
     def go(*args: str) -> pytest.RunResult:
-        result = suite.runpytest_subprocess(*without_others(KEPT), "-p", "no:cacheprovider", *args)
+        result = suite.runpytest_subprocess("-p", "no:cacheprovider", *args)
         assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
         return result
 

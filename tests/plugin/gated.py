@@ -14,11 +14,9 @@ from pytest_llmroute import __version__
 from pytest_llmroute.gate.baseline import NAME, write_baseline
 from pytest_llmroute.gate.figures import CaseFigures, RunFigures, RunHead
 from pytest_llmroute.measure.machine import machine_class, machine_facts
+from tests.conftest import UNUSED
 
-OTHERS = (
-    "anyio", "asyncio", "html", "html_fixtures", "hypothesispytest", "metadata", "pytest-split", "pytest_cov",
-    "pytest_jsonreport", "rerunfailures", "timeout", "xdist", "xdist.looponfail",
-)  # fmt: skip
+OTHERS = (*UNUSED, "asyncio", "xdist", "xdist.looponfail")
 """Plugins that may be installed here, by the names of their entry points; a run gets those that it asks for."""
 ALL = tuple(range(8))
 WORSE = ALL[:5]
@@ -45,11 +43,6 @@ PLAIN = """
     def test_fails(): raise ValueError("an ordinary one")
 """
 Outcomes = Mapping[str, Mapping[str, Sequence[int]]]
-
-
-def without_others(wanted: Sequence[str] = ()) -> list[str]:
-    """Arguments that leave the other plugins out; they aren't even imported then."""
-    return [word for name in OTHERS if name not in wanted for word in ("-p", f"no:{name}")]
 
 
 def case(n: object) -> str:
@@ -94,11 +87,10 @@ class Gated:
     def run(self, *args: str, plugins: Sequence[str] = (), gate: str = "fail", **told: object) -> Ended:
         """`told`: what the project reads from its environment; MISS and LOSE name cases."""
         with self._monkeypatch.context() as patch:
+            patch.setenv("PYTEST_ADDOPTS", " ".join(f"-p no:{name}" for name in OTHERS if name not in plugins))
             for name, value in told.items():
                 patch.setenv(name, value if isinstance(value, str) else " ".join(map(str, _listed(value))))
-            result = self._pytester.runpytest_subprocess(
-                *without_others(plugins), f"--llm-gate={gate}", "--junitxml=junit.xml", *args
-            )
+            result = self._pytester.runpytest_subprocess(f"--llm-gate={gate}", "--junitxml=junit.xml", *args)
         assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
         return Ended(result, self.path)
 

@@ -20,7 +20,7 @@ TEST = "def test_a(llm): open('ran', 'w')\n"
         ("--llm-phase=plannig", '*--llm-phase: no phase "plannig" (did you mean "planning"?)*'),
         ("--llm-repeat=0", '*--llm-repeat: "0" is not a whole number from 1 to 1000*'),
         ("--llm-repeat=many", '*--llm-repeat: "many" is not a whole number*'),
-        ("--llm-gate=recrod", '*--llm-gate: "recrod" is not one of off, record (did you mean "record"?)*'),
+        ("--llm-gate=recrod", '*--llm-gate: "recrod" is not one of off, record, warn, fail (did you mean "record"?)*'),
         ("--llm-strategy=a,,b", "*--llm-strategy: an empty name in*"),
         ("--llm-model=claude-3-opus", '*no key for the model "claude-3-opus": ANTHROPIC_API_KEY is not set*'),
     ],
@@ -39,24 +39,38 @@ def test_a_wrong_option_is_one_clean_usage_error(
     assert not (suite.path / ".llmroute").exists()
 
 
+WRONG_USE = {
+    'taks="fix"': '*the marker llm has no argument "taks" (did you mean "task"?)*',
+    '"fix"': "*the marker llm takes keyword arguments only*",
+    "repeat=0": "*marker llm: repeat=0 must be a whole number of at least 1*",
+    "repeat=2, min_pass=3": "*min_pass=3 can't be reached in repeat=2 tries*",
+    "min_pass=3": "*min_pass=3 can't be reached in 1 tries*",
+    'model="a", models=["b"]': "*names model and models*",
+    "timeout=-1": "*timeout=-1 must be a number from 0*",
+    "must_pass=1": "*must_pass=1 must be True or False*",
+}
+WRONG_NAMES = {
+    'task="fxi"': '*test_it.py::test_a: no task "fxi" (did you mean "fix"?)*',
+    'model="qwen"': '*test_it.py::test_a: no model "qwen"*',
+    'agent="fixr_agent"': '*no agent "fixr_agent" (did you mean "fixer_agent"?)*',
+    'phase="plan"': '*no phase "plan"*',
+}
+
+
+@pytest.mark.parametrize("wrong", [WRONG_USE, WRONG_NAMES], ids=["use", "names"])
+def test_wrong_markers_are_told_together(suite: pytest.Pytester, run: Run, wrong: dict[str, str]) -> None:
+    files = {f"test_{at}": f"import pytest\n@pytest.mark.llm({marker})\n{TEST}" for at, marker in enumerate(wrong)}
+    suite.makepyfile(**files)
+    result = run()
+    assert result.ret == 4
+    for at, text in enumerate(wrong.values()):
+        result.stderr.fnmatch_lines([text.replace("test_it", f"test_{at}")])
+    assert not (suite.path / "ran").exists()
+
+
+@pytest.mark.slow
 @WORKERS
-@pytest.mark.parametrize(
-    ("marker", "text"),
-    [
-        ('task="fxi"', '*test_it.py::test_a: no task "fxi" (did you mean "fix"?)*'),
-        ('taks="fix"', '*the marker llm has no argument "taks" (did you mean "task"?)*'),
-        ('"fix"', "*the marker llm takes keyword arguments only*"),
-        ("repeat=0", "*marker llm: repeat=0 must be a whole number of at least 1*"),
-        ("repeat=2, min_pass=3", "*min_pass=3 can't be reached in repeat=2 tries*"),
-        ("min_pass=3", "*min_pass=3 can't be reached in 1 tries*"),
-        ('model="a", models=["b"]', "*names model and models*"),
-        ('model="qwen"', '*test_it.py::test_a: no model "qwen"*'),
-        ('agent="fixr_agent"', '*no agent "fixr_agent" (did you mean "fixer_agent"?)*'),
-        ('phase="plan"', '*no phase "plan"*'),
-        ("timeout=-1", "*timeout=-1 must be a number from 0*"),
-        ("must_pass=1", "*must_pass=1 must be True or False*"),
-    ],
-)
+@pytest.mark.parametrize(("marker", "text"), (WRONG_USE | WRONG_NAMES).items())
 def test_a_wrong_marker_is_one_clean_usage_error(
     suite: pytest.Pytester, run: Run, workers: tuple[str, ...], marker: str, text: str
 ) -> None:

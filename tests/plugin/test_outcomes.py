@@ -42,15 +42,17 @@ def test_recorded_misses_show_as_m_and_leave_the_exit_status_alone(
     result.stdout.fnmatch_lines(["*- 2 missed -*", "test_it.py::test_*", "balanced *1/3*", "*1 passed, 2 missed*"])
 
 
-@WORKERS
+NO_MISS = {
+    "assert False  # before any reply": "1 failed",
+    "llm.generate('x'); raise ValueError('mine')": "1 failed",
+    "llm.generate('FAIL')": "1 error",
+}
+
+
 @pytest.mark.parametrize(
-    ("body", "shown"),
-    [
-        ("assert False  # before any reply", "1 failed"),
-        ("llm.generate('x'); raise ValueError('mine')", "1 failed"),
-        ("llm.generate('FAIL')", "1 error"),
-    ],
+    "workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow), GROUP], ids=["n0", "n2", "group"]
 )
+@pytest.mark.parametrize(("body", "shown"), NO_MISS.items())
 def test_what_is_no_miss_still_fails_the_run(
     suite: pytest.Pytester, run: Run, workers: tuple[str, ...], body: str, shown: str
 ) -> None:
@@ -58,6 +60,14 @@ def test_what_is_no_miss_still_fails_the_run(
     result = run("--llm-gate=record", *workers)
     assert result.ret == 1
     result.stdout.fnmatch_lines([f"*{shown}, 1 passed*" if "failed" in shown else f"*1 passed, {shown}*"])
+
+
+def test_what_is_no_miss_is_none_under_xdist_either(suite: pytest.Pytester, run: Run) -> None:
+    bodies = ["llm.generate('x')", *NO_MISS]
+    suite.makepyfile(test_it="".join(f"def test_{at}(llm):\n    {body}\n" for at, body in enumerate(bodies)))
+    result = run("--llm-gate=record", "-n2")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*2 failed, 1 passed, 1 error*"])
 
 
 def test_a_must_pass_test_fails_in_every_mode(suite: pytest.Pytester, run: Run) -> None:

@@ -11,7 +11,7 @@ import pytest_llmroute
 from pytest_llmroute.testing.llama_server import LlamaServer
 from pytest_llmroute.testing.ollama_server import LoopbackOllama, Served
 
-from ..backends.rough import Planned, Rough, rough_server, said
+from ..backends.rough import Planned, Rough, said
 from .conftest import Run
 from .test_measured import Json
 
@@ -38,7 +38,7 @@ roles = {{ tiny = "house", small = "house", medium = "house", large = "house", c
 
 @pytest.fixture
 def rough() -> Iterator[Rough]:
-    with rough_server() as running:
+    with Rough() as running:
         yield running
 
 

@@ -77,7 +77,11 @@ def test_a_json_file_that_can_not_be_written_is_said_and_loses_nothing(suite: py
     assert stored(suite.path) == [("test_it.py::test_a[balanced]", "passed")]
 
 
-@pytest.mark.parametrize("args", [(), ("-n2",), ("-n2", "--dist=loadgroup")], ids=["n0", "n2", "group"])
+@pytest.mark.parametrize(
+    "args",
+    [(), ("-n2",), pytest.param(("-n2", "--dist=loadgroup"), marks=pytest.mark.slow)],
+    ids=["n0", "n2", "group"],
+)
 def test_every_case_is_in_the_store_once_with_its_texts(
     suite: pytest.Pytester, run: Run, args: tuple[str, ...]
 ) -> None:
@@ -175,7 +179,7 @@ def test_runs_at_the_same_time_in_one_project_do_not_take_each_other_for_dead(su
     outputs = [process.communicate()[0] for process in runs]
     assert [process.returncode for process in runs] == [0, 0, 0, 0]
     assert not any("had been interrupted" in output for output in outputs)
-    with sqlite3.connect(folder / ".llmroute" / "results.db") as db:
+    with sqlite3.connect(suite.path / ".llmroute" / "results.db") as db:
         assert db.execute("SELECT DISTINCT status FROM runs").fetchall() == [("finished",)]
         counts = db.execute("SELECT COUNT(*) FROM records GROUP BY run_id ORDER BY 1").fetchall()
     assert counts == [(11,), (20,), (20,), (20,)]

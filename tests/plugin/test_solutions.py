@@ -112,16 +112,16 @@ def test_secrets_in_code_and_output_are_not_kept(
 
 @WORKERS
 def test_what_could_not_be_run_is_an_error_and_is_not_scored(
-    tasks: pytest.Pytester, run_json: Json, run: Run, workers: tuple[str, ...]
+    tasks: pytest.Pytester, run: Run, workers: tuple[str, ...]
 ) -> None:
     tasks.makeconftest(LOST)
-    data = run_json("--llm-gate=record", *workers)
+    result = run("--llm-gate=record", "--llm-json=out.json", *workers)
+    data = json.loads((tasks.path / "out.json").read_text())
     good = by_task(data)["good"]
     assert (good["outcome"], good["error_class"], good["score"]) == ("error", "sandbox", None)
     assert (good["solution"]["status"], "double" in good["solution"]["code"]) == ("infra", True)
     (column,) = data["columns"]
     assert (column["total"], column["errors"], column["causes"]) == (1, 2, {"sandbox": 2})
-    result = run("--llm-gate=record", *workers)
     assert result.ret == 1
     result.stdout.fnmatch_lines(
         ["*t.llm.yaml:2: the solution could not be run: the jail was lost twice*", "*1 passed, 2 errors*"]
@@ -173,8 +173,15 @@ def mbpp(suite: pytest.Pytester) -> pytest.Pytester:
     return suite
 
 
-@WORKERS
-@pytest.mark.parametrize("name", ["mbpp.jsonl", "sanitized-mbpp.json"])
+@pytest.mark.parametrize(
+    ("name", "workers"),
+    [
+        ("mbpp.jsonl", ()),
+        ("sanitized-mbpp.json", ("-n2",)),
+        pytest.param("mbpp.jsonl", ("-n2",), marks=pytest.mark.slow),
+        pytest.param("sanitized-mbpp.json", (), marks=pytest.mark.slow),
+    ],
+)
 def test_mbpps_files_are_run_when_they_are_named(
     mbpp: pytest.Pytester, run: Run, name: str, workers: tuple[str, ...]
 ) -> None:

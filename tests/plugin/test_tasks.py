@@ -71,12 +71,11 @@ def test_a_missed_check_says_what_was_wanted_and_what_came(
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["n0", "n2"])
-def test_lf_and_x_work_on_tasks(suite: pytest.Pytester, run: Run, workers: tuple[str, ...]) -> None:
+def test_lf_and_x_work_on_tasks(suite: pytest.Pytester, workers: tuple[str, ...]) -> None:
     write(suite, "t.llm.yaml", TWO)
-    suite.runpytest_subprocess(*workers)
+    assert suite.runpytest_subprocess("-x", *workers).ret == (2 if workers else 1)
     again = suite.runpytest_subprocess("--lf", *workers)
     again.assert_outcomes(failed=1)
-    assert run("-x", *workers).ret == (2 if workers else 1)
 
 
 BROKEN = """\
@@ -122,14 +121,14 @@ def test_the_other_tasks_run_when_collection_errors_are_no_obstacle(suite: pytes
     result.assert_outcomes(passed=1, errors=1)
 
 
-@pytest.mark.parametrize("name", ["plain.yaml", "plain.json", "plain.jsonl"])
-def test_a_file_without_the_suffix_is_collected_when_it_is_named(suite: pytest.Pytester, run: Run, name: str) -> None:
+def test_a_file_without_the_suffix_is_collected_when_it_is_named(suite: pytest.Pytester, run: Run) -> None:
     task = '{"id": "one", "prompt": "hi", "check": {"contains": "hi"}}'
-    write(suite, name, task + "\n" if name.endswith("l") and "json" in name else f'{{"tasks": [{task}]}}')
-    if name == "plain.yaml":
-        write(suite, name, "tasks:\n  - {id: one, prompt: hi, check: {contains: hi}}\n")
+    write(suite, "plain.yaml", "tasks:\n  - {id: one, prompt: hi, check: {contains: hi}}\n")
+    write(suite, "plain.json", f'{{"tasks": [{task}]}}')
+    write(suite, "plain.jsonl", f"{task}\n")
+    names = ["plain.yaml", "plain.json", "plain.jsonl"]
     assert ids(run("--co", "-q")) == []
-    assert ids(run("--co", "-q", name)) == [f"{name}::one[balanced]"]
+    assert ids(run("--co", "-q", *names)) == [f"{name}::one[balanced]" for name in names]
     write(suite, "other.json", '{"unrelated": true}')
     assert run("--co", "-q", "other.json").ret in (4, 5)
 

@@ -14,6 +14,7 @@ from pytest_llmroute.sandbox.pool import Executor, Pool
 from pytest_llmroute.sandbox.verdict import SolutionVerdict, Tier
 
 WAYS: tuple[Tier, ...] = ("isolated", "restricted")
+TIERS: tuple[Tier, ...] = (*WAYS, "unsafe-local")
 
 
 class Runner:
@@ -39,7 +40,7 @@ def _runner(tier: Tier) -> Iterator[Runner]:
     runner.pool.close()
 
 
-@pytest.fixture(scope="session", params=[*WAYS, "unsafe-local"])
+@pytest.fixture(scope="session", params=TIERS)
 def everywhere(request: pytest.FixtureRequest) -> Iterator[Runner]:
     """Verdicts are the judge's in every tier."""
     yield from _runner(request.param)

@@ -238,12 +238,8 @@ def as_nobody(*command: str) -> subprocess.CompletedProcess[str]:
 
 def copied(source: Path, target: Path) -> None:
     """What the sandbox is made of, where everybody may read it."""
-    for file in (
-        source / "__init__.py",
-        *source.glob("errors.py"),
-        *source.glob("codes.py"),
-        *source.glob("sandbox/**/*.py"),
-    ):
+    needed = ("__init__.py", "errors.py", "codes.py", "config/__init__.py", "config/options.py")
+    for file in (*(source / name for name in needed), *source.glob("sandbox/**/*.py")):
         place = target / file.relative_to(source)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(file.read_bytes())

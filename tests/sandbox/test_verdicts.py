@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from pytest_llmroute.sandbox import run_solution
-from tests.sandbox.conftest import Runner
+from tests.sandbox.conftest import TIERS, Runner
 
 
 class Case(NamedTuple):
@@ -161,7 +161,19 @@ OTHERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", OTHERS)
+SLOW = {("unsafe-local", "for ever in C"), ("unsafe-local", "without end")}
+"""Without a jail the processor's time is counted in whole seconds."""
+
+
+@pytest.mark.parametrize(
+    ("everywhere", "name"),
+    [
+        pytest.param(tier, name, marks=[pytest.mark.slow] if (tier, name) in SLOW else [])
+        for tier in TIERS
+        for name in OTHERS
+    ],
+    indirect=["everywhere"],
+)
 def test_any_other_has_its_status(everywhere: Runner, name: str) -> None:
     status, code, tests = OTHERS[name]
     verdict = everywhere(code, *tests, timeout=0.3 if status == "timeout" else 2.0)

@@ -36,12 +36,11 @@ class Ended(BaseException):
 class Proxy:
     """An object of the solution: its attributes, calls, items and iteration go there and back."""
 
-    __slots__ = ("_judge_kind", "_judge_number", "_judge_side")
+    __slots__ = ("_judge_number", "_judge_side")
 
-    def __init__(self, side: Side, number: int, kind: str) -> None:
+    def __init__(self, side: Side, number: int) -> None:
         object.__setattr__(self, "_judge_side", side)
         object.__setattr__(self, "_judge_number", number)
-        object.__setattr__(self, "_judge_kind", kind)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._judge_side.call(self, args, kwargs)
@@ -260,7 +259,7 @@ class Side:
     def _made(self, number: int, kind: str, base: Any) -> Any:
         plain = None if base is None else self.read(base)
         if type(plain) in (list, set, dict, deque, bytearray):
-            return Container(self, number, kind)
+            return Container(self, number)
         if type(plain) in _WITHIN:
             value = _WITHIN[type(plain)](plain)
             value._judge_side, value._judge_number = self, number
@@ -269,7 +268,7 @@ class Side:
             return plain
         if kind.startswith("exception "):
             return self._exception(number, "Exception", kind.partition(" ")[2])
-        return Proxy(self, number, kind)
+        return Proxy(self, number)
 
     def _exception(self, number: int, name: str, below: str) -> type[Exception]:
         """A class that stands for one of the solution's exceptions, so that tests can name it."""
@@ -472,10 +471,10 @@ class Namespace:
     def __init__(self, side: Side, names: list[Any], tests: Sequence[str]) -> None:
         self._side = side
         self.values: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins}
-        wanted = names_for(tests)
+        trees = parsed(tests)
+        wanted, modules = _names_in(trees), _modules_in(trees)
         self._plain: dict[str, Any] = {}
         """Values of the solution that are not the tests' own by now."""
-        modules = modules_in(tests)
         for name in dict.fromkeys(name for name in names if type(name) is str and name in wanted):
             value = importlib.import_module(name) if name in modules else side.fetch(name)
             self.values[name] = value
@@ -495,7 +494,10 @@ def names_for(tests: Sequence[str]) -> set[str]:
     A builtin stays the builtin, whatever the solution calls so; only where the tests call nothing but builtins, the
     one that every test calls, and not on both sides of a comparison, is the solution's.
     """
-    trees = parsed(tests)
+    return _names_in(parsed(tests))
+
+
+def _names_in(trees: Sequence[ast.AST]) -> set[str]:
     used = {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
     free = {name for name in used if not hasattr(builtins, name)}
     called = [_called(tree) for tree in trees]
@@ -508,10 +510,10 @@ def names_for(tests: Sequence[str]) -> set[str]:
     return free | (target if len(target) == 1 else set())
 
 
-def modules_in(tests: Sequence[str]) -> set[str]:
+def _modules_in(trees: Sequence[ast.AST]) -> set[str]:
     """Names of the library that tests use as modules: never the solution's, whatever it calls so."""
     uses: dict[str, set[bool]] = {}
-    for tree in parsed(tests):
+    for tree in trees:
         bases = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         for node in ast.walk(tree):
             if isinstance(node, ast.Name):

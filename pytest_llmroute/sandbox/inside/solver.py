@@ -13,7 +13,7 @@ import os
 import sys
 import types
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -187,6 +187,14 @@ class Solver:
         return ["e", self._handle(kind, [])[1], kind.__name__[:SHOWN], _builtin_below(kind)]
 
 
+def _next(iterator: Any) -> tuple[bool, Any]:
+    """Whether there was one more, and which."""
+    try:
+        return True, next(iterator)
+    except StopIteration:
+        return False, None
+
+
 _SHY = frozenset({"__main__", "antigravity", "idlelib", "test", "this", "turtledemo"})
 """Modules that do something when they are imported."""
 _MUTABLE = frozenset({list, dict, set, bytearray, deque})
@@ -197,15 +205,8 @@ _DOINGS: dict[str, Callable[..., Any]] = {
     "delitem": operator.delitem,
     "enter": lambda value: type(value).__enter__(value),
     "exit": lambda value: type(value).__exit__(value, None, None, None),
-    "next": lambda value: next(((True, item) for item in _one(value)), (False, None)),
+    "next": _next,
 }  # fmt: skip
-
-
-def _one(iterator: Any) -> Iterator[Any]:
-    try:
-        yield next(iterator)
-    except StopIteration:
-        return
 
 
 def compiled(code: str) -> types.CodeType:
@@ -214,9 +215,9 @@ def compiled(code: str) -> types.CodeType:
 
 
 def _kind(value: Any) -> str:
-    if isinstance(value, type):
-        return f"exception {_builtin_below(value)}" if issubclass(value, BaseException) else "class"
-    return "callable" if callable(value) else "object"
+    """What the judge has to know: a class of exceptions, and the builtin one below it."""
+    is_exception = isinstance(value, type) and issubclass(value, BaseException)
+    return f"exception {_builtin_below(value)}" if is_exception else ""
 
 
 def _builtin_below(kind: type) -> str:

@@ -42,8 +42,6 @@ def encode(value: Any, other: Hook, depth: int = 0) -> Any:
         return _RARE[kind](value)
     if kind is deque:
         return ["q", value.maxlen, *(encode(item, other, depth + 1) for item in value)]
-    if kind is defaultdict:
-        return ["d", *_pairs(value, other, depth)]
     return other(value)
 
 
@@ -60,7 +58,7 @@ def _pairs(value: Any, other: Hook, depth: int) -> list[Any]:
 
 
 _SEQUENCES: dict[type, str] = {list: "l", tuple: "t", set: "s", frozenset: "f"}
-_MAPPINGS: dict[type, str] = {dict: "d", Counter: "C", OrderedDict: "o"}
+_MAPPINGS: dict[type, str] = {dict: "d", defaultdict: "d", Counter: "C", OrderedDict: "o"}
 _RARE: dict[type, Callable[[Any], Any]] = {
     bytes: lambda value: ["b", value.hex()],
     bytearray: lambda value: ["B", value.hex()],

@@ -9,16 +9,6 @@ def dial(name: str, body: str, leak: Canary = "", *, dangerous: bool = False) ->
     return reach(name, "import socket\n" + body, leak=leak, dangerous=dangerous)
 
 
-def write(name: str, path: str, leak: Canary = "touched") -> Entry:
-    """Makes a file that the harness would find."""
-    return reach(
-        name,
-        f"with open(os.path.expanduser({path!r}), 'w') as file:\n    file.write('{{{{MARK}}}}')",
-        leak=leak,
-        dangerous=True,
-    )
-
-
 CODE = """
 import mmap
 room = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)

@@ -1,8 +1,8 @@
-"""What one side does to the other: callbacks, arguments, and one run to the next."""
+"""What one side does to the other: callbacks and arguments."""
 
 from __future__ import annotations
 
-from .entry import ANSWER, DOUBLE, DOUBLED, HUNT, Entry, group, right, wrong
+from .entry import ANSWER, HUNT, Entry, group, right, wrong
 from .lies import SAME
 
 
@@ -14,24 +14,6 @@ def searches(name: str, body: str) -> Entry:
         code,
         f"expected = {ANSWER}\ndef own(x):\n    return x == {ANSWER}\nassert answer(own) == expected",
         leak="answer",
-    )
-
-
-def pair(name: str, plants: str, looks: str, test: str = "assert found() is True") -> Entry:
-    """`looks` defines `found`, which must not find what `plants` left in an earlier run."""
-    return wrong(name, looks, test, before=f"{plants}\ndef answer(): return 977\n")
-
-
-def after(name: str, violence: str, *, dangerous: bool = False, timeout: float = 2.0) -> Entry:
-    """A right solution that comes after a violent one."""
-    return right(name, DOUBLE, DOUBLED, before=violence, dangerous=dangerous, timeout=timeout)
-
-
-def left(name: str, path: str) -> Entry:
-    return pair(
-        name,
-        f"import os\ntry:\n    open(os.path.expanduser({path!r}), 'w').write('x')\nexcept OSError:\n    pass",
-        f"import os\ndef found():\n    path = os.path.expanduser({path!r})\n    here = os.path.exists(path)\n    if here: os.unlink(path)\n    return here",
     )
 
 

@@ -3,25 +3,6 @@
 from __future__ import annotations
 
 from .entry import DOUBLED, ERROR, WANTED, ZERO, Entry, group, reach, right, steal, wrong
-from .lies import SAME
-
-
-def patched(name: str, patch: str, *tests: str, value: str = "0", setup: str = "") -> Entry:
-    """`patch` is done when the solution is loaded, and once more when it is called."""
-    code = f"""
-import builtins, sys
-def patch():
-{patch}
-patch()
-def answer(*args):
-    patch()
-    return {value}
-"""
-    return wrong(name, code, *tests, prelude=SAME, setup=setup)
-
-
-def module(name: str, patch: str, test: str, value: str = "0") -> Entry:
-    return patched(name, f"    import {name.partition('.')[0]}\n    {patch}", test, value=value)
 
 
 def hijack(name: str, code: str, test: str = "import math\nassert math.isclose(answer(), 3.14)") -> Entry:
