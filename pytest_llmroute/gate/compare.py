@@ -26,7 +26,8 @@ def compare(
     tries = in_order(tries, now.columns)
     if then is None:
         held = evaluate(requirements, tries, None, machine=now.head.machine, columns={})
-        return GateResult("new", source, requirements=held, why=incomplete, settings=settings, now=now.head)
+        verdict: Verdict = "incomparable" if incomplete else "new"
+        return GateResult(verdict, source, requirements=held, why=incomplete, settings=settings, now=now.head)
     if why := incomplete or _nothing(now, then):
         return GateResult("incomparable", source, why=why, settings=settings, now=now.head, then=then.head)
     matched = match(now, then, dict(settings.columns))
@@ -82,7 +83,8 @@ def _refused(one: MatchedColumn, matched: Matched, settings: GateSettings, part:
     if not any(one.now[case].tries for case in one.shared):
         return "no shared case gave an outcome"
     if one.lost_share > settings.max_lost:
-        return f"{one.lost_share:.0%} of the tries were lost to infrastructure ({settings.max_lost:.0%} allowed)"
+        allowed = f"{settings.max_lost:.0%} allowed"
+        return f"{one.lost_share:.0%} of the tries were lost to infrastructure or skipped ({allowed})"
     return ""
 
 

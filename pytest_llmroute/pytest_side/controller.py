@@ -97,6 +97,10 @@ class Controller:
         self.result = self.gate.judge(self.incomplete)
         if self.result is not None:
             _into_junit(self.config, self.result)
+        elif self.incomplete:
+            self.notes.append(self.incomplete)
+        elif self.gate.judges:
+            self.notes.append(f"the gate judged nothing: {self.gate.unasked}")
         if self.result is not None and self.gate.red:
             for name, text in failed_criteria(self.result):
                 self._fail(f"gate[{name}]", text)
@@ -114,24 +118,30 @@ class Controller:
 
     def _fail(self, nodeid: str, text: str) -> None:
         """One failed report that every reader of reports sees: terminal, JUnit, exit status."""
-        self.config.hook.pytest_runtest_logreport(
-            report=pytest.TestReport(
-                nodeid=f"{SYNTHETIC}{nodeid}",
-                location=("llmroute", None, nodeid),
-                keywords={},
-                outcome="failed",
-                longrepr=text,
-                when="call",
-            )
+        report = pytest.TestReport(
+            nodeid=f"{SYNTHETIC}{nodeid}",
+            location=("llmroute", None, nodeid),
+            keywords={},
+            outcome="failed",
+            longrepr=text,
+            when="call",
         )
+        # Nothing is left for -x to stop; a run that it "stops" here would count as interrupted.
+        option = self.config.option
+        most, option.maxfail = option.maxfail, 0
+        try:
+            self.config.hook.pytest_runtest_logreport(report=report)
+        finally:
+            option.maxfail = most
+        report.__dict__[SHOWN] = "failed"
 
     def finish(self, stopped: bool) -> None:
         """Journals into the store, the JSON file, and what `--lf` runs next."""
         self._last_failed()
-        if not self.tally.count:
-            return
         if stopped and (self.gate.judges or self.gate.saving):
             self.notes.append("the run was stopped: the gate does not judge it, and no baseline is written")
+        if not self.tally.count:
+            return
         found = gather(self.config.rootpath, self.run_id)
         info = self._info(stopped)
         for keep in (partial(self._json, info, found), partial(self._store, info, found), self._on_github):
@@ -182,7 +192,7 @@ class Controller:
     def _last_failed(self) -> None:
         """`--lf` reruns all repeats of a group together, and never a report that no test made."""
         cache = getattr(self.config, "cache", None)
-        if cache is None or not (self.tally.count or self.groups.failed()):
+        if cache is None:
             return
         found: dict[str, bool] = cache.get("cache/lastfailed", {})
         wanted = {nodeid: True for nodeid in found if not nodeid.startswith(SYNTHETIC)}

@@ -47,6 +47,11 @@ class Gate:
         return self.mode in JUDGING or (self.mode == "off" and bool(self.requirements))
 
     @property
+    def unasked(self) -> str:
+        """Why a run that has none of the gate's cases is no gutted suite."""
+        return f"none of its cases was selected ({self.head.selection or ' '.join(self.head.paths)})"
+
+    @property
     def red(self) -> bool:
         """Whether a bad verdict fails the run."""
         return self.mode != "warn"
