@@ -174,7 +174,7 @@ def unfit(figures: RunFigures, settings: GateSettings) -> str:
     if figures.head.selection:
         return f"the run is a part of the suite ({figures.head.selection})"
     if lost > settings.max_lost * made:
-        return f"{lost} of {made} tries were lost to infrastructure or skipped"
+        return f"{lost} of {made} tries were lost to infrastructure"
     return ""
 
 
