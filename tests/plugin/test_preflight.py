@@ -69,7 +69,7 @@ def test_a_server_that_is_down_is_told_before_any_test(
     assert not (suite.path / "ran").exists()
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["n0", "n2"])
+@pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
 def test_a_server_is_asked_once_whoever_collects(
     suite: pytest.Pytester, run: Run, rough: Rough, workers: tuple[str, ...]
 ) -> None:
@@ -171,7 +171,7 @@ def test_it(llm, n):
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["n0", "n2"])
+@pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
 def test_a_server_that_dies_in_the_middle_loses_no_finished_record(
     suite: pytest.Pytester, run_json: Json, run: Run, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
 ) -> None:
