@@ -107,7 +107,7 @@ def test_a_slow_server_is_not_waited_for(suite: pytest.Pytester, run: Run, rough
     rough.plan = lambda asked: Planned(200, (b"{}",), wait=30)
     configured(suite, rough.url)
     result = run("--llm-profile=house")
-    assert (result.ret, result.duration < 6) == (4, True)
+    assert (result.ret, result.duration < 15) == (4, True)
     result.stderr.fnmatch_lines(["*can't be used: no whole answer within * s*"])
 
 
