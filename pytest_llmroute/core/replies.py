@@ -127,3 +127,12 @@ class Reply:
         if not seconds:
             return self
         return replace(self, timings=replace(self.timings, queue=self.timings.queue + seconds))
+
+
+def whole(text: str) -> str:
+    """Without halves of characters, which a reply's JSON can write: no file and no pipe of xdist's takes them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

@@ -46,7 +46,7 @@ from pytest_llmroute.pytest_side import plan, preflight, reports
 from pytest_llmroute.pytest_side.ahead import JOB, WAIT, Ahead
 from pytest_llmroute.pytest_side.collect import Solved, TaskCollector, TaskItem
 from pytest_llmroute.pytest_side.columns import Cell, cells_of, columns_of, distinct
-from pytest_llmroute.pytest_side.controller import SHOWN, Controller
+from pytest_llmroute.pytest_side.controller import SHOWN, SYNTHETIC, Controller
 from pytest_llmroute.pytest_side.facts import run_facts
 from pytest_llmroute.pytest_side.gating import Gate
 from pytest_llmroute.pytest_side.header import header
@@ -85,7 +85,7 @@ class LLMSession:
             options={name: resolved.value for name, resolved in self.settings.values.items()},
         )
         path = journal_path(config.rootpath, run_id, self.worker)
-        about = {name: getattr(head, name) for name in ("version", "profile", "columns", "facts")}
+        about = {name: getattr(head, name) for name in ("started_at", "version", "profile", "columns", "facts")}
         self.keeper = Keeper(Journal(path, run_header(run_id, self.worker, about)), Redactor(self.env))
         store = store_path(self.settings["store"], config.rootpath, self.settings.origin("store"))
         typed = self.settings.level("baseline") is Level.COMMAND_LINE
@@ -380,6 +380,11 @@ class LLMSession:
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, Any] | None:
         shown = getattr(report, SHOWN, None)
+        if report.nodeid.startswith(SYNTHETIC):
+            # The progress is at 100 % when it comes: it is named in the summary, after that.
+            return "failed", "", ("FAILED", {"red": True}) if shown else ""
+        if str(report.outcome) == "rerun":
+            return None
         if shown == "miss":
             return "missed", "m", ("MISS", {"yellow": True})
         if shown == "error":
@@ -411,10 +416,12 @@ class LLMSession:
             self.ahead = Ahead(self, self.settings["concurrency"], bound=bool(stops))
             self.ahead.begin(session.items)
 
-    def loop_ended(self, session: pytest.Session, ended: int) -> None:
-        """`ended`: tests that came to an end, ours or not."""
-        if self.controller is not None and not session.config.option.collectonly and not self.settings["plan"]:
-            self.controller.loop_ended(session, ended)
+    def loop_ended(self, session: pytest.Session, incomplete: str) -> None:
+        """`incomplete` says why the results are not those of a whole run."""
+        option = session.config.option
+        ran = not (option.collectonly or getattr(option, "setuponly", False) or self.settings["plan"])
+        if self.controller is not None and ran:
+            self.controller.loop_ended(session, incomplete)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

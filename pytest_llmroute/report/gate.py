@@ -29,6 +29,18 @@ def gate_lines(
     `told`: whether the text of each failed criterion stands elsewhere already.
     """
     paper = _Paper(width, unicode, verbose)
+    return [
+        *finding_lines(result, verbose=verbose, width=width, unicode=unicode, told=told),
+        *paper.sentences([_last(result, enforced)]),
+        *paper.sentences(f"{why}:  {command}" for why, command in (next_steps(result) if steps else ())),
+    ]
+
+
+def finding_lines(
+    result: GateResult, *, verbose: bool = False, width: int = 100, unicode: bool = True, told: bool = False
+) -> list[str]:
+    """What was found, without the gate's own word on it."""
+    paper = _Paper(width, unicode, verbose)
     shown = FEW if result.verdict == "pass" else SHOWN
     each = [one for one in result.columns if one.column != ALL]
     together = [one for one in result.columns if one.column == ALL]
@@ -37,21 +49,19 @@ def gate_lines(
         *(
             line
             for one in each
-            if not (told and result.settings.fails(one.verdict))
+            if verbose or not (told and result.settings.fails(one.verdict))
             for line in paper.details(one, shown)
         ),
         *paper.sentences(verdicts.sentence(one, result.settings) for one in together),
         *paper.sentences(map(verdicts.demand, result.requirements)),
         *paper.sentences(f"note: {printable(note, verdicts.LONG)}" for note in result.notes),
-        *paper.sentences([_last(result, enforced)]),
-        *paper.sentences(f"{why}:  {command}" for why, command in (next_steps(result) if steps else ())),
     ]
 
 
 def criterion_text(one: ColumnVerdict | RequirementResult, settings: GateSettings, *, width: int = 100) -> str:
     """What a failed criterion says in the place of a traceback."""
     paper = _Paper(width)
-    more = [*paper.different(one), *paper.worse(one)] if isinstance(one, ColumnVerdict) else []
+    more = paper.details(one, SHOWN) if isinstance(one, ColumnVerdict) else ()
     return "\n".join([*paper.sentences([verdicts.criterion(one, settings)]), *more])
 
 
@@ -62,7 +72,8 @@ def failed_criteria(result: GateResult) -> list[tuple[str, str]]:
 
 
 def _name(one: ColumnVerdict | RequirementResult) -> str:
-    return one.column if isinstance(one, ColumnVerdict) else f"{one.column}: {one.requirement.text}"
+    demand = "" if isinstance(one, ColumnVerdict) else one.requirement.text
+    return ": ".join(filter(None, (one.column, demand)))
 
 
 def next_steps(result: GateResult) -> tuple[tuple[str, str], ...]:
