@@ -12,7 +12,7 @@ from pytest_llmroute.engine.residency.chains import Models, counted
 from pytest_llmroute.engine.residency.online import Load, Residency, Serve, Situation, Wait
 from pytest_llmroute.engine.residency.room import Room
 from pytest_llmroute.engine.residency.waves import plan_waves
-from tests.engine.made import SOME, Driver, Suite, chains, needs, suites
+from tests.engine.made import SOME, Driver, Suite, chains, crooked, needs, suites
 
 FIVE = needs(a=1, b=2, c=5, d=6, e=10)
 SEEDS = st.integers(0, 1000)
@@ -100,6 +100,18 @@ def test_the_next_model_is_loaded_ahead_where_both_fit() -> None:
     machine = Residency.planned(chains("abc"), FIVE, 8)
     assert machine.next(now("a", "ab"))[0] == Load("b")
     assert machine.next(now("a", "a"))[0] == Serve(frozenset("a")), "nobody waits for b yet"
+
+
+def test_the_plan_decides_what_makes_way() -> None:
+    suite = crooked()
+    driver = started(suite, seed=1, slots=1)
+    driver.run(everything(suite))
+    assert driver.loads == ["a", "c", "d", "a"]
+
+
+def test_for_what_is_not_in_the_plan_the_model_makes_way_that_is_used_latest() -> None:
+    machine = Residency.planned(chains("a", "b"), FIVE, 12, patience=3)
+    assert machine.next(now("ab", "abe", e=3))[0] == Load("e", ("b",))
 
 
 def test_a_model_that_nobody_needs_any_more_makes_way_while_others_serve() -> None:

@@ -14,7 +14,7 @@ from pytest_llmroute.engine.residency.room import ModelNeeds, Room
 from pytest_llmroute.engine.residency.search import best, good
 from pytest_llmroute.engine.residency.waves import Wave, plan_waves
 from pytest_llmroute.errors import UserError
-from tests.engine.made import SOME, Suite, chains, needs, served, suites
+from tests.engine.made import SOME, Suite, chains, crooked, needs, served, suites
 
 FIVE = needs(a=1, b=2, c=5, d=6, e=10)
 
@@ -42,6 +42,10 @@ def test_what_is_resident_is_served_before_it_would_make_way() -> None:
     assert (plan.loads, plan.bound) == (2, 2)
 
 
+def test_what_is_resident_goes_first_even_where_all_would_fit() -> None:
+    assert [wave.model for wave in plan_waves(chains("a", "b"), FIVE, None, frozenset("b")).waves] == ["b", "a"]
+
+
 def test_a_ready_model_that_displaces_nothing_goes_first() -> None:
     plan = plan_waves(chains("e", "c", "cd"), FIVE, 11, frozenset("d"))
     assert [wave.model for wave in plan.waves] == ["c", "d", "e"]
@@ -60,6 +64,13 @@ def test_a_judge_after_each_call_is_searched_for_the_fewest_seconds() -> None:
     assert plan.exact
     assert plan.why == "jobs go back and forth between c, d, e: the fewest seconds of loading, found by search"
     assert plan.load_seconds == pytest.approx(fewest(Suite(chains("adcd", "bded", "cded"), FIVE, 10)))
+
+
+def test_what_is_used_again_latest_may_stay_where_the_search_found_that_better() -> None:
+    suite = crooked()
+    plan = plan_waves(suite.chains, suite.needs, suite.budget)
+    assert [wave.evict for wave in plan.waves] == [(), (), ("a",), ("d",), ()]
+    assert plan.load_seconds == fewest(suite) == 12
 
 
 def test_pinned_models_stay_unless_another_does_not_fit_beside_them() -> None:
