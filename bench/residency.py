@@ -41,7 +41,7 @@ def suite(rng: random.Random, judge: bool) -> tuple[list[Chain], list[Models]]:
 
 
 def in_turn(calls: Sequence[str], room: Room, victim: Victim) -> list[str]:
-    """Loads when the calls are made one after the other as the tests come."""
+    """Loads when the calls are made one after the other as the tests come; no more makes way than must."""
     resident: frozenset[str] = frozenset()
     loads = []
     for number, model in enumerate(calls):
