@@ -115,9 +115,10 @@ class Suite:
         return cost
 
 
-def makes_calls_ahead() -> bool:
-    command = [sys.executable, "-m", "pytest", *OURS, "--help"]
-    return OPTION in run(command, capture_output=True, text=True, env={**os.environ, **NOBODY_ELSE}, check=True).stdout
+def makes_calls_ahead(folder: Path) -> bool:
+    """Asked where the runs will be: a checkout's own folder would come before what is installed."""
+    command, env = [sys.executable, "-m", "pytest", *OURS, "--help"], {**os.environ, **NOBODY_ELSE}
+    return OPTION in run(command, cwd=folder, capture_output=True, text=True, env=env, check=True).stdout
 
 
 def yardstick(folder: Path, kind: str, server: MockServer, calls: int, slots: int) -> Ran:
@@ -219,7 +220,7 @@ def main() -> None:
     rounds, tasks = (1, 200) if asked.quick else (3, 1000)
     sizes = [(tasks, slots) for slots in (10, 50, 100)] + ([] if asked.quick else [(4000, 500)])
     with tempfile.TemporaryDirectory() as name:
-        suite = Suite(Path(name), makes_calls_ahead())
+        suite = Suite(Path(name), makes_calls_ahead(Path(name)))
         windows(suite, sizes, rounds, asked.pieces)
         start_and_memory(suite, tasks, rounds)
         swaps(suite)

@@ -85,6 +85,14 @@ class CallRecord:
         """Plain data; by hand, since `dataclasses.asdict` copies deeply and is called several times a case."""
         return {name: getattr(self, name) for name in _CALL_FIELDS}
 
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> CallRecord:
+        """From its JSON form; unknown keys of a newer version are left out."""
+        values = {key: value for key, value in data.items() if key in _CALL_FIELDS}
+        for key in ("rejected", "failures"):
+            values[key] = tuple(tuple(item) for item in values.get(key) or ())
+        return CallRecord(**values)
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -189,16 +197,9 @@ class Record:
         """A record from its JSON form; unknown keys of a newer version are left out."""
         values = {key: value for key, value in data.items() if key in _RECORD_FIELDS}
         values["tags"] = tuple(values.get("tags") or ())
-        values["calls"] = tuple(_call(item) for item in values.get("calls") or ())
+        values["calls"] = tuple(map(CallRecord.from_dict, values.get("calls") or ()))
         values["solution"] = Solution.from_dict(values["solution"]) if values.get("solution") else None
         return Record(**values)
-
-
-def _call(data: Mapping[str, Any]) -> CallRecord:
-    values = {key: value for key, value in data.items() if key in _CALL_FIELDS}
-    for key in ("rejected", "failures"):
-        values[key] = tuple(tuple(item) for item in values.get(key) or ())
-    return CallRecord(**values)
 
 
 _RECORD_FIELDS = dict.fromkeys(item.name for item in fields(Record))

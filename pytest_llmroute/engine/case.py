@@ -7,7 +7,7 @@ import itertools
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +18,8 @@ from pytest_llmroute.core.replies import Reply
 from pytest_llmroute.core.requests import Message, Request, Sampling
 from pytest_llmroute.core.solutions import Solution
 from pytest_llmroute.measure.mark import Usage
+
+SETTINGS = tuple(item.name for item in fields(Sampling))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,7 @@ def call_record(
         clamped_from=decision.clamped_from,
         template=template,
         retries=reply.retries if reply else 0,
-        settings_hash=digest({**asdict(settings), "seed": None}),
+        settings_hash=digest({name: getattr(settings, name) for name in SETTINGS} | {"seed": None}),
         prompt_hash=digest([(message.role, message.content) for message in messages]),
         prompt_tokens=tokens.prompt if tokens else 0,
         completion_tokens=tokens.completion if tokens else 0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from pytest_llmroute.backends.chain import answering
@@ -43,6 +43,8 @@ class Engine:
     limit: float | None = None
     """Seconds for the calls of one test together, where the test says nothing."""
     meter: ProcessMeter | None = None
+    _policies: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    """Hashes of the ways that were gone; few, and the same for all calls that go them."""
 
     def decide(self, request: Request, column: Column, repeat: int = 0) -> Decision:
         decision = self.router.decide(request, column, repeat=repeat)
@@ -135,6 +137,12 @@ class Engine:
         return replace(call, script=self.scripted(call)) if call.script is None else call
 
     def _policy_id(self, decision: Decision) -> str:
+        way = decision.column, decision.decided_by, decision.strategy
+        if way not in self._policies:
+            self._policies[way] = self._hash_of(decision)
+        return self._policies[way]
+
+    def _hash_of(self, decision: Decision) -> str:
         profile = self.router.profile
         table = self.router.catalog.tables.get(decision.strategy)
         roles = [profile.name, dict(profile.roles), dict(profile.overrides)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from operator import is_
 from typing import Any
 
 import pytest
@@ -102,7 +103,10 @@ def without_secrets(record: Record, redact: Callable[[str], str]) -> Record:
     solution = record.solution
     if solution is not None:
         solution = replace(solution, code=redact(solution.code), output=redact(solution.output))
-    return replace(record, message=redact(record.message), calls=calls, solution=solution)
+    message = redact(record.message)
+    if message == record.message and solution is None and all(map(is_, calls, record.calls)):
+        return record
+    return replace(record, message=message, calls=calls, solution=solution)
 
 
 def escaped(text: str) -> str:

@@ -157,7 +157,8 @@ class _Reader:
     def __init__(self) -> None:
         self.headers: list[Mapping[str, Any]] = []
         self.records: dict[str, Record] = {}
-        self.open: dict[str, Record] = {}
+        self.open: dict[str, Mapping[str, Any]] = {}
+        """Drafts as they were written: nearly all of them are finished later, and need not become records."""
         self.calls: dict[str, list[KeptCall]] = {}
         self.series: list[Series] = []
         self.status: str | None = None
@@ -168,9 +169,9 @@ class _Reader:
         if kind == "run":
             self.headers.append(line)
         elif kind == "start":
-            draft = Record.from_dict(line["record"])
-            self.open[draft.nodeid] = draft
-            self.calls[draft.nodeid] = []  # a rerun starts afresh
+            nodeid = line["record"]["nodeid"]
+            self.open[nodeid] = line["record"]
+            self.calls[nodeid] = []  # a rerun starts afresh
         elif kind == "call":
             self._call(line)
         elif kind == "record":
@@ -185,15 +186,13 @@ class _Reader:
             self.status = line["status"]
 
     def _call(self, line: Mapping[str, Any]) -> None:
-        data = {"calls": [line["call"]], "run_id": "", "nodeid": "", "case_id": "", "column": ""}
-        call = Record.from_dict(data).calls[0]
-        kept = KeptCall(line["nodeid"], call, tuple(line["messages"]), line["reply"])
+        kept = KeptCall(line["nodeid"], CallRecord.from_dict(line["call"]), tuple(line["messages"]), line["reply"])
         self.calls.setdefault(kept.nodeid, []).append(kept)
 
     def contents(self) -> JournalContents:
         unfinished = tuple(
-            replace(draft, calls=tuple(kept.call for kept in self.calls.get(draft.nodeid, ())))
-            for draft in self.open.values()
+            replace(Record.from_dict(draft), calls=tuple(kept.call for kept in self.calls.get(nodeid, ())))
+            for nodeid, draft in self.open.items()
         )
         return JournalContents(
             headers=tuple(self.headers),

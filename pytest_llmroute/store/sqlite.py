@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmroute.codes import Code
-from pytest_llmroute.core.records import Record
+from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.core.series import Series
 from pytest_llmroute.errors import UserError
 from pytest_llmroute.store.contract import RunInfo
@@ -170,8 +170,7 @@ def _call_row(run_id: str, kept: KeptCall) -> tuple[Any, ...]:
 
 
 def _kept_call(data: dict[str, Any]) -> KeptCall:
-    blank = {"run_id": "", "nodeid": "", "case_id": "", "column": "", "calls": [data["call"]]}
-    return KeptCall(data["nodeid"], Record.from_dict(blank).calls[0], tuple(data["messages"]), data["reply"])
+    return KeptCall(data["nodeid"], CallRecord.from_dict(data["call"]), tuple(data["messages"]), data["reply"])
 
 
 def _safe(text: Any) -> Any:
