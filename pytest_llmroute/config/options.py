@@ -85,6 +85,12 @@ OPTIONS: tuple[Option, ...] = (
         "timeout", "number", "seconds that the calls of one test may take together, retries and fallbacks included",
         metavar="SECONDS", default=300.0, file="timeout", least=0.001, most=86_400,
     ),
+    Option(
+        "replay", "choice",
+        "none: ask the models; auto: replay what is recorded, ask and record the rest; only: ask nobody, what is not recorded is"
+        " an error; rewrite: ask, and record anew",
+        choices=("none", "auto", "only", "rewrite"), metavar="none|auto|only|rewrite", default="none", file="replay",
+    ),
     Option("plan", "flag", "print what would run and why; no call, no test", default=False),
     Option("json", "path", "write the run's figures and records to this file", metavar="FILE"),
     Option(
@@ -124,6 +130,14 @@ OPTIONS: tuple[Option, ...] = (
         default=(), command_line=False, file="tasks",
     ),
     Option(
+        "recordings", "path", "the folder of recorded calls, from rootdir", default=".llmroute/recordings",
+        command_line=False, file="recordings",
+    ),
+    Option(
+        "cache", "flag", "send a request that the run has made before no second time; repeats are requests of their own",
+        default=False, command_line=False, file="cache",
+    ),
+    Option(
         "config", "path", "the configuration file, instead of looking for llmroute.toml or pyproject.toml",
         command_line=False,
     ),
@@ -154,6 +168,7 @@ OPTIONS: tuple[Option, ...] = (
           choices=("cells", "none", "pooled")),
     _gate("inconclusive", "choice", "what too few tries do", "warn", choices=("warn", "fail")),
     _gate("require_baseline", "flag", "whether a run without a baseline is an error", False),
+    _gate("allow_replayed", "flag", "whether replayed tries count", False),
     _gate("columns", "mapping", "renamed columns: new name = old name", {}),
 )  # fmt: skip
 

@@ -77,6 +77,8 @@ class ColumnSummary:
     forced: int
     scripted: int
     canned: int
+    replayed: int
+    reused: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,8 @@ class _Column:
 
 
 USUAL = (1, 2, 3, 5, 10)
+MARKS = ("forced", "scripted", "canned", "replayed", "reused")
+"""What a record may say of itself; counted by column."""
 
 
 class Tally:
@@ -143,7 +147,7 @@ class Tally:
             for sizes, size in ((column.measured_ram, call.server_rss_peak), (column.reported_ram, call.ps_size)):
                 if size is not None:
                     sizes[call.model] = max(size, sizes.get(call.model, 0))
-        for mark in ("forced", "scripted", "canned"):
+        for mark in MARKS:
             column.marks[mark] += getattr(record, mark)
 
     def turn_into_error(self, record: Record) -> None:
@@ -211,7 +215,5 @@ def _summary(name: str, column: _Column) -> ColumnSummary:
         models=dict(column.models.most_common()),
         models_ram={**column.reported_ram, **column.measured_ram},
         models_ram_reported=tuple(sorted(column.reported_ram.keys() - column.measured_ram.keys())),
-        forced=column.marks["forced"],
-        scripted=column.marks["scripted"],
-        canned=column.marks["canned"],
+        **{mark: column.marks[mark] for mark in MARKS},
     )

@@ -16,6 +16,8 @@ NOTES = {
     "forced": "forced: LLM_MODEL_OVERRIDE decided the model, not the strategy",
     "scripted": "scripted: replies were written beforehand, no model was called",
     "canned": "canned: every model failed and a fixed text stood in (never a success)",
+    "replayed": "replayed: replies were recorded before, no model was called; tokens and cost are of then",
+    "reused": "reused: a request that the run had made before was not sent again; its cost counts each time",
 }
 """What the marks of a row mean; a mark stands in the row by its whole word."""
 COMMAND = re.compile(r"^\s*(?=::)|#(?=#\w*\[)")
