@@ -28,8 +28,8 @@ class Replay:
         self._taken: dict[tuple[str, str], set[int]] = {}
         """Equal requests of one item, numbered: each of them has a reply of its own."""
         self._lock = threading.Lock()
-        self.missing: list[tuple[str, str]] = []
-        """Calls that are not recorded: the item, and which file it lacks."""
+        self.missing: list[tuple[str, str, str]] = []
+        """Calls that are not recorded: the item, which file it lacks, and the closest that there is."""
         self.troubles: dict[str, None] = {}
         """Recordings that can't be read or written."""
 
@@ -94,13 +94,14 @@ class Replay:
 
     def _missing(self, key: str, call: Call, item: str, request: Mapping[str, Any]) -> ModelCallError:
         near = closest(request, call.case_id, self._all)
-        text = f"not recorded: {self._recordings.name(key)}; " + (
+        file = self._recordings.name(key)
+        why = (
             f"the closest, {near.key[:8]}…, differs: {difference(request, near.request)}"
             if near
             else f"{self._recordings.folder} holds nothing"
         )
-        self.missing.append((item, f"{call.card.name}: {text}"))
-        return ModelCallError(Cause.RECORDING, text, model=call.card.name)
+        self.missing.append((item, f"{call.card.name}: {file}", why))
+        return ModelCallError(Cause.RECORDING, f"not recorded: {file}; {why}", model=call.card.name)
 
     @cached_property
     def _all(self) -> list[Recording]:

@@ -22,7 +22,7 @@ from pytest_llmroute.report.gate import failed_criteria, gate_lines
 from pytest_llmroute.report.jsonfile import write_json
 from pytest_llmroute.report.markdown import comment_text, gate_markdown
 from pytest_llmroute.report.summary import RunHead, Tally
-from pytest_llmroute.report.terminal import misses, render
+from pytest_llmroute.report.terminal import misses, not_recorded, render
 from pytest_llmroute.store.contract import RunInfo
 from pytest_llmroute.store.merge import Gathered, gather, recover, save_run
 from pytest_llmroute.store.sqlite import SqliteStore
@@ -51,8 +51,8 @@ class Controller:
         self.crashed = False
         """Whether a worker of xdist's died."""
         self.notes: list[str] = []
-        self.missing: list[tuple[str, str]] = []
-        """Calls that are not recorded: the test, and what it lacks."""
+        self.missing: list[tuple[str, str, str]] = []
+        """Calls that are not recorded: the test, which file it lacks, and the closest that there is."""
         self.stored = False
         self.result: GateResult | None = None
         self.incomplete = ""
@@ -81,7 +81,7 @@ class Controller:
             self.forgiven += 1
             self.missed.append((report.nodeid, record.message))
 
-    def told(self, troubles: Iterable[str], missing: Iterable[tuple[str, str]]) -> None:
+    def told(self, troubles: Iterable[str], missing: Iterable[tuple[str, str, str]]) -> None:
         """By the processes that ran tests, when they end."""
         self.notes += [text for text in troubles if text not in self.notes]
         self.missing += missing
@@ -214,7 +214,7 @@ class Controller:
                 terminal.write_line(line)
         if self.missing:
             terminal.write_sep("-", f"{len(self.missing)} not recorded")
-            for line in misses(sorted(self.missing), limit=None if verbose > 0 else 10):
+            for line in not_recorded(sorted(self.missing), limit=None if verbose > 0 else 10):
                 terminal.write_line(line)
             terminal.write_line("--llm-replay=auto asks the models for these, and records them")
         for note in self.notes:

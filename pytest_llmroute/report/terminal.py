@@ -69,6 +69,18 @@ def misses(missed: Sequence[tuple[str, str]], *, limit: int | None = 10, width: 
     return lines
 
 
+def not_recorded(missing: Sequence[tuple[str, str, str]], *, limit: int | None = 10, width: int = 100) -> list[str]:
+    """Which calls can't be replayed: the test, the file that it lacks, and what the closest one differs in."""
+    shown = missing if limit is None else missing[:limit]
+    lines = []
+    for nodeid, file, closest in shown:
+        lines.append(cut(no_command(printable(nodeid, 300)), width))
+        for text in (file, closest):
+            words = printable(text, 1000).split(" ")
+            lines += folded(words, width, first="  ", rest="    ")
+    return lines + ([f"… and {len(missing) - len(shown)} more (-v shows all)"] if len(missing) > len(shown) else [])
+
+
 def display_width(text: str) -> int:
     """Columns on a terminal: wide characters take two, combining ones none."""
     return sum(_char_width(char) for char in text)

@@ -22,7 +22,7 @@ def closest(wanted: Request, case: str, recorded: Sequence[Recording]) -> Record
     ranked = [((one.case != case, len(differing(wanted, one.request))), one) for one in recorded]
     least = min((rank for rank, _ in ranked), default=None)
     alike = [one for rank, one in ranked if rank == least][:MOST]
-    return max(alike, key=lambda one: _likeness(wanted, one.request), default=None)
+    return max(alike, key=lambda one: _rank(wanted, one.request), default=None)
 
 
 def differing(wanted: Request, found: Request) -> list[str]:
@@ -37,8 +37,10 @@ def difference(wanted: Request, found: Request) -> str:
     )
 
 
-def _likeness(wanted: Request, found: Request) -> float:
-    return SequenceMatcher(None, _text(wanted), _text(found), autojunk=False).quick_ratio()
+def _rank(wanted: Request, found: Request) -> tuple[float, int, int]:
+    """How like the texts are; of equal ones the last that is recorded comes first."""
+    likeness = SequenceMatcher(None, _text(wanted), _text(found), autojunk=False).quick_ratio()
+    return likeness, found["repeat"], found.get("occurrence", 1)
 
 
 def _text(request: Request) -> str:

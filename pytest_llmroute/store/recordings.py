@@ -23,7 +23,7 @@ from pytest_llmroute.errors import UserError
 
 SCHEMA = 1
 Redact = Callable[[str], str]
-_CARD = ("name", "prompt_format", "server", "api_version", "thinking")
+_CARD = ("name", "id", "prompt_format", "server", "api_version", "thinking")
 """Fields of a card that play a part in what the model is sent."""
 _REPLY = ("text", "model", "finish", "thinking", "logprobs", "digest", "usd")
 
@@ -40,7 +40,6 @@ def request_of(call: Call, occurrence: int = 1, redact: Redact = str) -> dict[st
     card = call.card
     model = {
         "backend": card.backend,
-        "id": card.served_as,
         "file": PurePath(card.path).name,  # where it lies differs from machine to machine
         "dtype": card.dtype if card.dtype != "auto" else "",
         "quantization": card.quantization if card.quantization != "none" else "",
@@ -121,8 +120,8 @@ class Recording:
 
     @property
     def words(self) -> dict[str, Any]:
-        """What the model said, without what differs from call to call."""
-        return {name: value for name, value in self.said.items() if name not in ("timings", "usd")}
+        """What the model said, without what differs from call to call or machine to machine."""
+        return {name: value for name, value in self.said.items() if name not in ("timings", "usd", "sent")}
 
     @property
     def day(self) -> date:
@@ -163,7 +162,7 @@ class Recordings:
         """None where nothing is recorded; a file that can't be believed is an error that names it."""
         try:
             raw = self.file(key).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise self._broken(key, f"can't be read: {error.strerror}") from error
