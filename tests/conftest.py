@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from xdist.scheduler import WorkStealingScheduling
 
 PREFIXES = ("LLM_", "LLMROUTE_", "LOCAL_", "VIBEAGENT_")
-WITHIN = "-p no:hypothesispytest -p no:anyio"
+UNUSED = (
+    "anyio", "html", "html_fixtures", "hypothesispytest", "metadata", "pytest-split", "pytest_cov",
+    "pytest_jsonreport", "rerunfailures", "timeout",
+)  # fmt: skip
+WITHIN = " ".join(f"-p no:{name}" for name in UNUSED)
 """For every pytest that a test starts: what these plugins import is half of such a run, and is not used."""
 
 

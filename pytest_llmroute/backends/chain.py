@@ -11,7 +11,7 @@ from dataclasses import replace
 from pytest_llmroute.backends.breaker import Breaker, Resting
 from pytest_llmroute.backends.contract import Backend
 from pytest_llmroute.core.models import ModelCard
-from pytest_llmroute.core.replies import Call, Link, LinkFailure, Reply
+from pytest_llmroute.core.replies import Call, Link, LinkFailure, Reply, whole
 from pytest_llmroute.errors import AllModelsFailed, Cause, LLMRouteError, ModelCallError
 
 log = logging.getLogger("pytest_llmroute.backends")
@@ -46,7 +46,10 @@ def answer(
                 failure = error
             else:
                 link: Link = "fallback" if position else "primary"
-                return reply.with_(link=link, failures=_reasons(failures), retries=retries)
+                return reply.with_(
+                    text=whole(reply.text), thinking=whole(reply.thinking), link=link, failures=_reasons(failures),
+                    retries=retries,
+                )  # fmt: skip
             if not _again(card, failure, tries, until):
                 failures.append(_counted(failure, tries))
                 break

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import click
@@ -14,11 +15,13 @@ from pytest_llmroute.config.situation import Situation
 from pytest_llmroute.errors import UserError, nearest, printable
 from pytest_llmroute.gate.baseline import NAME, BaselineError, read_baseline, renamed, unfit, write_baseline, written
 from pytest_llmroute.gate.figures import CaseFigures, RunFigures
-from pytest_llmroute.gate.matching import changes, match
+from pytest_llmroute.gate.matching import MatchedColumn, changes, how_many, match
 from pytest_llmroute.report.knobs import gate_settings
 from pytest_llmroute.report.sources import is_of_store
 
 COUNTS = ("column", "cases", "passes", "tries", "rate")
+SHOWN = 20
+"""Cases of a kind."""
 
 
 def _path(found: Situation, target: str | None) -> Path:
@@ -44,13 +47,13 @@ def save(ctx: click.Context, run: str, target: str | None, force: bool) -> None:
     if why and not force:
         raise BaselineError(
             f"no baseline is written: {why}",
-            means="cases that are not in it would count as new from then on",
+            means="what is not in it is not compared from then on",
             fix="run the whole suite again",
             instead="llmroute baseline save --force",
         )
     path = _path(found, target)
     write_baseline(path, figures)
-    output.line(f"{written(path.name, figures)}, from {stored.source}")
+    output.wrapped(f"{written(path.name, figures)}, from {stored.source}", indent=2)
 
 
 def show(ctx: click.Context, target: str | None, as_json: bool) -> None:
@@ -84,7 +87,7 @@ def _counts(cases: list[CaseFigures]) -> tuple[int, int, int, float]:
     return len(cases), sum(case.passes for case in cases), sum(case.tries for case in cases), rate
 
 
-def diff(ctx: click.Context, run: str, target: str | None) -> None:
+def diff(ctx: click.Context, run: str, target: str | None, verbose: bool) -> None:
     """What saving a run would change."""
     found = found_by(ctx)
     then = _read(_path(found, target))
@@ -92,26 +95,49 @@ def diff(ctx: click.Context, run: str, target: str | None) -> None:
     matched = match(now, then, dict(found.settings["gate_columns"]))
     lines = [f"column {column} would be gone" for column in matched.left]
     for one in matched.columns:
-        if one.against is None:
-            lines.append(f"column {one.column} would be new: {len(one.now)} cases")
-            continue
-        lines += [f"{one.column}: {text}" for text in changes(one, now, then)]
-        lines += [f"{one.column}: - {case}" for case in one.missing]
-        lines += [f"{one.column}: + {case}  {_tries(one.now[case])}" for case in one.added if one.now[case].tries]
-        lines += [f"{one.column}: another check: {case}" for case in one.rechecked]
-        lines += list(_moved(one.column, one.shared, one.then, one.now))
-    for line in lines:
+        lines += _of_column(one, now, then, None if verbose else SHOWN)
+    for line in lines or ["nothing but times would change"]:
         output.wrapped(printable(line, 1000), indent=4)
-    if not lines:
-        output.note("nothing but times would change")
 
 
-def _moved(
-    column: str, shared: tuple[str, ...], then: Mapping[str, CaseFigures], now: Mapping[str, CaseFigures]
-) -> Iterator[str]:
-    for case in shared:
-        if (then[case].passes, then[case].tries) != (now[case].passes, now[case].tries):
-            yield f"{column}: {case}  {_tries(now[case])}, was {_tries(then[case])}"
+def _of_column(one: MatchedColumn, now: RunFigures, then: RunFigures, most: int | None) -> Iterator[str]:
+    """What is different in kind, then the cases in groups."""
+    if one.against is None:
+        yield f"column {one.column} would be new, with {how_many(len(one.now))}"
+        return
+    if one.against != one.column:
+        yield f"column {one.against} would be called {one.column}"
+    for text in changes(one, now, then):
+        yield f"{one.column}: {text}"
+    for title, cases in _groups(one):
+        if cases:
+            yield f"{one.column}, {title}: {how_many(len(cases))}"
+        yield from (f"  {case}" for case in cases[:most])
+        if most is not None and len(cases) > most:
+            yield f"  … and {len(cases) - most} more (-v shows all)"
+
+
+def _groups(one: MatchedColumn) -> Iterator[tuple[str, list[str]]]:
+    """Cases by what would happen to them, each with its tries."""
+    tried = [case for case in one.shared if one.now[case].tries]
+    moved = {case: _rate(one.now[case]) - _rate(one.then[case]) for case in tried}
+    yield "passing less often", [_move(one, case) for case in tried if moved[case] < 0]
+    yield "passing more often", [_move(one, case) for case in tried if moved[case] > 0]
+    other = [case for case in tried if not moved[case] and one.then[case].tries != one.now[case].tries]
+    yield "another number of tries", [_move(one, case) for case in other]
+    yield "judged by another check", [_move(one, case) for case in one.rechecked]
+    yield "new", [f"{case}  {_tries(one.now[case])}" for case in one.added]
+    lost = [case for case in one.then if case in one.now and not one.now[case].tries]
+    yield "gone", [f"{case}  was {_tries(one.then[case])}" for case in one.missing]
+    yield "gone, for want of an outcome", [f"{case}  was {_tries(one.then[case])}" for case in lost]
+
+
+def _move(one: MatchedColumn, case: str) -> str:
+    return f"{case}  {_tries(one.now[case])}, was {_tries(one.then[case])}"
+
+
+def _rate(case: CaseFigures) -> Fraction:
+    return Fraction(case.passes, case.tries)
 
 
 def _tries(case: CaseFigures) -> str:
@@ -130,7 +156,7 @@ def rename(ctx: click.Context, old: str, new: str, column: bool, target: str | N
             f'{path.name} has no {"column" if column else "case"} "{printable(old)}"'
             + (f' (did you mean "{printable(near)}"?)' if near else ""),
             code=Code.NAME,
-            fix="llmroute baseline show lists its columns",
+            fix="llmroute baseline show lists its columns" if column else "its cases stand in the file, one a line",
         )
     after = sum(map(len, changed.columns.values()))
     if after != sum(map(len, figures.columns.values())):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import click
@@ -13,21 +15,24 @@ from pytest_llmroute.codes import Code
 from pytest_llmroute.errors import UnknownName, UserError, printable
 from pytest_llmroute.gate.compare import compare as judged
 from pytest_llmroute.gate.figures import RunFigures
+from pytest_llmroute.gate.holm import holm
 from pytest_llmroute.gate.matching import match
 from pytest_llmroute.gate.ratios import Figure, Ratio, ratio
 from pytest_llmroute.gate.requirement import Requirement
-from pytest_llmroute.gate.result import ALL, ColumnVerdict, GateResult, GateSettings
+from pytest_llmroute.gate.result import ColumnVerdict, GateResult, GateSettings, Verdict
 from pytest_llmroute.gate.tries import Try
-from pytest_llmroute.report.gate import gate_lines
+from pytest_llmroute.report.gate import finding_lines
 from pytest_llmroute.report.gatejson import gate_json
 from pytest_llmroute.report.knobs import gate_settings, requirements
 from pytest_llmroute.report.sources import StoredRun
 
-WORDS = {"fail": "worse", "pass": "no worse", "inconclusive": "undecided", "incomparable": "incomparable", "new": "new"}
-FIGURES: tuple[Figure, ...] = ("tokens", "seconds", "usd")
+WORDS: Mapping[Verdict, str] = {"fail": "worse", "pass": "no worse", "inconclusive": "undecided"}
+RATES = ("verdict", "then", "now", "change", "bounds", "p", "cases")
+FIGURES: Mapping[Figure, str] = {"tokens": "tokens", "seconds": "time", "usd": "cost"}
+MARKS = {"held": "ok", "failed": "fail", "not compared": "warn"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Pair:
     """One comparison: what came of it, and the figures of both sides."""
 
@@ -35,12 +40,19 @@ class _Pair:
     now: RunFigures
     then: RunFigures
 
-    def ratio(self, column: str, figure: Figure) -> Ratio | None:
+    @cached_property
+    def ratios(self) -> dict[str, dict[Figure, Ratio | None]]:
         settings = self.result.settings
-        for one in match(self.now, self.then, dict(settings.columns)).columns:
-            if one.column == column:
-                return ratio(one.then, one.now, one.shared, figure, settings.alpha)
-        return None
+        return {
+            one.column: {name: ratio(one.then, one.now, one.shared, name, settings.alpha) for name in FIGURES}
+            for one in match(self.now, self.then, dict(settings.columns)).columns
+        }
+
+    @cached_property
+    def rises(self) -> Mapping[str, float]:
+        """The chance of "passes more often", corrected as the gate corrects that of "less often"."""
+        own = {one.column: one.stats.improvement_p for one in self.result.columns if one.stats}
+        return own if self.result.settings.family == "none" else holm(own)
 
 
 def compare(
@@ -59,9 +71,8 @@ def compare(
         pairs = [
             _pair(loaded[0].figures, loaded[0].source, run.tries, run.figures, settings, wanted) for run in loaded[1:]
         ]
-    for run in loaded:
-        if run.incomplete:
-            output.note(f"note: {run.incomplete}")
+    for why in filter(None, (run.incomplete for run in loaded)):
+        output.note(f"note: {why}")
     if as_json:
         output.data({"comparisons": [_data(pair) for pair in pairs]}, "llmroute.comparisons/1")
     else:
@@ -103,60 +114,59 @@ def _pair(
     return _Pair(judged(tries, now, then, settings, source=source, requirements=wanted), now, then)
 
 
-def _print(pairs: list[_Pair], verbose: bool) -> None:
-    rows = [row for pair in pairs for row in _rows(pair)]
+def _print(pairs: Sequence[_Pair], verbose: bool) -> None:
+    """The rates, then what a case takes, then what else there is to say."""
+    several = len({pair.result.now.run_id for pair in pairs}) > 1
+    named = [
+        ((*([pair.result.now.run_id] if several else []), one.column), pair, one)
+        for pair in pairs
+        for one in pair.result.columns
+    ]
+    first = ("run", "column") if several else ("column",)
     output.line(f"compared with {printable(pairs[0].result.source)}:")
-    titles: tuple[str, ...] = (
-        "column",
-        "cases",
-        "then",
-        "now",
-        "change",
-        "bounds",
-        "p",
-        "verdict",
-        "tokens",
-        "time",
-        "cost",
-    )
-    if len({pair.result.now.run_id for pair in pairs}) > 1:
-        rows = [(pair.result.now.run_id, *row) for pair in pairs for row in _rows(pair)]
-        titles = ("run", *titles)
-    output.table(titles, rows, right=range(len(titles) - 10, len(titles) - 4))
+    if named:
+        rows = [(*names, *_rates(pair, one)) for names, pair, one in named]
+        output.table((*first, *RATES), rows, right=range(len(first) + 1, len(first) + len(RATES)))
+    shown = [name for name in FIGURES if any(pair.ratios.get(one.column, {}).get(name) for _, pair, one in named)]
+    if shown:
+        output.line("\nwhat a case takes, as a multiple of then:")
+        rows = [
+            (*names, *(_multiple(pair.ratios[one.column][name]) for name in shown))
+            for names, pair, one in named
+            if one.column in pair.ratios
+        ]
+        output.table((*first, *(FIGURES[name] for name in shown)), rows)
     for pair in pairs:
-        result = pair.result
-        if verbose:
-            output.line()
-            for line in gate_lines(result, verbose=True, width=output.width(), steps=False):
-                output.line(line)
-            continue
-        for one in result.requirements:
-            output.wrapped(f"{'✗' if one.verdict == 'failed' else '·'} {printable(one.text, 400)}", indent=2)
-        for text in (*(f"{one.column}: {one.why}" for one in result.columns if one.why), result.why, *result.notes):
-            if text:
-                output.wrapped(printable(text, 400), indent=2)
+        _remarks(pair.result, verbose)
 
 
-def _rows(pair: _Pair) -> list[tuple[str, ...]]:
-    return [_row(pair, one) for one in pair.result.columns]
+def _remarks(result: GateResult, verbose: bool) -> None:
+    if verbose:
+        output.line()
+        for line in finding_lines(result, verbose=True, width=output.width(), unicode=output.unicode()):
+            output.line(line)
+        return
+    for one in result.requirements:
+        output.wrapped(f"{output.mark(MARKS[one.verdict])} {printable(one.text, 400)}", indent=2)
+    for text in (*(f"{one.column}: {one.why}" for one in result.columns if one.why), result.why, *result.notes):
+        if text:
+            output.wrapped(printable(text, 400), indent=2)
 
 
-def _row(pair: _Pair, one: ColumnVerdict) -> tuple[str, ...]:
-    stats = one.stats
+def _rates(pair: _Pair, one: ColumnVerdict) -> tuple[str, ...]:
+    stats, word = one.stats, WORDS.get(one.verdict, one.verdict)
     if stats is None:
-        return (one.column, *["-"] * 6, WORDS.get(one.verdict, one.verdict), *[""] * len(FIGURES))
-    word = WORDS.get(one.verdict, one.verdict)
-    better = stats.improvement_p <= pair.result.settings.alpha and stats.drop < 0
+        return (word, *["-"] * (len(RATES) - 1))
+    fall, rise = stats.p_value if one.adjusted is None else one.adjusted, pair.rises[one.column]
+    better = stats.drop < 0 and rise <= pair.result.settings.alpha
     return (
-        one.column,
-        str(stats.items),
+        "better" if better else word,
         f"{stats.baseline_rate:.1%}",
         f"{stats.candidate_rate:.1%}",
         _points(-stats.drop),
-        f"{_points(-stats.upper)}…{_points(-stats.lower)}",
-        f"{min(stats.p_value, stats.improvement_p):.2g}",
-        "better" if better else word,
-        *(_shown(pair.ratio(one.column, figure)) if one.column != ALL else "" for figure in FIGURES),
+        f"{_points(-stats.upper)} to {_points(-stats.lower)}",
+        f"{rise if stats.drop < 0 else fall:.2g}",
+        str(stats.items),
     )
 
 
@@ -164,7 +174,7 @@ def _points(share: float) -> str:
     return f"{100 * share + 0.0:+.1f}"
 
 
-def _shown(found: Ratio | None) -> str:
+def _multiple(found: Ratio | None) -> str:
     if found is None:
         return "-"
     bounds = "" if found.lower is None else f" ({found.lower:.2f}–{found.upper:.2f})"
@@ -173,8 +183,7 @@ def _shown(found: Ratio | None) -> str:
 
 def _data(pair: _Pair) -> dict[str, Any]:
     ratios = {
-        one.column: {figure: asdict(found) if (found := pair.ratio(one.column, figure)) else None for figure in FIGURES}
-        for one in pair.result.columns
-        if one.column != ALL
+        column: {name: asdict(found) if found else None for name, found in figures.items()}
+        for column, figures in pair.ratios.items()
     }
-    return {"gate": gate_json(pair.result), "ratios": ratios}
+    return {"gate": {"schema": "llmroute.gate/1", **gate_json(pair.result)}, "ratios": ratios}

@@ -42,7 +42,7 @@ def gate(
     if as_json:
         output.data(gate_json(result), "llmroute.gate/1")
     else:
-        for line in gate_lines(result, verbose=verbose, width=output.width()):
+        for line in gate_lines(result, verbose=verbose, width=output.width(), unicode=output.unicode()):
             output.line(line)
     if summary:
         output.write_file(Path(summary), gate_markdown(result, judged.summary))

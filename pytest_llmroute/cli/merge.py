@@ -28,7 +28,7 @@ def merge(ctx: click.Context, files: tuple[str, ...], target: str | None) -> Non
     else:
         path = Path(target)
         write_json(path, summary, whole.records, whole.series)
-    for line in render(summary, width=output.width()):
+    for line in render(summary, width=output.width(), unicode=output.unicode()):
         output.line(line)
     output.note(f"{len(files)} files, {len(whole.records)} cases: run {whole.info.run_id} is in {path}")
     if twice:

@@ -28,6 +28,11 @@ def width() -> int:
     return min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns or WIDEST)
 
 
+def unicode() -> bool:
+    """Whether standard output can show our signs."""
+    return _can(sys.stdout, "✓✗–—×→…·’")
+
+
 def line(text: str = "", *, colour: str | None = None) -> None:
     """One line of data, whatever the stream can show."""
     _write(sys.stdout, text, colour)
@@ -35,7 +40,8 @@ def line(text: str = "", *, colour: str | None = None) -> None:
 
 def wrapped(text: str, *, indent: int) -> None:
     """A line that may be too wide: the rest is indented below, nothing is left out."""
-    for part in textwrap.wrap(text, width(), subsequent_indent=" " * indent, drop_whitespace=False) or [""]:
+    first, *rest = textwrap.wrap(text, width(), subsequent_indent=" " * indent, drop_whitespace=False) or [""]
+    for part in (first, *(" " * indent + part.strip() for part in rest)):
         line(part.rstrip())
 
 

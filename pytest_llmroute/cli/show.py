@@ -16,7 +16,7 @@ from pytest_llmroute.report.jsonfile import text_of
 from pytest_llmroute.report.sources import find_run, run_head
 from pytest_llmroute.report.summary import summarize
 from pytest_llmroute.report.terminal import render
-from pytest_llmroute.store.contract import RunInfo, Store
+from pytest_llmroute.store.contract import RunInfo
 from pytest_llmroute.store.journal import KeptCall
 
 
@@ -31,11 +31,11 @@ def show(ctx: click.Context, run: str, case: str, outcome: str | None, calls: bo
             _json(info, records, kept)
             return
         _head(info)
-        for line in render(summarize(records, run_head(info)), width=output.width()):
+        for line in render(summarize(records, run_head(info)), width=output.width(), unicode=output.unicode()):
             output.line(line)
         output.line()
         for record in kept[:limit]:
-            _case(store, record, calls)
+            _case(record, store.calls(info.run_id, record.nodeid) if calls else None)
         if len(kept) > limit:
             output.note(f"… and {len(kept) - limit} more (-n {len(kept)} shows all)")
         if not kept:
@@ -48,14 +48,13 @@ def _head(info: RunInfo) -> None:
     output.line(f"run {info.run_id}: {info.status}, profile {printable(info.profile)}, version {info.version}")
 
 
-def _case(store: Store, record: Record, calls: bool) -> None:
+def _case(record: Record, kept: Sequence[KeptCall] | None) -> None:
     head = f"{record.outcome:<8} {record.seconds:8.3f} s  {printable(', '.join(record.models), 60)}"
     output.wrapped(f"{head}  {printable(record.nodeid, 1000)}", indent=12)
     if record.message:
         output.wrapped(f"         {printable(record.message, 300)}", indent=12)
-    if not calls:
+    if kept is None:
         return
-    kept = store.calls(record.run_id, record.nodeid)
     for number, call in enumerate(record.calls):
         _call(call, kept[number] if number < len(kept) else None)
     if record.solution:

@@ -352,7 +352,7 @@ def compare(ctx: click.Context, /, **options: Any) -> None:
 @click.option("-o", "--output", "target", type=click.Path(dir_okay=False), help="FILE.json or FILE.db; else the store.")
 @click.pass_context
 def merge(ctx: click.Context, /, **options: Any) -> None:
-    """Put the shards of a run together: files of --llm-json, journals or folders of them.
+    """Put the shards of a run together: files of --llm-json, journals or folders of journals.
 
     \b
     Examples:
@@ -420,6 +420,7 @@ def baseline_show(ctx: click.Context, /, **options: Any) -> None:
 @baseline.command("diff")
 @click.argument("run", default="last")
 @target_option
+@verbose_option
 @click.pass_context
 def baseline_diff(ctx: click.Context, /, **options: Any) -> None:
     """What saving a run would change: columns, cases, their passes, models, templates, routing.

@@ -11,6 +11,8 @@ from pytest_llmroute.core.solutions import Solution
 
 PROPERTY = "llmroute"
 """The key of a record among a report's user properties."""
+TEARDOWN = "teardown"
+"""The cause of an error that came after the verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,10 @@ class Record:
     def without_texts(self) -> Record:
         """What may travel in a report: code and output lie in the journal and the store."""
         return replace(self, solution=self.solution.without_texts()) if self.solution else self
+
+    def torn_down(self, message: str) -> Record:
+        """The same after a teardown that failed: no statement about the model any more."""
+        return replace(self, outcome="error", success=False, error_class=TEARDOWN, message=message)
 
     def to_json(self) -> str:
         """ASCII and plain JSON whatever the values are: xdist's pipe and JUnit both take it."""

@@ -134,3 +134,12 @@ class Reply:
 
     def with_(self, **changes: Any) -> Reply:
         return replace(self, **changes)
+
+
+def whole(text: str) -> str:
+    """Without halves of characters, which a reply's JSON can write: no file and no pipe of xdist's takes them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

@@ -14,6 +14,7 @@ from pytest_llmroute.config.schema import published
 from pytest_llmroute.config.sentences import mistakes
 from pytest_llmroute.errors import UserError, one, printable
 from pytest_llmroute.gate.figures import CaseFigures, RunFigures, RunHead
+from pytest_llmroute.gate.matching import how_many
 from pytest_llmroute.gate.result import GateSettings
 
 SCHEMA = 1
@@ -167,7 +168,7 @@ def _case(line: Mapping[str, Any]) -> CaseFigures:
 def unfit(figures: RunFigures, settings: GateSettings) -> str:
     """Why a run should be nobody's baseline; empty if it may."""
     cases = [case for column in figures.columns.values() for case in column.values()]
-    made, lost = sum(case.made for case in cases), sum(case.lost for case in cases)
+    made, lost = sum(case.made - case.skipped for case in cases), sum(case.lost - case.skipped for case in cases)
     if not any(case.tries for case in cases):
         return "no case gave an outcome"
     if figures.head.selection:
@@ -175,14 +176,14 @@ def unfit(figures: RunFigures, settings: GateSettings) -> str:
     if (replayed := sum(case.replayed for case in cases)) and not settings.allow_replayed:
         return f"{replayed} of {made} tries were replayed"
     if lost > settings.max_lost * made:
-        return f"{lost} of {made} tries were lost to infrastructure"
+        return f"{lost} of {made} tries were lost to infrastructure or skipped"
     return ""
 
 
 def written(name: str, figures: RunFigures) -> str:
     count = sum(case.tries > 0 for column in figures.columns.values() for case in column.values())
     columns = ", ".join(figures.columns)
-    return f"baseline {name} written: {count} cases, columns: {columns}"
+    return f"baseline {name} written: {how_many(count)}, columns: {columns}"
 
 
 def renamed(figures: RunFigures, old: str, new: str, *, column: bool = False) -> tuple[RunFigures, int]:
@@ -199,7 +200,8 @@ def renamed(figures: RunFigures, old: str, new: str, *, column: bool = False) ->
             changed = _renamed(case, old, new)
             count += changed != case
             named[name][changed] = replace(found, case=changed)
-    return replace(figures, columns=named), count
+    paths = tuple(_renamed(f"{path}/", old, new).rstrip("/") or "." for path in figures.head.paths)
+    return replace(figures, head=replace(figures.head, paths=paths), columns=named), count
 
 
 def _renamed(case: str, old: str, new: str) -> str:

@@ -12,7 +12,7 @@ from pytest_llmroute.gate.pairs import Shared, shared
 from pytest_llmroute.gate.require import RateMember, RequirementResult, evaluate, members, rate_result
 from pytest_llmroute.gate.requirement import Requirement
 from pytest_llmroute.gate.result import ALL, CaseChange, ColumnVerdict, GateResult, GateSettings, Verdict
-from pytest_llmroute.gate.tries import Try
+from pytest_llmroute.gate.tries import Try, in_order
 
 Rates = Sequence[tuple[Requirement, RateMember]]
 WORST: tuple[Verdict, ...] = ("fail", "incomparable", "inconclusive", "pass", "not judged", "new")
@@ -23,9 +23,11 @@ def compare(
     requirements: Sequence[Requirement] = (), incomplete: str = "",
 ) -> GateResult:  # fmt: skip
     """`incomplete` says why a run is no whole one: interrupted, or results missing."""
+    tries = in_order(tries, now.columns)
     if then is None:
         held = evaluate(requirements, tries, None, machine=now.head.machine, columns={})
-        return GateResult("new", source, requirements=held, why=incomplete, settings=settings, now=now.head)
+        verdict: Verdict = "incomparable" if incomplete else "new"
+        return GateResult(verdict, source, requirements=held, why=incomplete, settings=settings, now=now.head)
     if why := incomplete or _nothing(now, then):
         return GateResult("incomparable", source, why=why, settings=settings, now=now.head, then=then.head)
     matched = match(now, then, dict(settings.columns))
@@ -55,7 +57,7 @@ def compare(
 
 
 def _nothing(now: RunFigures, then: RunFigures) -> str:
-    if not any(cases for cases in then.columns.values()):
+    if not any(case.tries for cases in then.columns.values() for case in cases.values()):
         return "the baseline is empty"
     if not any(cases for cases in now.columns.values()):
         return "this run has no case that the gate counts"
@@ -86,7 +88,8 @@ def _refused(one: MatchedColumn, matched: Matched, settings: GateSettings, part:
             " (--llm-replay=none asks the models; [gate] allow_replayed = true lets such tries count)"
         )
     if one.lost_share > settings.max_lost:
-        return f"{one.lost_share:.0%} of the tries were lost to infrastructure ({settings.max_lost:.0%} allowed)"
+        allowed = f"{settings.max_lost:.0%} allowed"
+        return f"{one.lost_share:.0%} of the tries were lost to infrastructure or skipped ({allowed})"
     return ""
 
 
@@ -145,9 +148,9 @@ def _changed(
 ) -> tuple[tuple[CaseChange, ...], tuple[CaseChange, ...]]:
     """Cases that pass less often, and those that pass more often; the most telling first."""
     shown: dict[str, Try] = {}
-    for attempt in tries:
-        if attempt.column == one.column and (attempt.case not in shown or attempt.outcome == 0):
-            shown[attempt.case] = attempt
+    for attempt in sorted(tries, key=lambda attempt: attempt.outcome != 0):  # a miss, where there is one
+        if attempt.column == one.column:
+            shown.setdefault(attempt.case, attempt)
     worse: list[CaseChange] = []
     better: list[CaseChange] = []
     for change in stats.changed if stats else ():
@@ -161,8 +164,12 @@ def _changed(
 
 
 def _lost(one: MatchedColumn, tries: Sequence[Try]) -> tuple[tuple[str, str], ...]:
+    """Cases without an outcome; one that is skipped then and now is nobody's loss."""
     causes = {attempt.case: attempt.cause for attempt in tries if attempt.column == one.column and attempt.cause}
-    return tuple((case, causes.get(case, "")) for case, found in one.now.items() if not found.tries)
+    lost = (
+        case for case, found in one.now.items() if not found.tries and (case in one.then or found.lost > found.skipped)
+    )
+    return tuple((case, causes.get(case, "")) for case in lost)
 
 
 def _rate(requirement: Requirement, rate: RateMember, judged: CellsVerdict) -> RequirementResult:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from pytest_llmroute.gate.tries import Try
+from pytest_llmroute.gate.tries import SKIPPED, Try, in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,8 @@ class CaseFigures:
     """All tries, the lost ones too."""
     replayed: int = 0
     """Those of them on recorded replies."""
+    skipped: int = 0
+    """Of the lost ones, those that a test skipped."""
     check: str = ""
     models: tuple[str, ...] = ()
     reason: str = ""
@@ -73,17 +75,18 @@ class RunFigures:
     kinds: Mapping[str, str] = field(default_factory=dict)
     """strategy or model, by column."""
     models: Mapping[str, str] = field(default_factory=dict)
-    """Digests of the models that answered, as far as backends know them; else empty."""
+    """Digests of the models that answered, as far as backends know them; else empty. Several of one are joined by +."""
 
 
-def figures_of(tries: Iterable[Try], head: RunHead) -> RunFigures:
-    """All gated tries by column and case."""
+def figures_of(tries: Iterable[Try], head: RunHead, order: Iterable[str] = ()) -> RunFigures:
+    """All gated tries by column, as `order` has them, and case."""
     columns: dict[str, dict[str, list[Try]]] = {}
     kinds: dict[str, str] = {}
-    models: dict[str, str] = {}
-    for one in tries:
+    digests: dict[str, set[str]] = defaultdict(set)
+    for one in in_order(tries, order):
         kinds.setdefault(one.column, one.kind)
-        models.update({name: sum_ or models.get(name, "") for name, sum_ in zip(one.models, one.digests, strict=True)})
+        for model, known in zip(one.models, one.digests, strict=True):
+            digests[model].add(known)
         if one.gated:
             columns.setdefault(one.column, defaultdict(list))[one.case].append(one)
     return RunFigures(
@@ -93,13 +96,13 @@ def figures_of(tries: Iterable[Try], head: RunHead) -> RunFigures:
             for column, cases in columns.items()
         },
         kinds,
-        models,
+        {model: "+".join(sorted(filter(None, known))) for model, known in sorted(digests.items())},
     )
 
 
 def case_figures(case: str, tries: Sequence[Try]) -> CaseFigures:
     """The tries of one case together, in the order of their repeats."""
-    ordered = sorted(tries, key=lambda one: one.repeat)
+    ordered = in_order(tries)
     scored = [one for one in ordered if one.outcome is not None]
     shown = scored[0] if scored else ordered[0]
     counted = scored[:1] if scored and all(one.fixed for one in scored) else scored
@@ -109,6 +112,7 @@ def case_figures(case: str, tries: Sequence[Try]) -> CaseFigures:
         lost=len(ordered) - len(scored),
         made=len(ordered),
         replayed=sum(one.replayed for one in ordered),
+        skipped=sum(one.cause == SKIPPED for one in ordered),
         check=shown.check,
         models=shown.models,
         reason=shown.reason,

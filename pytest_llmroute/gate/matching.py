@@ -37,7 +37,8 @@ class MatchedColumn:
 
     @property
     def added(self) -> tuple[str, ...]:
-        return tuple(case for case in self.now if case not in self.then)
+        """Cases of the run that the baseline has no outcome of."""
+        return tuple(case for case, found in self.now.items() if case not in self.then and found.tries)
 
     @property
     def replayed(self) -> int:
@@ -66,19 +67,24 @@ class Matched:
 
 
 def match(now: RunFigures, then: RunFigures, renamed: Mapping[str, str]) -> Matched:
-    """By name; a renamed one by `renamed` (new → old); where each side has one column, these two."""
+    """By name; a renamed one by `renamed` (new → old); where each side has one column, these two.
+
+    What gave no outcome then is no case of the baseline, as it is none of a baseline's file.
+    """
+    before = {column: tried for column, cases in then.columns.items() if (tried := _tried(cases))}
     pairs: list[tuple[str, str | None]]
-    if len(now.columns) == len(then.columns) == 1 and not renamed:
-        pairs = [(next(iter(now.columns)), next(iter(then.columns)))]
+    if len(now.columns) == len(before) == 1 and not renamed:
+        pairs = [(next(iter(now.columns)), next(iter(before)))]
     else:
         names = {column: renamed.get(column, column) for column in now.columns}
-        pairs = [(column, old if old in then.columns else None) for column, old in names.items()]
+        pairs = [(column, old if old in before else None) for column, old in names.items()]
     used = {old for _, old in pairs}
-    matched = (
-        MatchedColumn(column, old, then.columns[old] if old is not None else {}, now.columns[column])
-        for column, old in pairs
-    )
-    return Matched(tuple(matched), tuple(old for old in then.columns if old not in used))
+    matched = (MatchedColumn(column, old, before.get(old or "", {}), now.columns[column]) for column, old in pairs)
+    return Matched(tuple(matched), tuple(old for old in before if old not in used))
+
+
+def _tried(cases: Mapping[str, CaseFigures]) -> dict[str, CaseFigures]:
+    return {case: found for case, found in cases.items() if found.tries}
 
 
 def part_of(now: RunHead, then: RunHead) -> str:
@@ -96,7 +102,7 @@ def _covers(path: str, wanted: str) -> bool:
 
 def changes(matched: MatchedColumn, now: RunFigures, then: RunFigures) -> tuple[str, ...]:
     """What is another thing on the shared cases: models, their files, templates, prompts, settings, routing."""
-    pairs = [(matched.then[case], matched.now[case]) for case in matched.shared]
+    pairs = [(matched.then[case], now_) for case in matched.shared if (now_ := matched.now[case]).tries]
     lines = [
         *_models(pairs),
         *_digests(pairs, now, then),
@@ -130,8 +136,12 @@ def _joined(models: Sequence[str]) -> str:
 def _digests(pairs: Pairs, now: RunFigures, then: RunFigures) -> list[str]:
     used = dict.fromkeys(model for _, case in pairs for model in case.models)
     both = [(model, then.models.get(model, ""), now.models.get(model, "")) for model in used]
-    return [f"model {model} has another file: {new[:12]}, was {old[:12]}" for model, old, new in both
+    return [f"model {model} has another file: {_short(new)}, was {_short(old)}" for model, old, new in both
             if old and new and old != new]  # fmt: skip
+
+
+def _short(digests: str) -> str:
+    return " and ".join(digest[:12] for digest in digests.split("+"))
 
 
 def _moves(what: str, pairs: Sequence[tuple[str, str]]) -> list[str]:
@@ -141,15 +151,15 @@ def _moves(what: str, pairs: Sequence[tuple[str, str]]) -> list[str]:
         if pair[0] != pair[1]:
             counts[pair] = counts.get(pair, 0) + 1
     return [
-        f"{what} {new or 'none'}, was {old or 'none'}, in {_cases(count)}"
+        f"{what} {new or 'none'}, was {old or 'none'}, in {how_many(count)}"
         for (old, new), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     ]
 
 
 def _counted(what: str, pairs: Sequence[tuple[str, str]], total: int) -> list[str]:
     count = sum(old != new for old, new in pairs)
-    return [f"{what} changed in {'all ' if count == total > 1 else ''}{_cases(count)}"] if count else []
+    return [f"{what} changed in {'all ' if count == total > 1 else ''}{how_many(count)}"] if count else []
 
 
-def _cases(count: int) -> str:
+def how_many(count: int) -> str:
     return "1 case" if count == 1 else f"{count} cases"

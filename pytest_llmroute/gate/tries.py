@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pytest_llmroute.core.outcomes import SCORED
 from pytest_llmroute.core.records import CallRecord, Record
 
+SKIPPED = "skipped"
+"""The cause of a try that a test skipped."""
+
 
 @dataclass(frozen=True, slots=True)
 class Try:
@@ -104,6 +107,16 @@ def try_of(record: Record) -> Try:
 
 def _fixed(call: CallRecord) -> bool:
     return call.replayed or (call.temperature == 0 and not call.scripted)
+
+
+def in_order(tries: Iterable[Try], columns: Iterable[str] = ()) -> list[Try]:
+    """Sorted, so that nothing hangs on the order in which tries came: by column, as `columns` has them, and case."""
+    places = {name: place for place, name in enumerate(columns)}
+
+    def key(one: Try) -> tuple[int, str, str, int, str]:
+        return places.get(one.column, len(places)), one.column, one.case, one.repeat, one.nodeid
+
+    return sorted(tries, key=key)
 
 
 def _digest(calls: Iterable[CallRecord], model: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,8 @@ from pytest_llmroute.report import github
 from pytest_llmroute.report.gate import failed_criteria, gate_lines
 from pytest_llmroute.report.jsonfile import write_json
 from pytest_llmroute.report.markdown import comment_text, gate_markdown
-from pytest_llmroute.report.summary import RunHead, Tally
+from pytest_llmroute.report.sources import run_head
+from pytest_llmroute.report.summary import RunHead, Summary, Tally
 from pytest_llmroute.report.terminal import misses, not_recorded, render
 from pytest_llmroute.store.contract import RunInfo
 from pytest_llmroute.store.merge import Gathered, gather, recover, save_run
@@ -63,7 +63,7 @@ class Controller:
             record = self._open.pop(report.nodeid, None)
             if record is not None and report.failed:
                 self.tally.turn_into_error(record)
-                self.gate.take(replace(record, outcome="error", success=False, error_class="teardown"))
+                self.gate.take(record.torn_down(str(report.longreprtext)))
             return
         if str(report.outcome) == "rerun":
             return
@@ -99,10 +99,15 @@ class Controller:
 
     def _judge(self) -> None:
         for record in self._lost():
+            self.tally.add(record)
             self.gate.take(record)
         self.result = self.gate.judge(self.incomplete)
         if self.result is not None:
             _into_junit(self.config, self.result)
+        elif self.incomplete:
+            self.notes.append(self.incomplete)
+        elif self.gate.judges:
+            self.notes.append(f"the gate judged nothing: {self.gate.unasked}")
         if self.result is not None and self.gate.red:
             for name, text in failed_criteria(self.result):
                 self._fail(f"gate[{name}]", text)
@@ -114,41 +119,62 @@ class Controller:
 
     def _lost(self) -> list[Record]:
         """Cases that were begun in a worker that crashed: no report brought their records."""
-        if not self.crashed or not (self.gate.judges or self.gate.saving):
+        if not self.crashed:
             return []
         return [r for r in gather(self.config.rootpath, self.run_id).records if r.outcome == "interrupted"]
 
     def _fail(self, nodeid: str, text: str) -> None:
         """One failed report that every reader of reports sees: terminal, JUnit, exit status."""
-        self.config.hook.pytest_runtest_logreport(
-            report=pytest.TestReport(
-                nodeid=f"{SYNTHETIC}{nodeid}",
-                location=("llmroute", None, nodeid),
-                keywords={},
-                outcome="failed",
-                longrepr=text,
-                when="call",
-            )
+        report = pytest.TestReport(
+            nodeid=f"{SYNTHETIC}{nodeid}",
+            location=("llmroute", None, nodeid),
+            keywords={},
+            outcome="failed",
+            longrepr=text,
+            when="call",
         )
+        # Nothing is left for -x to stop; a run that it "stops" here would count as interrupted.
+        option = self.config.option
+        most, option.maxfail = option.maxfail, 0
+        try:
+            self.config.hook.pytest_runtest_logreport(report=report)
+        finally:
+            option.maxfail = most
+        report.__dict__[SHOWN] = "failed"
 
     def finish(self, stopped: bool) -> None:
         """Journals into the store, the JSON file, and what `--lf` runs next."""
         self._last_failed()
-        if not self.tally.count:
-            return
         if stopped and (self.gate.judges or self.gate.saving):
             self.notes.append("the run was stopped: the gate does not judge it, and no baseline is written")
+        if not self.tally.count:
+            return
         found = gather(self.config.rootpath, self.run_id)
-        for keep in (partial(self._json, found), partial(self._store, found, stopped), self._on_github):
+        info = self._info(stopped)
+        for keep in (partial(self._json, info, found), partial(self._store, info, found), self._on_github):
             try:
                 keep()
             except LLMRouteError as error:
                 self.notes.append(str(error))
 
-    def _json(self, found: Gathered) -> None:
+    def _info(self, stopped: bool) -> RunInfo:
+        """The run as it is kept."""
+        return RunInfo(
+            run_id=self.run_id,
+            started_at=self.head.started_at,
+            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            status="interrupted" if stopped else "finished",
+            version=self.head.version,
+            profile=self.head.profile,
+            columns=self.head.columns,
+            facts={**self.head.facts, "incomplete": self.incomplete},
+        )
+
+    def _json(self, info: RunInfo, found: Gathered) -> None:
         if target := self.settings["json"]:
             path = Path(self.config.invocation_params.dir) / target
-            write_json(path, self.tally.summary(), found.records, found.series, self.result)
+            summary = Summary(run_head(info, self.head.options), self.tally.summary().columns)
+            write_json(path, summary, found.records, found.series, self.result)
 
     def _on_github(self) -> None:
         """The job summary, and the text of a comment for a later step to post."""
@@ -159,20 +185,10 @@ class Controller:
         path = self.config.rootpath / FOLDER / "comment.md"
         path.write_text(comment_text(self.result, summary), encoding="utf-8")
 
-    def _store(self, found: Gathered, stopped: bool) -> None:
+    def _store(self, info: RunInfo, found: Gathered) -> None:
         root = self.config.rootpath
         store = SqliteStore(self.store_path)
         try:
-            info = RunInfo(
-                run_id=self.run_id,
-                started_at=self.head.started_at,
-                finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
-                status="interrupted" if stopped else "finished",
-                version=self.head.version,
-                profile=self.head.profile,
-                columns=self.head.columns,
-                facts={**self.head.facts, "incomplete": self.incomplete},
-            )
             save_run(root, info, found, store)
             self.stored = True
             for run in recover(root, store, current=self.run_id):
@@ -183,7 +199,7 @@ class Controller:
     def _last_failed(self) -> None:
         """`--lf` reruns all repeats of a group together, and never a report that no test made."""
         cache = getattr(self.config, "cache", None)
-        if cache is None or not (self.tally.count or self.groups.failed()):
+        if cache is None:
             return
         found: dict[str, bool] = cache.get("cache/lastfailed", {})
         wanted = {nodeid: True for nodeid in found if not nodeid.startswith(SYNTHETIC)}

@@ -27,6 +27,7 @@ class Gate:
         self.settings = gate_settings(settings)
         self.saving: bool = settings["save"]
         self.head = gate_head(head)
+        self._columns = head.columns
         self._tries: dict[str, Try] = {}
         self.requirements = requirements(settings["require"], settings.origin("require"))
         wanted = self.mode in JUDGING or (self.mode == "off" and any(one.relative for one in self.requirements))
@@ -44,6 +45,11 @@ class Gate:
     def judges(self) -> bool:
         """Whether this session says anything about its run: a recorded one is judged later, by `llmroute gate`."""
         return self.mode in JUDGING or (self.mode == "off" and bool(self.requirements))
+
+    @property
+    def unasked(self) -> str:
+        """Why a run that has none of the gate's cases is no gutted suite."""
+        return f"none of its cases was selected ({self.head.selection or ' '.join(self.head.paths)})"
 
     @property
     def red(self) -> bool:
@@ -73,7 +79,7 @@ class Gate:
         )  # fmt: skip
 
     def figures(self) -> RunFigures:
-        return figures_of(self.tries, self.head)
+        return figures_of(self.tries, self.head, self._columns)
 
     def save(self, incomplete: str) -> str:
         """Writes the baseline; says what was written, or why nothing was."""

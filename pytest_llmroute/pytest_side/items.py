@@ -98,8 +98,14 @@ def _value_id(value: Any, item: pytest.Item) -> str:
     name = getattr(value, "__qualname__", None)
     if name is not None:
         return f"{getattr(value, '__module__', '')}.{name}"
-    # Objects have no stable text of their own; pytest's id for them is the best name there is.
-    return str(getattr(item, "callspec").id)  # noqa: B009
+    return _own_id(item)
+
+
+def _own_id(item: pytest.Item) -> str:
+    """Pytest's id without our column and run, which come first in it: objects have no better stable name."""
+    callspec = getattr(item, "callspec")  # noqa: B009
+    ours = [callspec.params[name].label for name in OURS if name in callspec.params]
+    return str(callspec.id).removeprefix("-".join([*ours, ""]))
 
 
 def _plain(value: Any) -> bool:

@@ -56,8 +56,14 @@ def as_canned_error(report: pytest.TestReport, run: CaseRun) -> None:
 
 
 def make_inert(report: pytest.TestReport, redact: Callable[[str], str]) -> None:
-    """A failure text that holds secrets or terminal control characters (a reply can) is replaced by a safe form."""
-    if report.longrepr is None or isinstance(report.longrepr, tuple):
+    """Texts that hold secrets or terminal control characters (a reply can) are replaced by a safe form."""
+    if hasattr(report, "wasxfail"):
+        report.wasxfail = escaped(redact(report.wasxfail))
+    if isinstance(report.longrepr, tuple):
+        path, line, reason = report.longrepr
+        report.longrepr = (path, line, escaped(redact(reason)))
+        return
+    if report.longrepr is None:
         return
     text = str(report.longrepr)
     safe = redact(text)
@@ -67,10 +73,10 @@ def make_inert(report: pytest.TestReport, redact: Callable[[str], str]) -> None:
 
 
 def flat(record: Record) -> list[tuple[str, object]]:
-    """Plain properties for readers of JUnit files."""
+    """Plain properties for readers of JUnit files; a subclass of text would not pass through xdist."""
     values: Mapping[str, object] = {
         "llm.column": record.column,
-        "llm.model": record.model,
+        "llm.model": str.__str__(record.model),
         "llm.outcome": record.outcome,
         "llm.tokens_in": record.prompt_tokens,
         "llm.tokens_out": record.completion_tokens,

@@ -46,7 +46,7 @@ from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side import plan, preflight, reports
 from pytest_llmroute.pytest_side.collect import TaskCollector
 from pytest_llmroute.pytest_side.columns import Cell, cells_of, columns_of, distinct
-from pytest_llmroute.pytest_side.controller import SHOWN, Controller
+from pytest_llmroute.pytest_side.controller import SHOWN, SYNTHETIC, Controller
 from pytest_llmroute.pytest_side.facts import run_facts
 from pytest_llmroute.pytest_side.gating import Gate
 from pytest_llmroute.pytest_side.header import header
@@ -85,7 +85,7 @@ class LLMSession:
             options={name: resolved.value for name, resolved in self.settings.values.items()},
         )
         path = journal_path(config.rootpath, run_id, self.worker)
-        about = {name: getattr(head, name) for name in ("version", "profile", "columns", "facts")}
+        about = {name: getattr(head, name) for name in ("started_at", "version", "profile", "columns", "facts")}
         self.keeper = Keeper(Journal(path, run_header(run_id, self.worker, about)), Redactor(self.env))
         store = store_path(self.settings["store"], config.rootpath, self.settings.origin("store"))
         typed = self.settings.level("baseline") is Level.COMMAND_LINE
@@ -332,6 +332,11 @@ class LLMSession:
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, Any] | None:
         shown = getattr(report, SHOWN, None)
+        if report.nodeid.startswith(SYNTHETIC):
+            # The progress is at 100 % when it comes: it is named in the summary, after that.
+            return "failed", "", ("FAILED", {"red": True}) if shown else ""
+        if str(report.outcome) == "rerun":
+            return None
         if shown == "miss":
             return "missed", "m", ("MISS", {"yellow": True})
         if shown == "error":
@@ -356,7 +361,9 @@ class LLMSession:
 
     def loop_ended(self, session: pytest.Session, ended: int) -> None:
         """`ended`: tests that came to an end, ours or not."""
-        if self.controller is not None and not session.config.option.collectonly and not self.settings["plan"]:
+        option = session.config.option
+        ran = not (option.collectonly or getattr(option, "setuponly", False) or self.settings["plan"])
+        if self.controller is not None and ran:
             self.controller.loop_ended(session, ended)
 
     @pytest.hookimpl(trylast=True)

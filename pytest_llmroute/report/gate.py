@@ -29,6 +29,18 @@ def gate_lines(
     `told`: whether the text of each failed criterion stands elsewhere already.
     """
     paper = _Paper(width, unicode, verbose)
+    return [
+        *finding_lines(result, verbose=verbose, width=width, unicode=unicode, told=told),
+        *paper.sentences([_last(result, enforced)]),
+        *paper.sentences(f"{why}:  {command}" for why, command in (next_steps(result) if steps else ())),
+    ]
+
+
+def finding_lines(
+    result: GateResult, *, verbose: bool = False, width: int = 100, unicode: bool = True, told: bool = False
+) -> list[str]:
+    """What was found, without the gate's own word on it."""
+    paper = _Paper(width, unicode, verbose)
     shown = FEW if result.verdict == "pass" else SHOWN
     each = [one for one in result.columns if one.column != ALL]
     together = [one for one in result.columns if one.column == ALL]
@@ -43,8 +55,6 @@ def gate_lines(
         *paper.sentences(verdicts.sentence(one, result.settings) for one in together),
         *paper.sentences(map(verdicts.demand, result.requirements)),
         *paper.sentences(f"note: {printable(note, verdicts.LONG)}" for note in result.notes),
-        *paper.sentences([_last(result, enforced)]),
-        *paper.sentences(f"{why}:  {command}" for why, command in (next_steps(result) if steps else ())),
     ]
 
 

@@ -47,7 +47,7 @@ class StoredRun:
 
     @property
     def figures(self) -> RunFigures:
-        return figures_of(self.tries, gate_head(run_head(self.info)))
+        return figures_of(self.tries, gate_head(run_head(self.info)), self.info.columns)
 
     @property
     def summary(self) -> Summary:
@@ -56,13 +56,14 @@ class StoredRun:
     @property
     def incomplete(self) -> str:
         """Why it is no whole run; empty if it is one."""
-        if self.info.status != "finished":
-            return f"{self.source} was interrupted"
-        return str(self.info.facts.get("incomplete", ""))
+        known = str(self.info.facts.get("incomplete", ""))
+        return known or (f"{self.source} was interrupted" if self.info.status != "finished" else "")
 
 
 def run_head(info: RunInfo, options: Mapping[str, Any] | None = None) -> RunHead:
-    return RunHead(info.run_id, info.version, info.profile, info.columns, info.started_at, info.facts, options or {})
+    return RunHead(
+        info.run_id, info.version, info.profile, info.columns, info.started_at, info.facts, options or {}, info.status
+    )
 
 
 def gate_head(run: RunHead) -> GateHead:
@@ -120,7 +121,7 @@ def run_of_file(path: Path) -> StoredRun:
         return _of_journals(sorted(path.glob("*.jsonl")), path.name)
     if not path.is_file():
         raise UserError(f"{path}: no such file", code=Code.NO_RUN, fix="pytest --llm-json=FILE writes one")
-    if path.suffix == ".jsonl":
+    if path.suffix == ".jsonl" and not _is_run(path):
         return _of_journals([path], path.name)
     if path.suffix == ".db":
         store = SqliteStore(path)
@@ -144,17 +145,17 @@ def _of_json(path: Path) -> StoredRun:
             version=run["version"],
             profile=run["profile"],
             columns=tuple(run["columns"]),
-            facts=run["facts"],
+            facts=dict(run["facts"]),
         )
         records = tuple(Record.from_dict(record) for record in data["records"])
         series = tuple(Series.from_dict(one) for one in data.get("series", ()))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path.name} is no run of ours: {_sentence(error)}",
-            code=Code.NO_RUN,
-            fix="pytest --llm-json=FILE writes one",
-        ) from error
-    return StoredRun(info, records, path.name, run["options"], series=series)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _no_run(path.name, _sentence(error)) from error
+    return StoredRun(info, records, path.name, run.get("options", {}), series=series)
+
+
+def _no_run(name: str, why: str) -> UserError:
+    return UserError(f"{name} is no run of ours: {why}", code=Code.NO_RUN, fix="pytest --llm-json=FILE writes one")
 
 
 def _sentence(error: Exception) -> str:
@@ -162,9 +163,12 @@ def _sentence(error: Exception) -> str:
 
 
 def _of_journals(paths: Sequence[Path], name: str) -> StoredRun:
-    if not paths:
-        raise UserError(f"{name}: no journal (*.jsonl) is in it", code=Code.NO_RUN)
-    info, found = gathered(paths)
+    try:
+        info, found = gathered(paths)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _no_run(name, _sentence(error)) from error
+    if not info.run_id:
+        raise _no_run(name, "no journal (*.jsonl) is in it" if not paths else "it is no journal")
     return StoredRun(info, found.records, name, calls=found.calls, series=found.series)
 
 
@@ -177,38 +181,55 @@ def merged(runs: Sequence[StoredRun]) -> tuple[StoredRun, int]:
             code=Code.OPTION,
             fix="merge shards of one run only; llmroute compare A B sets runs side by side",
         )
+    runs = sorted(runs, key=lambda run: (run.info.started_at, run.info.run_id))
     records: dict[str, Record] = {}
+    home: dict[str, StoredRun] = {}
     twice = 0
-    for record in sorted((r for run in runs for r in run.records), key=lambda r: (r.started_at, r.nodeid)):
+    each = [(record, run) for run in runs for record in run.records]
+    for record, run in sorted(each, key=lambda one: (one[0].started_at, one[0].nodeid)):
         before = records.get(record.nodeid)
         if before is not None and before.outcome != "interrupted":
             twice += record.outcome != "interrupted"
             if record.outcome == "interrupted":
                 continue
-        records[record.nodeid] = record
+        records[record.nodeid], home[record.nodeid] = record, run
+    info = _merged_info(runs)
     return (
         StoredRun(
-            _merged_info([run.info for run in runs]),
+            info,
             tuple(records.values()),
             "the merged run",
             runs[0].options,
-            tuple(call for run in runs for call in run.calls),
-            tuple(series for run in runs for series in run.series),
+            tuple(call for run in runs for call in run.calls if home.get(call.nodeid) is run),
+            tuple(_named_apart(one, run, info) for run in runs for one in run.series),
         ),
         twice,
     )
 
 
-def _merged_info(infos: Sequence[RunInfo]) -> RunInfo:
-    """What is merged is the whole run: no part of it any more, whatever chose its shards."""
+def _named_apart(series: Series, run: StoredRun, whole: RunInfo) -> Series:
+    """Workers of several runs have the same names."""
+    same = run.info.run_id == whole.run_id
+    return series if same else replace(series, worker=f"{run.info.run_id}/{series.worker}")
+
+
+def _merged_info(runs: Sequence[StoredRun]) -> RunInfo:
+    """What several shards make is the whole run: no part of it any more, whatever chose them."""
+    infos = [run.info for run in runs]
     ids = sorted({info.run_id for info in infos})
     machines = sorted({machine_class(info.facts) for info in infos})
     paths = list(dict.fromkeys(tuple(info.facts.get("paths", (".",))) for info in infos))
-    facts = {**infos[0].facts, "paths": list(paths[0]) if len(paths) == 1 else ["."], "selection": "", "shards": ids}
+    facts = {
+        **infos[0].facts,
+        "paths": list(paths[0]) if len(paths) == 1 else ["."],
+        "selection": infos[0].facts.get("selection", "") if len(runs) == 1 else "",
+        "incomplete": "; ".join(run.incomplete for run in runs if run.incomplete),
+        "shards": ids,
+    }
     if len(machines) > 1:
         facts["machines"] = machines
     return replace(
-        min(infos, key=lambda info: info.started_at),
+        infos[0],
         run_id=ids[0] if len(ids) == 1 else f"merged-{digest(ids)[:12]}",
         status="finished" if all(info.status == "finished" for info in infos) else "interrupted",
         finished_at=max((info.finished_at for info in infos if info.finished_at), default=None),
@@ -235,7 +256,7 @@ def against(
         return _of_store(kind, name, store, current)
     path = folder / wanted
     if path.is_file():
-        if path.name.endswith(".json") and _is_run(path):
+        if path.suffix == ".db" or _is_run(path):
             found = run_of_file(path)
             return Against(found.figures, found.source)
         return Against(read_baseline(path), path.name)
@@ -280,8 +301,10 @@ def _of_store(kind: str, name: str, path: Path, current: str) -> Against:
 
 
 def _newest(store: Store, current: str) -> str:
-    runs = (run.run_id for run in store.runs(MANY) if run.run_id != current)
-    return next(runs, LAST)
+    for run in store.runs(MANY):
+        if run.run_id != current:
+            return run.run_id
+    raise BaselineError("the store holds no other run to compare with", fix="run:ID, or --against FILE")
 
 
 def _newest_of(store: Store, branch: str, current: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_llmroute.core.outcomes import SCORED
-from pytest_llmroute.core.records import Record
+from pytest_llmroute.core.records import TEARDOWN, Record
 from pytest_llmroute.core.stats import quantile, wilson
 from pytest_llmroute.gate.pairs import Tries
 from pytest_llmroute.gate.passk import mean_pass_at_k, mean_pass_hat_k
@@ -26,6 +27,8 @@ class RunHead:
     started_at: str
     facts: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    status: str = "finished"
+    """finished or interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +100,11 @@ class _Column:
     tries: dict[str, list[int]] = field(default_factory=dict)
     """Passes and misses of each case that has repeats."""
     seconds: array[float] = field(default_factory=lambda: array("d"))
+    usd: array[float] = field(default_factory=lambda: array("d"))
     prompt_tokens: int = 0
     completion_tokens: int = 0
     exact: bool = True
     rss_peak: int | None = None
-    usd: float | None = None
     unpriced: int = 0
     causes: Counter[str] = field(default_factory=Counter)
     models: Counter[str] = field(default_factory=Counter)
@@ -116,7 +119,7 @@ MARKS = ("forced", "scripted", "canned", "replayed", "reused")
 
 
 class Tally:
-    """Takes records one by one; keeps a few numbers a column and eight bytes a case."""
+    """Takes records one by one, in any order; keeps a few numbers a column and two a case."""
 
     def __init__(self, run: RunHead) -> None:
         self.run = run
@@ -140,7 +143,7 @@ class Tally:
         if record.rss_peak is not None:
             column.rss_peak = max(column.rss_peak or 0, record.rss_peak)
         if record.usd is not None:
-            column.usd = (column.usd or 0.0) + record.usd
+            column.usd.append(record.usd)
         column.unpriced += sum(call.usd is None for call in record.calls)
         for call in record.calls:
             column.models[call.model] += 1
@@ -155,6 +158,9 @@ class Tally:
         column = self._columns[record.column_kind, record.column]
         column.outcomes[record.outcome] -= 1
         column.outcomes["error"] += 1
+        if record.outcome == "error" and record.error_class:
+            column.causes[record.error_class] -= 1
+        column.causes[TEARDOWN] += 1
         if record.outcome in SCORED:
             column.seconds.remove(record.seconds)
             column.first -= record.success and record.first_attempt
@@ -163,8 +169,8 @@ class Tally:
 
     def summary(self) -> Summary:
         order = {name: place for place, name in enumerate(self.run.columns)}
-        named = sorted(self._columns.items(), key=lambda item: order.get(item[0][1], len(order)))
-        return Summary(self.run, tuple(_summary(name, column) for (_, name), column in named))
+        keys = sorted(self._columns, key=lambda key: (order.get(key[1], len(order)), key))
+        return Summary(self.run, tuple(_summary(key[1], self._columns[key]) for key in keys))
 
 
 def summarize(records: Iterable[Record], run: RunHead) -> Summary:
@@ -183,6 +189,13 @@ def _repeated(cases: Sequence[Tries]) -> tuple[Repeated, ...]:
         if at.value is not None and hat.value is not None:
             found.append(Repeated(k, at.value, hat.value, at.counted))
     return tuple(found)
+
+
+def _most_frequent(counts: Counter[str]) -> dict[str, int]:
+    """The most frequent first, those of one count by name."""
+    return dict(
+        sorted(((name, count) for name, count in counts.items() if count), key=lambda item: (-item[1], item[0]))
+    )
 
 
 def _summary(name: str, column: _Column) -> ColumnSummary:
@@ -208,12 +221,12 @@ def _summary(name: str, column: _Column) -> ColumnSummary:
         completion_tokens=column.completion_tokens,
         tokens_exact=column.exact,
         rss_peak=column.rss_peak,
-        usd=column.usd,
+        usd=math.fsum(column.usd) if column.usd else None,
         unpriced=column.unpriced,
         calls=sum(column.models.values()),
-        causes=dict(column.causes.most_common()),
-        models=dict(column.models.most_common()),
-        models_ram={**column.reported_ram, **column.measured_ram},
+        causes=_most_frequent(column.causes),
+        models=_most_frequent(column.models),
+        models_ram=dict(sorted({**column.reported_ram, **column.measured_ram}.items())),
         models_ram_reported=tuple(sorted(column.reported_ram.keys() - column.measured_ram.keys())),
         **{mark: column.marks[mark] for mark in MARKS},
     )

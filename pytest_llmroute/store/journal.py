@@ -178,10 +178,7 @@ class _Reader:
             self.records[record.nodeid] = record
             self.open.pop(record.nodeid, None)
         elif kind == "amend" and line["nodeid"] in self.records:
-            changed = replace(
-                self.records[line["nodeid"]], outcome=line["outcome"], success=False, message=line["message"]
-            )
-            self.records[line["nodeid"]] = changed
+            self.records[line["nodeid"]] = self.records[line["nodeid"]].torn_down(line["message"])
         elif kind == "series":
             self.series.append(Series.from_dict(line["series"]))
         elif kind == "end":

@@ -116,13 +116,23 @@ def _info(run_id: str, journals: list[JournalContents]) -> RunInfo:
     """What the journals themselves tell of a run whose controller is gone."""
     headers = [header for contents in journals for header in contents.headers]
     records = [record for contents in journals for record in (*contents.records, *contents.unfinished)]
-    about: Mapping[str, Any] = next((header["about"] for header in headers if "about" in header), {})
+    about = next(filter(None, map(_about, headers)), {})
     return RunInfo(
         run_id=run_id,
-        started_at=min((str(header.get("started_at", "")) for header in headers), default=""),
+        started_at=min((_began(header) for header in headers), default=""),
         status="interrupted",
         version=about.get("version", ""),
         profile=about.get("profile", records[0].profile if records else ""),
         columns=tuple(about.get("columns") or dict.fromkeys(record.column for record in records)),
         facts=about.get("facts", {}),
     )
+
+
+def _about(header: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a run says of itself; headers of older versions say less."""
+    found: Mapping[str, Any] = header.get("about", {})
+    return found
+
+
+def _began(header: Mapping[str, Any]) -> str:
+    return str(_about(header).get("started_at") or header.get("started_at", ""))

@@ -14,6 +14,8 @@ import pytest
 from pytest_llmroute.cli.main import main
 from pytest_llmroute.config.schema import published
 
+from . import toy
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -33,6 +35,17 @@ class Ended:
 
 
 Call = Callable[..., Ended]
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy project with a run that its baseline was saved from, and a worse one; both are stored and in files."""
+    folder = toy.project(tmp_path_factory.mktemp("whole"))
+    assert toy.run(folder, "--llm-save", "--llm-gate=record", "--llm-json=then.json").returncode == 0
+    demands = (f"--llm-require={one}" for one in toy.DEMANDS)
+    ended = toy.run(folder, "--llm-gate=fail", "--llm-json=now.json", *demands, misses=20)
+    assert ended.returncode == 1, ended.stdout
+    return folder
 
 
 @pytest.fixture

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from hypothesis import strategies as st
 
+from pytest_llmroute.gate.figures import RunFigures, RunHead, figures_of
 from pytest_llmroute.gate.pairs import Pair, Tries
+from pytest_llmroute.gate.tries import Try
 
 Sides = tuple[dict[str, list[int]], dict[str, list[int]]]
 
@@ -56,3 +59,25 @@ def mappings(both: Sequence[Pair]) -> Sides:
         outcomes(*((one.then.passes, one.then.total) for one in both)),
         outcomes(*((one.now.passes, one.now.total) for one in both)),
     )
+
+
+def one(case: str = "a", outcome: int | None = 1, **more: Any) -> Try:
+    """A try of a case, on the column `fast` unless said."""
+    fields: dict[str, Any] = {"column": "fast", "kind": "strategy", "nodeid": case, "repeat": 1, **more}
+    fields.setdefault("digests", ("",) * len(fields.get("models", ())))
+    return Try(case=case, outcome=outcome, **fields)
+
+
+def some(items: Mapping[str, Sequence[int | None]], **more: Any) -> list[Try]:
+    """Tries of several cases, each with its outcomes."""
+    return [
+        one(case, outcome, nodeid=f"{more.get('column', 'fast')}:{case}:{repeat}", repeat=repeat, **more)
+        for case, tried in items.items()
+        for repeat, outcome in enumerate(tried, 1)
+    ]
+
+
+def run(tries: Sequence[Try], **head: Any) -> RunFigures:
+    """The figures of a run; `head` says what is particular about it."""
+    usual = {"run_id": "r", "version": "1.0", "profile": "embedded", "machine": "here"}
+    return figures_of(tries, RunHead(**{**usual, **head}))

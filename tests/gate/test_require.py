@@ -12,14 +12,10 @@ from pytest_llmroute.gate.figures import RunFigures, RunHead, figures_of
 from pytest_llmroute.gate.require import RequirementResult, evaluate, members, rate_result
 from pytest_llmroute.gate.requirement import parse_requirement
 from pytest_llmroute.gate.tries import Try
+from tests.gate.made import one
 
 HERE = "linux-x86_64-16c-64G"
 MB = 1_000_000
-
-
-def one(case: str = "a", outcome: int | None = 1, **more: Any) -> Try:
-    fields: dict[str, Any] = {"column": "fast", "kind": "strategy", "nodeid": case, "repeat": 1, **more}
-    return Try(case=case, outcome=outcome, digests=("",) * len(more.get("models", ())), **fields)
 
 
 def run(tries: Sequence[Try], machine: str = HERE) -> RunFigures:

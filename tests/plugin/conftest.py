@@ -11,6 +11,8 @@ import pytest
 
 from tests.conftest import WITHIN
 
+from .gated import Gated
+
 Run = Callable[..., pytest.RunResult]
 ECHO = """
 def llmroute_scripted(call):
@@ -63,6 +65,11 @@ def run_json(suite: pytest.Pytester, run: Run) -> Callable[..., Mapping[str, Any
         return loaded
 
     return go
+
+
+@pytest.fixture
+def gated(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Gated:
+    return Gated(pytester, monkeypatch)
 
 
 def ids(result: pytest.RunResult) -> list[str]:

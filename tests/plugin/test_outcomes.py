@@ -220,6 +220,8 @@ def test_control_characters_of_a_reply_never_reach_the_terminal(suite: pytest.Py
         import pytest
         def test_fails(llm): pytest.fail(llm.generate("x").text)
         def test_misses(llm): assert llm.generate("x").text == "fine", llm.generate("x").text
+        def test_skips(llm): pytest.skip(llm.generate("x").text)
+        def test_expected(llm): pytest.xfail(llm.generate("x").text)
         """
     )
     suite.path.joinpath("t.llm.yaml").write_text("tasks: [{id: a, prompt: p, check: {exact: fine}}]\n")

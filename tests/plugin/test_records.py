@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -24,9 +25,9 @@ from .conftest import Run
 Json = Callable[..., Mapping[str, Any]]
 
 
-def stored(suite: pytest.Pytester) -> list[tuple[str, str]]:
+def stored(folder: Path) -> list[tuple[str, str]]:
     """(node id, outcome) of everything in the store."""
-    with sqlite3.connect(suite.path / ".llmroute" / "results.db") as db:
+    with sqlite3.connect(folder / ".llmroute" / "results.db") as db:
         return db.execute("SELECT nodeid, outcome FROM records ORDER BY nodeid").fetchall()
 
 
@@ -73,7 +74,7 @@ def test_a_json_file_that_can_not_be_written_is_said_and_loses_nothing(suite: py
     result = run("--llm-json=no/such/folder/out.json")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["llmroute: --llm-json: out.json can't be written: No such file*", "*mkdir -p*"])
-    assert stored(suite) == [("test_it.py::test_a[balanced]", "passed")]
+    assert stored(suite.path) == [("test_it.py::test_a[balanced]", "passed")]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_every_case_is_in_the_store_once_with_its_texts(
         """
     )
     run("--llm-repeat=2", *args)
-    assert stored(suite) == [
+    assert stored(suite.path) == [
         ("test_it.py::test_a[balanced-rep1]", "passed"),
         ("test_it.py::test_a[balanced-rep2]", "passed"),
         ("test_it.py::test_b[balanced-rep1]", "missed"),
@@ -122,7 +123,7 @@ def test_a_killed_worker_loses_no_finished_record(suite: pytest.Pytester, run: R
     )
     result = run("-n2")
     assert result.ret == 1
-    outcomes = dict(stored(suite))
+    outcomes = dict(stored(suite.path))
     assert len(outcomes) == 12
     assert outcomes.pop("test_it.py::test_a[balanced-7]") == "interrupted"
     assert set(outcomes.values()) == {"passed"}
@@ -151,7 +152,7 @@ def test_a_killed_run_is_kept_and_marked_by_the_next_one(suite: pytest.Pytester,
     assert [record.outcome for record in read_journal(journal).records] == ["passed"]
     result = run("-k", "test_a")
     result.stdout.fnmatch_lines(["llmroute: run * had been interrupted; its records are in the store now"])
-    outcomes = [(nodeid.partition("::")[2], outcome) for nodeid, outcome in stored(suite)]
+    outcomes = [(nodeid.partition("::")[2], outcome) for nodeid, outcome in stored(suite.path)]
     assert sorted(outcomes) == [
         ("test_a[balanced]", "passed"),
         ("test_a[balanced]", "passed"),
@@ -230,7 +231,7 @@ def test_lone_surrogates_and_strange_values_pass_through_xdist(suite: pytest.Pyt
     )
     result = run("-n2", "--llm-gate=record")
     assert result.ret == 0
-    assert [outcome for _, outcome in stored(suite)] == ["missed", "missed"]
+    assert [outcome for _, outcome in stored(suite.path)] == ["missed", "missed"]
 
 
 def test_a_read_only_project_still_runs_and_says_what_is_lost(suite: pytest.Pytester, run: Run) -> None:

@@ -6,6 +6,7 @@ import json
 from dataclasses import fields, replace
 from importlib import resources
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -67,12 +68,34 @@ def test_columns_stand_in_the_order_of_the_command_line() -> None:
     assert [column.column for column in summarize(records, HEAD).columns] == ["balanced", "fast", "zeta"]
 
 
-@given(st.lists(st.sampled_from(["passed", "missed", "error"]), max_size=12), st.randoms())
-def test_the_order_of_records_does_not_matter(outcomes: list[str], random: object) -> None:
-    records = [record(outcome, seconds=float(n)) for n, outcome in enumerate(outcomes)]
-    mixed = list(records)
-    random.shuffle(mixed)  # type: ignore[attr-defined]
-    assert summarize(records, HEAD) == summarize(mixed, HEAD)
+OUTCOMES = st.sampled_from(["passed", "missed", "error", "skipped"])
+CALLS = st.lists(st.builds(CallRecord, st.sampled_from("ab"), ps_size=st.none() | st.integers(1, 9)), max_size=2)
+CASES = st.builds(
+    lambda number, calls, **fields: record(
+        nodeid=f"{number}", group=f"{number % 3}", repeats=3, success=fields["outcome"] == "passed",
+        calls=tuple(calls), **fields,
+    ),
+    st.integers(0, 99), CALLS, outcome=OUTCOMES, column=st.sampled_from(["fast", "other", "else"]),
+    seconds=st.floats(0, 9), usd=st.none() | st.floats(0, 9), error_class=st.sampled_from([None, "refused", "timeout"]),
+)  # fmt: skip
+
+
+@given(st.lists(CASES, max_size=12), st.randoms())
+def test_the_order_of_records_does_not_matter(records: list[Record], random: Random) -> None:
+    """Not even to the last digit of a sum, or to the order of what is as frequent."""
+    mixed = random.sample(records, len(records))
+    assert repr(summarize(records, HEAD)) == repr(summarize(mixed, HEAD))
+
+
+@given(st.lists(CASES, min_size=1, max_size=8, unique_by=lambda one: one.nodeid), st.sets(st.integers(0, 7)))
+def test_a_teardown_that_failed_counts_as_the_record_that_is_kept_of_it(records: list[Record], torn: set[int]) -> None:
+    tally = Tally(HEAD)
+    for one in records:
+        tally.add(one)
+    for place in torn & set(range(len(records))):
+        tally.turn_into_error(records[place])
+    kept = [one.torn_down("") if place in torn else one for place, one in enumerate(records)]
+    assert repr(tally.summary()) == repr(summarize(kept, HEAD))
 
 
 def test_the_table_of_a_run() -> None:

@@ -109,6 +109,7 @@ def test_an_amendment_changes_the_record(tmp_path: Path) -> None:
     writer.close()
     (found,) = read_journal(writer.path).records
     assert (found.outcome, found.success, found.message) == ("error", False, "torn down badly")
+    assert found.error_class == "teardown"
 
 
 def test_a_run_that_still_lives_is_left_alone(tmp_path: Path) -> None:
