@@ -136,7 +136,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         raise pytest.UsageError(session.config.stash[WORKER_ERROR])
     if (ours := active(session.config)) is not None:
         watch: _Watch | None = session.config.pluginmanager.get_plugin(WATCH)
-        ours.loop_ended(session, len(watch.ended) if watch else 0)
+        ours.loop_ended(session, watch.lacking(session) if watch else "")
     return result
 
 
@@ -146,13 +146,25 @@ class _Watch:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._spread = config.getoption("dist", "no") != "no"
-        self.ended: set[str] = set()
+        self._ended: set[str] = set()
         """Ids of the tests that came to an end; a report of xdist's about a crash is an end, too."""
+        self._uncollected: dict[str, None] = {}
+
+    def lacking(self, session: pytest.Session) -> str:
+        """Why the results are not those of a whole run; empty if they are."""
+        if self._uncollected:
+            return f"{', '.join(self._uncollected)} could not be collected"
+        left = session.testscollected - len(self._ended)
+        return f"{left} of {session.testscollected} tests gave no result" if left > 0 else ""
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self._uncollected[report.nodeid] = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when not in ("setup", "call"):
-            self.ended.add(report.nodeid)
+            self._ended.add(report.nodeid)
         # On xdist's controller nothing is collected: the first report that carries a record activates us.
         if (
             self._spread

@@ -176,7 +176,7 @@ def unfit(figures: RunFigures, settings: GateSettings) -> str:
     if (replayed := sum(case.replayed for case in cases)) and not settings.allow_replayed:
         return f"{replayed} of {made} tries were replayed"
     if lost > settings.max_lost * made:
-        return f"{lost} of {made} tries were lost to infrastructure or skipped"
+        return f"{lost} of {made} tries were lost to infrastructure"
     return ""
 
 

@@ -359,12 +359,12 @@ class LLMSession:
         self._write(plan.lines(self, session.items))
         return True
 
-    def loop_ended(self, session: pytest.Session, ended: int) -> None:
-        """`ended`: tests that came to an end, ours or not."""
+    def loop_ended(self, session: pytest.Session, incomplete: str) -> None:
+        """`incomplete` says why the results are not those of a whole run."""
         option = session.config.option
         ran = not (option.collectonly or getattr(option, "setuponly", False) or self.settings["plan"])
         if self.controller is not None and ran:
-            self.controller.loop_ended(session, ended)
+            self.controller.loop_ended(session, incomplete)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

@@ -49,7 +49,7 @@ def finding_lines(
         *(
             line
             for one in each
-            if not (told and result.settings.fails(one.verdict))
+            if verbose or not (told and result.settings.fails(one.verdict))
             for line in paper.details(one, shown)
         ),
         *paper.sentences(verdicts.sentence(one, result.settings) for one in together),
@@ -61,7 +61,7 @@ def finding_lines(
 def criterion_text(one: ColumnVerdict | RequirementResult, settings: GateSettings, *, width: int = 100) -> str:
     """What a failed criterion says in the place of a traceback."""
     paper = _Paper(width)
-    more = [*paper.different(one), *paper.worse(one)] if isinstance(one, ColumnVerdict) else []
+    more = paper.details(one, SHOWN) if isinstance(one, ColumnVerdict) else ()
     return "\n".join([*paper.sentences([verdicts.criterion(one, settings)]), *more])
 
 
@@ -72,7 +72,8 @@ def failed_criteria(result: GateResult) -> list[tuple[str, str]]:
 
 
 def _name(one: ColumnVerdict | RequirementResult) -> str:
-    return one.column if isinstance(one, ColumnVerdict) else f"{one.column}: {one.requirement.text}"
+    demand = "" if isinstance(one, ColumnVerdict) else one.requirement.text
+    return ": ".join(filter(None, (one.column, demand)))
 
 
 def next_steps(result: GateResult) -> tuple[tuple[str, str], ...]:

@@ -24,7 +24,7 @@ def test_what_pytest_saves_and_what_the_command_saves_is_one_file(call: Call, he
     before = (here / NAME).read_text()
     (here / NAME).unlink()
     ended = call("baseline", "save", "then.json")
-    assert ended.out == f"baseline {NAME} written: 120 cases, columns: dear, cheap, from then.json\n"
+    assert " ".join(ended.out.split()) == f"baseline {NAME} written: 120 cases, columns: dear, cheap, from then.json"
     assert (here / NAME).read_text() == before
     run_id = toy.loaded(here / "then.json")["run"]["run_id"]
     assert call("baseline", "save", run_id, "-f", "other.json").code == 0

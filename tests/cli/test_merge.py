@@ -205,3 +205,45 @@ def test_what_is_no_shard_is_refused(call: Call, whole: Path, folder: Path) -> N
     assert call("merge").code == 2
     unwritable = call("merge", str(whole / "now.json"), "-o", "no/such/folder.json")
     assert (unwritable.code, "can't be written" in unwritable.err) == (2, True)
+
+
+ODD = """
+import os
+import pytest
+
+@pytest.fixture
+def odd(n):
+    yield
+    assert n != 5, "torn down badly"
+
+@pytest.mark.parametrize("n", range(40))
+def test_number(llm, odd, n):
+    reply = llm.generate(f"case {n}", task="fix")
+    if n == 7:
+        pytest.skip("not here")
+    if n == 9 and "TOY_CRASH" in os.environ:
+        os._exit(1)
+    assert n != 8 or 1 / 0
+    assert reply.text == "yes"
+"""
+
+
+@pytest.mark.parametrize("crash", [False, True])
+def test_whatever_befell_its_cases_a_run_is_judged_alike_afterwards(
+    call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch, crash: bool
+) -> None:
+    """A teardown that failed, a skip, an error, a worker that died; in whatever order two workers finish."""
+    toy.project(folder)
+    (folder / "test_toy.py").write_text(ODD)
+    toy.run(folder, "--llm-save", "--llm-gate=record", repeats=2)
+    if crash:
+        monkeypatch.setitem(toy.QUIET, "TOY_CRASH", "1")
+    toy.run(folder, "--llm-gate=warn", "--llm-json=now.json", "-n2", repeats=2, misses=40)
+    data = toy.loaded(folder / "now.json")
+    for source in ("last", "now.json"):
+        assert call("gate", source, "--json").json == {"schema": "llmroute.gate/1", **data["gate"]}
+    again = json.loads(json.dumps([asdict(one) for one in run_of_file(folder / "now.json").summary.columns]))
+    assert again == data["columns"]
+    assert (data["gate"]["verdict"], bool(data["run"]["facts"]["incomplete"])) == ("fail", False)
+    assert data["columns"][0]["causes"]["teardown"] == 2
+    assert sum(one["interrupted"] for one in data["columns"]) == (4 if crash else 0)

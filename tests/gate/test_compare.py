@@ -203,7 +203,7 @@ class TestCases:
         assert result.verdict == verdict
         assert judged(now, column(100, 100), GateSettings(max_lost=0.5)).verdict == "pass"
         if verdict == "incomparable":
-            assert only(result).why == "11% of the tries were lost to infrastructure (10% allowed)"
+            assert only(result).why == "11% of the tries were lost to infrastructure or skipped (10% allowed)"
 
     def test_all_lost_is_no_verdict_whatever_may_be_lost(self) -> None:
         result = judged(some({case: [None] for case in items(9, 9)}), column(9, 9), GateSettings(max_lost=1))

@@ -183,6 +183,18 @@ def test_x_does_not_stop_at_the_gates_own_report(gated: Gated, args: tuple[str, 
     assert "the run was stopped" not in ended.text
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("args", [("-n2",), ("--continue-on-collection-errors",)], ids=["n2", "alone"])
+def test_a_run_without_all_of_its_files_is_incomparable_and_no_baseline(gated: Gated, args: tuple[str, ...]) -> None:
+    before = (gated.path / "llmroute-baseline.json").read_bytes()
+    gated.write("test_broken.py", "import nothing_of_this_name\n")
+    ended = gated.run("--llm-save", *args, plugins=XDIST)
+    assert (ended.status, ended.counts) == (1, {"passed": 8, "errors": 1, "failed": 1})
+    assert "gate: INCOMPARABLE against llmroute-baseline.json (exit status 1): test_broken.py could not" in ended.text
+    assert "no baseline is written: test_broken.py could not be collected" in ended.text
+    assert (gated.path / "llmroute-baseline.json").read_bytes() == before
+
+
 KILLED = """
     import os, pytest, signal
 
