@@ -164,6 +164,11 @@ class Code(Enum):
         "LLR603", "no stored run to work on",
         "There is no store yet, it holds no run, or none of this name. `llmroute runs` lists them; exit status 3.",
     )  # fmt: skip
+    RECORDING = (
+        "LLR604", "a recording can't be used",
+        "The file of a recorded call is broken, was changed, was written by a newer version, or can't be written. The message"
+        " names it; `docs/replay.md` tells what stands in it.",
+    )  # fmt: skip
     ENVIRONMENT = (
         "LLR701", "something configured can't be used here",
         "`llmroute doctor` lists what is here, what is missing and the command that fixes it; exit status 4.",

@@ -99,6 +99,7 @@ class Cause(Enum):
     MISSING_MODEL = "missing-model"
     MISSING_SCRIPT = "missing-script"
     BACKEND = "backend"
+    RECORDING = "recording"
 
 
 class ModelCallError(LLMRouteError):

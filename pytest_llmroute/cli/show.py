@@ -73,6 +73,8 @@ def _call(call: CallRecord, kept: KeptCall | None) -> None:
         output.wrapped(f"      not {printable(model)}: {printable(reason)}", indent=12)
     for model, cause, text in call.failures:
         output.wrapped(f"      failed {printable(model)}: {printable(text)} [{cause}]", indent=12)
+    if call.recording:
+        output.line(f"      {'replayed from' if call.replayed else 'recorded as'} {call.recording}")
     if call.error_class:
         output.line(f"      error {call.error_class}")
     if kept is None:

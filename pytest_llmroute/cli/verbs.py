@@ -13,7 +13,7 @@ import click
 from pytest_llmroute import __version__
 from pytest_llmroute.errors import nearest
 
-SCHEMAS = ("config", "cards", "tasks", "baseline", "run", "exports")
+SCHEMAS = ("config", "cards", "tasks", "baseline", "recording", "run", "exports")
 OUTCOMES = ("passed", "missed", "failed", "error", "skipped", "interrupted")
 SHELLS = ("bash", "zsh", "fish")
 
@@ -127,7 +127,7 @@ def config_path(ctx: click.Context, /, **options: Any) -> None:
 @click.option("-o", "--output", "target", type=click.Path(dir_okay=False), help="Write it to this file.")
 @click.pass_context
 def config_schema(ctx: click.Context, /, **options: Any) -> None:
-    """Print a JSON Schema: config, cards, tasks, baseline, run (--llm-json), exports (--json of this command).
+    """Print a JSON Schema: config, cards, tasks, baseline, recording, run (--llm-json), exports (--json here).
 
     \b
     Examples:
@@ -360,6 +360,25 @@ def merge(ctx: click.Context, /, **options: Any) -> None:
       llmroute merge shard-1.json shard-2.json
     """
     _work("merge", "merge", ctx, **options)
+
+
+@cli.command()
+@click.option("--unused", is_flag=True, help="Those that none of the last runs used.")
+@click.option("--runs", type=click.IntRange(1), default=10, show_default=True, help="How many runs are the last ones.")
+@click.option("--older-than", metavar="DAYS", help="Those that were recorded longer ago: 30d, 8w.")
+@click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
+@click.pass_context
+def prune(ctx: click.Context, /, **options: Any) -> None:
+    """Remove recordings of --llm-replay; with both conditions, only what meets both.
+
+    Runs that used no recording do not count. After runs of a part of the suite the rest looks unused.
+
+    \b
+    Examples:
+      llmroute prune --unused --dry-run
+      llmroute prune --unused --runs 3 --older-than 30d
+    """
+    _work("prune", "prune", ctx, **options)
 
 
 @cli.group(cls=Verbs)

@@ -89,6 +89,12 @@ OPTIONS: tuple[Option, ...] = (
         "concurrency", "slots", "how many calls are made at once, ahead of the tests that wait for them; 1: one after another",
         metavar="N|auto", default=None, file="concurrency",
     ),
+    Option(
+        "replay", "choice",
+        "none: ask the models; auto: replay what is recorded, ask and record the rest; only: ask nobody, what is not recorded is"
+        " an error; rewrite: ask, and record anew",
+        choices=("none", "auto", "only", "rewrite"), metavar="none|auto|only|rewrite", default="none", file="replay",
+    ),
     Option("plan", "flag", "print what would run and why; no call, no test", default=False),
     Option("json", "path", "write the run's figures and records to this file", metavar="FILE"),
     Option(
@@ -128,6 +134,14 @@ OPTIONS: tuple[Option, ...] = (
         default=(), command_line=False, file="tasks",
     ),
     Option(
+        "recordings", "path", "the folder of recorded calls, from rootdir", default=".llmroute/recordings",
+        command_line=False, file="recordings",
+    ),
+    Option(
+        "cache", "flag", "send a request that the run has made before no second time; repeats are requests of their own",
+        default=False, command_line=False, file="cache",
+    ),
+    Option(
         "config", "path", "the configuration file, instead of looking for llmroute.toml or pyproject.toml",
         command_line=False,
     ),
@@ -158,6 +172,7 @@ OPTIONS: tuple[Option, ...] = (
           choices=("cells", "none", "pooled")),
     _gate("inconclusive", "choice", "what too few tries do", "warn", choices=("warn", "fail")),
     _gate("require_baseline", "flag", "whether a run without a baseline is an error", False),
+    _gate("allow_replayed", "flag", "whether replayed tries count", False),
     _gate("columns", "mapping", "renamed columns: new name = old name", {}),
 )  # fmt: skip
 

@@ -11,7 +11,7 @@ from typing import Any
 from pytest_llmroute.config import keys
 from pytest_llmroute.config.options import OPTIONS, Option
 
-PUBLISHED = ("config", "cards", "tasks", "baseline", "run", "exports")
+PUBLISHED = ("config", "cards", "tasks", "baseline", "recording", "run", "exports")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 

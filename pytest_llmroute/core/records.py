@@ -79,6 +79,12 @@ class CallRecord:
     policy_id: str = ""
     """A hash of column, profile and its roles: the same as long as the routing is."""
     scripted: bool = False
+    replayed: bool = False
+    """The reply was recorded before; tokens, times and cost are of then."""
+    reused: bool = False
+    """The run had made the same request before; the reply is the one that came then."""
+    recording: str = ""
+    """The recording that the reply is from, or is kept in."""
     error_class: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -159,6 +165,8 @@ class Record:
     forced: bool = False
     scripted: bool = False
     canned: bool = False
+    replayed: bool = False
+    reused: bool = False
     worker: str = "main"
 
     @property

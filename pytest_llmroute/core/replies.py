@@ -109,6 +109,12 @@ class Reply:
     """Whether the model had to be loaded for this call; None = not known."""
     usd: float | None = None
     """Cost by the card's price; None where no price is known."""
+    replayed: bool = False
+    """True where no model was asked: the reply was recorded before, and tokens, times and cost are of then."""
+    reused: bool = False
+    """True where the run had made the same request before: the reply is the one that came then."""
+    recording: str = ""
+    """The recording that it is from, or is kept in."""
 
     @property
     def content(self) -> str:
@@ -118,6 +124,14 @@ class Reply:
     def processing_time(self) -> float:
         """Milliseconds from sending to the last byte."""
         return self.timings.total * 1000
+
+    def priced(self, card: ModelCard | None) -> Reply:
+        """With its cost by the card's price of today; a replayed one keeps the cost that was recorded."""
+        if self.replayed:
+            return self
+        price = None if card is None or self.scripted else card.price
+        used = self.tokens
+        return replace(self, usd=price.cost(used.prompt, used.completion, used.cached) if price else None)
 
     def with_(self, **changes: Any) -> Reply:
         return replace(self, **changes)

@@ -157,6 +157,8 @@ class CaseRun:
             forced=any(call.decided_by == "forced" for call in calls),
             scripted=any(call.scripted for call in calls),
             canned=self.canned,
+            replayed=any(call.replayed for call in calls),
+            reused=any(call.reused for call in calls),
             **(usage or {}),
         )
 
@@ -210,6 +212,9 @@ def call_record(
         cold=reply.cold if reply else None,
         policy_id=policy_id,
         scripted=reply.scripted if reply else False,
+        replayed=reply.replayed if reply else False,
+        reused=reply.reused if reply else False,
+        recording=reply.recording if reply else "",
         error_class=error_class,
     )
 

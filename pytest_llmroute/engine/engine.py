@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from pytest_llmroute.core.requests import Message, Request, Sampling
 from pytest_llmroute.core.steps import Plan, run_now
 from pytest_llmroute.engine.case import CaseRun, call_record, digest
 from pytest_llmroute.engine.gauge import Gauge
+from pytest_llmroute.engine.replay import Open, Replay
 from pytest_llmroute.errors import ModelCallError
 from pytest_llmroute.measure.mark import Usage
 from pytest_llmroute.measure.meter import ProcessMeter
@@ -43,8 +44,14 @@ class Engine:
     limit: float | None = None
     """Seconds for the calls of one test together, where the test says nothing."""
     meter: ProcessMeter | None = None
+    replay: Replay | None = None
     _policies: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """Hashes of the ways that were gone; few, and the same for all calls that go them."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether any model may be asked."""
+        return self.replay is None or self.replay.asks
 
     def decide(self, request: Request, column: Column, repeat: int = 0) -> Decision:
         decision = self.router.decide(request, column, repeat=repeat)
@@ -81,10 +88,10 @@ class Engine:
         cards = [catalog.model(name) for name in (decision.model, *decision.chain)]
         for card in cards[:1]:
             self.router.check_place(decision, self.pool.endpoint(card))
-            if missing := self.pool.missing(card):
+            if self.asks and (missing := self.pool.missing(card)):
                 raise missing
         started = time.perf_counter()
-        gauge = Gauge(self.meter)
+        gauge = Gauge(self.meter if self.asks else None)
 
         def call_for(card: ModelCard) -> Call:
             call = self._call(card, request, decision, run)
@@ -95,7 +102,7 @@ class Engine:
             reply = yield from answering(
                 cards,
                 call_for,
-                self.pool.get,
+                self._opener(run),
                 canned=decision.canned,
                 left=lambda: self._left(request, run),
                 breaker_of=self.pool.breaker,
@@ -106,9 +113,15 @@ class Engine:
             raise
         finally:
             server = gauge.end()
-        reply = reply.with_(decision=decision, usd=_cost(reply, catalog.models), parsed=_parsed(reply, request))
+        reply = reply.priced(catalog.models.get(reply.model)).with_(decision=decision, parsed=_parsed(reply, request))
         self._keep(request, decision, reply, run, calls, server=server)
         return reply
+
+    def _opener(self, run: CaseRun | None) -> Open:
+        """What opens a model: the pool, or what stands before it."""
+        if self.replay is None:
+            return self.pool.get
+        return self.replay.over(self.pool.get, run.case.nodeid if run else "")
 
     def _left(self, request: Request, run: CaseRun | None) -> float | None:
         """Seconds that this call has: its own limit, within what the test has left."""
@@ -169,19 +182,12 @@ class Engine:
             error_class=error_class,
             seconds=seconds,
             template=template,
-            server=None if reply and reply.link == "canned" else server,
+            server=None if reply and (reply.link == "canned" or reply.replayed or reply.reused) else server,
         )
         run.calls.append(kept)
         if calls is not None:
             texts = [{"role": message.role, "content": message.content} for message in messages]
             calls.call(run.case.nodeid, kept, messages=texts, reply=reply.text if reply else None)
-
-
-def _cost(reply: Reply, models: Mapping[str, ModelCard]) -> float | None:
-    card = models.get(reply.model)
-    if card is None or card.price is None or reply.scripted:
-        return None
-    return card.price.cost(reply.tokens.prompt, reply.tokens.completion, reply.tokens.cached)
 
 
 def _parsed(reply: Reply, request: Request) -> Any:

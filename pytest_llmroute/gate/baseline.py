@@ -173,6 +173,8 @@ def unfit(figures: RunFigures, settings: GateSettings) -> str:
         return "no case gave an outcome"
     if figures.head.selection:
         return f"the run is a part of the suite ({figures.head.selection})"
+    if (replayed := sum(case.replayed for case in cases)) and not settings.allow_replayed:
+        return f"{replayed} of {made} tries were replayed"
     if lost > settings.max_lost * made:
         return f"{lost} of {made} tries were lost to infrastructure"
     return ""

@@ -82,6 +82,11 @@ def _refused(one: MatchedColumn, matched: Matched, settings: GateSettings, part:
         )
     if not any(one.now[case].tries for case in one.shared):
         return "no shared case gave an outcome"
+    if one.replayed and not settings.allow_replayed:
+        return (
+            f"{one.replayed} of its tries were replayed from recordings, which says nothing new of a model"
+            " (--llm-replay=none asks the models; [gate] allow_replayed = true lets such tries count)"
+        )
     if one.lost_share > settings.max_lost:
         allowed = f"{settings.max_lost:.0%} allowed"
         return f"{one.lost_share:.0%} of the tries were lost to infrastructure or skipped ({allowed})"

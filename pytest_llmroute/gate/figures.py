@@ -17,10 +17,12 @@ class CaseFigures:
 
     case: str
     outcomes: tuple[int, ...] = ()
-    """0 or 1 for each try that gave an outcome; repeats at temperature 0 are one."""
+    """0 or 1 for each try that gave an outcome; repeats at temperature 0 or replayed are one."""
     lost: int = 0
     made: int = 0
     """All tries, the lost ones too."""
+    replayed: int = 0
+    """Those of them on recorded replies."""
     skipped: int = 0
     """Of the lost ones, those that a test skipped."""
     check: str = ""
@@ -109,6 +111,7 @@ def case_figures(case: str, tries: Sequence[Try]) -> CaseFigures:
         outcomes=tuple(one.outcome for one in counted if one.outcome is not None),
         lost=len(ordered) - len(scored),
         made=len(ordered),
+        replayed=sum(one.replayed for one in ordered),
         skipped=sum(one.cause == SKIPPED for one in ordered),
         check=shown.check,
         models=shown.models,

@@ -41,6 +41,11 @@ class MatchedColumn:
         return tuple(case for case, found in self.now.items() if case not in self.then and found.tries)
 
     @property
+    def replayed(self) -> int:
+        """Tries of shared cases on recorded replies, on either side."""
+        return sum(self.then[case].replayed + self.now[case].replayed for case in self.shared)
+
+    @property
     def lost_share(self) -> float:
         """Of the tries of shared cases, those without an outcome."""
         shared = [self.now[case] for case in self.shared]

@@ -28,6 +28,8 @@ class GateSettings:
     p: Literal["mid", "exact"] = "mid"
     family: Literal["cells", "none", "pooled"] = "cells"
     inconclusive: Literal["warn", "fail"] = "warn"
+    allow_replayed: bool = False
+    """Whether tries count whose replies were recorded before."""
     columns: tuple[tuple[str, str], ...] = ()
     """Renamed columns: new, old."""
 

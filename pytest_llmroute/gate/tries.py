@@ -26,7 +26,9 @@ class Try:
     """1 or 0; None where it was lost to infrastructure, skipped, or never finished."""
     gated: bool = True
     fixed: bool = False
-    """Made at temperature 0: a repeat says what the first try said."""
+    """Made at temperature 0, or replayed: a repeat says nothing new."""
+    replayed: bool = False
+    """On replies that were recorded before, at least one of them."""
     check: str = ""
     """A hash of a task's check; another check makes it another case."""
     suite: str = ""
@@ -75,7 +77,8 @@ def try_of(record: Record) -> Try:
         repeat=record.repeat,
         outcome=int(record.success) if scored else None,
         gated=record.gated,
-        fixed=bool(calls) and all(call.temperature == 0 and not call.scripted for call in calls),
+        fixed=bool(calls) and all(_fixed(call) for call in calls),
+        replayed=record.replayed,
         check=record.check_hash or "",
         suite=record.suite,
         line=record.line,
@@ -100,6 +103,10 @@ def try_of(record: Record) -> Try:
         usd=record.usd,
         unpriced=sum(call.usd is None for call in calls),
     )
+
+
+def _fixed(call: CallRecord) -> bool:
+    return call.replayed or (call.temperature == 0 and not call.scripted)
 
 
 def in_order(tries: Iterable[Try], columns: Iterable[str] = ()) -> list[Try]:

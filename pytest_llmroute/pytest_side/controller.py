@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from pytest_llmroute.report.jsonfile import write_json
 from pytest_llmroute.report.markdown import comment_text, gate_markdown
 from pytest_llmroute.report.sources import run_head
 from pytest_llmroute.report.summary import RunHead, Summary, Tally
-from pytest_llmroute.report.terminal import misses, render
+from pytest_llmroute.report.terminal import misses, not_recorded, render
 from pytest_llmroute.store.contract import RunInfo
 from pytest_llmroute.store.merge import Gathered, gather, recover, save_run
 from pytest_llmroute.store.sqlite import SqliteStore
@@ -51,6 +51,8 @@ class Controller:
         self.crashed = False
         """Whether a worker of xdist's died."""
         self.notes: list[str] = []
+        self.missing: list[tuple[str, str, str]] = []
+        """Calls that are not recorded: the test, which file it lacks, and the closest that there is."""
         self.stored = False
         self.result: GateResult | None = None
         self.incomplete = ""
@@ -78,6 +80,11 @@ class Controller:
         if getattr(report, SHOWN, None) == "miss":
             self.forgiven += 1
             self.missed.append((report.nodeid, record.message))
+
+    def told(self, troubles: Iterable[str], missing: Iterable[tuple[str, str, str]]) -> None:
+        """By the processes that ran tests, when they end."""
+        self.notes += [text for text in troubles if text not in self.notes]
+        self.missing += missing
 
     def loop_ended(self, session: pytest.Session, incomplete: str) -> None:
         """Only when every test has run: a run that was stopped keeps pytest's own exit status."""
@@ -220,6 +227,11 @@ class Controller:
             )  # fmt: skip
             for line in (*lines, *self._annotations()):
                 terminal.write_line(line)
+        if self.missing:
+            terminal.write_sep("-", f"{len(self.missing)} not recorded")
+            for line in not_recorded(sorted(self.missing), limit=None if verbose > 0 else 10):
+                terminal.write_line(line)
+            terminal.write_line("--llm-replay=auto asks the models for these, and records them")
         for note in self.notes:
             terminal.write_line(f"llmroute: {note}")
 

@@ -41,13 +41,19 @@ def check(session: LLMSession, items: Iterable[pytest.Item]) -> list[UserError]:
     wanted: Counter[str] = Counter()
     for error in [*options, *_items(session, ours, wanted, routes=not (options or errors))]:
         errors.setdefault(error.text(), error)
-    if not errors and not _asks_nobody(session):
-        return [*_sandbox(session, ours), *_servers(session, wanted, len(ours))]
+    if not errors and not _runs_nothing(session):
+        servers = _servers(session, wanted, len(ours)) if _asks(session) else []
+        return [*_sandbox(session, ours), *servers]
     return list(errors.values())
 
 
-def _asks_nobody(session: LLMSession) -> bool:
+def _runs_nothing(session: LLMSession) -> bool:
     return bool(session.settings["plan"] or session.config.getoption("collectonly"))
+
+
+def _asks(session: LLMSession) -> bool:
+    """Whether any model will be asked."""
+    return not _runs_nothing(session) and session.engine.asks
 
 
 def _sandbox(session: LLMSession, items: Iterable[pytest.Item]) -> list[UserError]:
@@ -136,7 +142,7 @@ def _items(session: LLMSession, items: Iterable[pytest.Item], wanted: Counter[st
             if routes and route not in models:
                 models[route] = ""
                 model = models[route] = _route(session, item, case)
-                if model not in wanted and not _asks_nobody(session):
+                if model not in wanted and _asks(session):
                     _there(session, model)
             if found := models.get(route):
                 wanted[found] += 1

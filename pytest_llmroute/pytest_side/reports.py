@@ -83,6 +83,7 @@ def flat(record: Record) -> list[tuple[str, object]]:
         "llm.tokens_out": record.completion_tokens,
         "llm.seconds": round(record.seconds, 6),
         "llm.scripted": record.scripted,
+        "llm.replayed": record.replayed,
     }
     return list(values.items())
 

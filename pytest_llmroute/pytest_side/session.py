@@ -6,6 +6,7 @@ import os
 import traceback
 import warnings
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from pytest_llmroute.core.steps import Plan, Work, run_now
 from pytest_llmroute.engine.case import Case, CaseRun
 from pytest_llmroute.engine.engine import Engine
 from pytest_llmroute.engine.llm import LLM
+from pytest_llmroute.engine.replay import Replay
 from pytest_llmroute.engine.setup import (
     catalog_of,
     check_names,
@@ -57,6 +59,7 @@ from pytest_llmroute.report.summary import RunHead
 from pytest_llmroute.sandbox.run import close as close_sandbox
 from pytest_llmroute.store.journal import Journal, journal_path, run_header
 from pytest_llmroute.store.locate import store_path
+from pytest_llmroute.store.recordings import Recordings
 from pytest_llmroute.tasks.files import recognises
 from pytest_llmroute.tasks.values import Known
 
@@ -161,10 +164,17 @@ class LLMSession:
         router = make_router(
             self.project, self.extensions, self.settings["profile"], self.env, where=self.settings.origin("profile")
         )
-        return make_engine(
+        engine = make_engine(
             router, self.extensions, lambda call: hook.llmroute_scripted(call=call),
             limit=self.settings["timeout"], meter=self.meter,
         )  # fmt: skip
+        return replace(engine, replay=self.replay)
+
+    @cached_property
+    def replay(self) -> Replay:
+        settings = self.settings
+        recordings = Recordings(self.config.rootpath, settings["recordings"], self.keeper.redact, __version__)
+        return Replay(settings["replay"], recordings, cache=settings["cache"])
 
     @cached_property
     def meter(self) -> ProcessMeter:
@@ -436,21 +446,21 @@ class LLMSession:
                 self.keeper.series(series)
         stopped = bool(session.shouldfail or session.shouldstop) or int(exitstatus) in (2, 3)
         self.keeper.end("interrupted" if stopped else "finished")
-        trouble = str(self.keeper.trouble) if self.keeper.trouble else None
+        troubles = [*map(str, filter(None, [self.keeper.trouble])), *self.replay.troubles]
+        missing = self.replay.missing
         if self.controller is None:
-            self.config.workeroutput["llmroute_trouble"] = trouble  # type: ignore[attr-defined]
+            self.config.workeroutput["llmroute_told"] = (troubles, missing)  # type: ignore[attr-defined]
         else:
-            if trouble:
-                self.controller.notes.append(trouble)
+            self.controller.told(troubles, missing)
             self.controller.finish(stopped)
             forget(self.config.rootpath, self.run_id)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """What a worker could not keep is told at the end of the run, once."""
-        trouble = (getattr(node, "workeroutput", None) or {}).get("llmroute_trouble")
-        if trouble and self.controller is not None and trouble not in self.controller.notes:
-            self.controller.notes.append(trouble)
+        """What a worker could not keep or did not find is told at the end of the run, once."""
+        told = (getattr(node, "workeroutput", None) or {}).get("llmroute_told")
+        if told and self.controller is not None:
+            self.controller.told(*told)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.controller is not None:

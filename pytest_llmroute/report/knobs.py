@@ -10,7 +10,7 @@ from pytest_llmroute.errors import UserError, one
 from pytest_llmroute.gate.requirement import Requirement, parse_requirement
 from pytest_llmroute.gate.result import GateSettings
 
-KNOBS = ("alpha", "margin", "min_drop", "max_lost", "scope", "p", "family", "inconclusive")
+KNOBS = ("alpha", "margin", "min_drop", "max_lost", "scope", "p", "family", "inconclusive", "allow_replayed")
 
 
 def gate_settings(settings: Settings, given: Mapping[str, Any] | None = None) -> GateSettings:

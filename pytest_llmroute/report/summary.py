@@ -80,6 +80,8 @@ class ColumnSummary:
     forced: int
     scripted: int
     canned: int
+    replayed: int
+    reused: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,8 @@ class _Column:
 
 
 USUAL = (1, 2, 3, 5, 10)
+MARKS = ("forced", "scripted", "canned", "replayed", "reused")
+"""What a record may say of itself; counted by column."""
 
 
 class Tally:
@@ -146,7 +150,7 @@ class Tally:
             for sizes, size in ((column.measured_ram, call.server_rss_peak), (column.reported_ram, call.ps_size)):
                 if size is not None:
                     sizes[call.model] = max(size, sizes.get(call.model, 0))
-        for mark in ("forced", "scripted", "canned"):
+        for mark in MARKS:
             column.marks[mark] += getattr(record, mark)
 
     def turn_into_error(self, record: Record) -> None:
@@ -224,7 +228,5 @@ def _summary(name: str, column: _Column) -> ColumnSummary:
         models=_most_frequent(column.models),
         models_ram=dict(sorted({**column.reported_ram, **column.measured_ram}.items())),
         models_ram_reported=tuple(sorted(column.reported_ram.keys() - column.measured_ram.keys())),
-        forced=column.marks["forced"],
-        scripted=column.marks["scripted"],
-        canned=column.marks["canned"],
+        **{mark: column.marks[mark] for mark in MARKS},
     )

@@ -16,6 +16,8 @@ NOTES = {
     "forced": "forced: LLM_MODEL_OVERRIDE decided the model, not the strategy",
     "scripted": "scripted: replies were written beforehand, no model was called",
     "canned": "canned: every model failed and a fixed text stood in (never a success)",
+    "replayed": "replayed: replies were recorded before, no model was called; tokens and cost are of then",
+    "reused": "reused: a request that the run had made before was not sent again; its cost counts each time",
 }
 """What the marks of a row mean; a mark stands in the row by its whole word."""
 COMMAND = re.compile(r"^\s*(?=::)|#(?=#\w*\[)")
@@ -65,6 +67,18 @@ def misses(missed: Sequence[tuple[str, str]], *, limit: int | None = 10, width: 
     if len(missed) > len(shown):
         lines.append(f"… and {len(missed) - len(shown)} more (-v shows all)")
     return lines
+
+
+def not_recorded(missing: Sequence[tuple[str, str, str]], *, limit: int | None = 10, width: int = 100) -> list[str]:
+    """Which calls can't be replayed: the test, the file that it lacks, and what the closest one differs in."""
+    shown = missing if limit is None else missing[:limit]
+    lines = []
+    for nodeid, file, closest in shown:
+        lines.append(cut(no_command(printable(nodeid, 300)), width))
+        for text in (file, closest):
+            words = printable(text, 1000).split(" ")
+            lines += folded(words, width, first="  ", rest="    ")
+    return lines + ([f"… and {len(missing) - len(shown)} more (-v shows all)"] if len(missing) > len(shown) else [])
 
 
 def display_width(text: str) -> int:
