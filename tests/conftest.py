@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from pytest_llmroute.errors import UserError
 from pytest_llmroute.sandbox.run import tier, use
@@ -22,6 +23,9 @@ UNUSED = (
 )  # fmt: skip
 WITHIN = " ".join(f"-p no:{name}" for name in UNUSED)
 """For every pytest that a test starts: what these plugins import is half of such a run, and is not used."""
+
+settings.register_profile("busy machines", deadline=None)
+settings.load_profile("busy machines")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

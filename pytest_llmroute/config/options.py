@@ -103,6 +103,10 @@ OPTIONS: tuple[Option, ...] = (
         "baseline", "text", "what the gate compares with: FILE, run:ID, run:last or branch:NAME",
         metavar="SOURCE", default="llmroute-baseline.json", file="gate.baseline",
     ),
+    Option(
+        "junit_miss", "choice", "how a miss that fails nothing stands in JUnit files", choices=("failure", "skipped"),
+        default="failure", command_line=False, file="gate.junit_miss",
+    ),
     Option("save", "flag", "write the baseline file from this run", default=False),
     Option(
         "require", "lines", "what must hold besides, such as 'success_rate>=0.9' or 'tokens:+10%'; may be repeated",

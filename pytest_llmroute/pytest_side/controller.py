@@ -14,6 +14,7 @@ from pytest_llmroute.config.resolve import Settings
 from pytest_llmroute.core.records import PROPERTY, Record
 from pytest_llmroute.errors import LLMRouteError
 from pytest_llmroute.gate.result import GateResult
+from pytest_llmroute.pytest_side import junit
 from pytest_llmroute.pytest_side.gating import Gate
 from pytest_llmroute.pytest_side.repeats import Groups
 from pytest_llmroute.report import github
@@ -100,9 +101,11 @@ class Controller:
         for record in self._lost():
             self.tally.add(record)
             self.gate.take(record)
+        if self.gate.mode != "off" and self.settings["junit_miss"] == "skipped":
+            junit.skip_misses(self.config)
         self.result = self.gate.judge(self.incomplete)
         if self.result is not None:
-            _into_junit(self.config, self.result)
+            junit.tell(self.config, self.result)
         elif self.incomplete:
             self.notes.append(self.incomplete)
         elif self.gate.judges:
@@ -254,16 +257,6 @@ class Controller:
         lines = ignore.read_text(encoding="utf-8", errors="replace").split() if ignore.is_file() else []
         known = any(line.strip("/") == FOLDER for line in lines)
         return "" if known else f"  (add a line {FOLDER}/ to .gitignore)"
-
-
-def _into_junit(config: pytest.Config, result: GateResult) -> None:
-    """The verdict as a property of the suite, for those who read JUnit files: a green gate makes no report."""
-    junit = config.pluginmanager.get_plugin("junitxml")
-    key = getattr(junit, "xml_key", None)
-    if key is not None and (xml := config.stash.get(key, None)) is not None:
-        xml.add_global_property("llm.gate", result.verdict)
-        for one in result.columns:
-            xml.add_global_property(f"llm.gate.{one.column}", one.verdict)
 
 
 def _unicode(terminal: Any) -> bool:

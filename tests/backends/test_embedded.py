@@ -372,7 +372,9 @@ def heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-@pytest.mark.parametrize("args", [(), ("-x",), ("-n2",)], ids=["normal", "x", "n2"])
+@pytest.mark.parametrize(
+    "args", [(), ("-x",), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["normal", "x", "n2"]
+)
 def test_no_worker_is_left_behind(tmp_path: Path, args: tuple[str, ...]) -> None:
     process = begun(tmp_path, *args, FAIL="1")
     assert process.wait(60) == 1

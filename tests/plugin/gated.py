@@ -113,13 +113,14 @@ class Ended:
     @property
     def properties(self) -> dict[str, str]:
         """Of the suite in the JUnit file."""
-        return {one.get("name", ""): one.get("value", "") for one in self._junit().findall("./testsuite/properties/*")}
+        return {one.get("name", ""): one.get("value", "") for one in self.junit.findall("./testsuite/properties/*")}
 
     @property
     def failures(self) -> dict[str, str]:
         """Tests with a failure in the JUnit file, each with its text."""
-        found = ((one, one.find("failure")) for one in self._junit().iter("testcase"))
+        found = ((one, one.find("failure")) for one in self.junit.iter("testcase"))
         return {one.get("name", ""): failure.text or "" for one, failure in found if failure is not None}
 
-    def _junit(self) -> ET.Element:
+    @property
+    def junit(self) -> ET.Element:
         return ET.parse(self._folder / "junit.xml").getroot()

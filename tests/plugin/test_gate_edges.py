@@ -181,10 +181,23 @@ REQUIRED = {
         args=("--llm-require=success_rate:-5pp",)),
 }  # fmt: skip
 
+FAST = {
+    "everything passes on both sides", "cases added", "many removed", "none left", "an empty baseline",
+    "no baseline yet", "a selection", "improvements", "one column each, whatever its name",
+    "repeats at temperature 0", "a renamed column", "a must_pass miss", "too few of a group", "inconclusive may fail",
+    "warn", "off", "more than may be", "to a bug of a backend", "the tests are gone", "a baseline is required",
+    "malformed requirements, all of them", "held", "not held", "of the rate against the baseline",
+}  # fmt: skip
+"""One of each kind; what the others do besides is tested without pytest, too."""
+
 
 @pytest.mark.parametrize(
     "row",
-    [pytest.param(row, id=name) for rows in (SUITES, LOST, USAGE, REQUIRED) for name, row in rows.items()],
+    [
+        pytest.param(row, id=name, marks=() if name in FAST else pytest.mark.slow)
+        for rows in (SUITES, LOST, USAGE, REQUIRED)
+        for name, row in rows.items()
+    ],
 )
 def test_what_the_gate_makes_of_it(gated: Gated, row: Row) -> None:
     gated.knobs(*row.knobs)

@@ -109,6 +109,18 @@ def test_ordinary_tests_pass_and_fail_beside_the_gate(gated: Gated, row: Row) ->
     assert set(ended.failures) == {"test_fails"}
 
 
+@pytest.mark.parametrize("args", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["alone", "n2"])
+def test_misses_are_skipped_in_junit_files_where_that_is_wanted(gated: Gated, args: tuple[str, ...]) -> None:
+    gated.knobs("margin = 0.5", 'junit_miss = "skipped"')
+    ended = gated.run(*args, plugins=XDIST, gate="record", MISS=(1, 2))
+    assert (ended.status, ended.counts) == (0, {"passed": 6, "missed": 2})
+    assert ended.failures == {}
+    suite = ended.junit.find("testsuite")
+    assert suite is not None
+    assert [suite.get(name) for name in ("tests", "failures", "skipped")] == ["8", "0", "2"]
+    assert len(list(ended.junit.iter("skipped"))) == 2
+
+
 def last_failed(gated: Gated) -> set[str]:
     path = gated.path / ".pytest_cache" / "v" / "cache" / "lastfailed"
     return set(json.loads(path.read_text())) if path.exists() else set()

@@ -87,7 +87,11 @@ def test_without_a_visible_server_its_own_report_is_named_so(suite: pytest.Pytes
     run("--llm-model=far").stdout.fnmatch_lines(["far  used served ×2 (0 MB reported)"])
 
 
-@pytest.mark.parametrize(("args", "workers"), [((), ["main"]), (("-n2",), ["gw0", "gw1"])], ids=["n0", "n2"])
+@pytest.mark.parametrize(
+    ("args", "workers"),
+    [((), ["main"]), pytest.param(("-n2",), ["gw0", "gw1"], marks=pytest.mark.slow)],
+    ids=["n0", "n2"],
+)
 def test_each_process_has_its_series_in_store_and_json(
     suite: pytest.Pytester, run_json: Json, args: tuple[str, ...], workers: list[str]
 ) -> None:

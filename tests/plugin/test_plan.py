@@ -16,7 +16,7 @@ SUITE = """
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["n0", "n2"])
+@pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
 def test_a_plan_shows_items_decisions_and_rejected_candidates_and_runs_nothing(
     suite: pytest.Pytester, run: Run, workers: tuple[str, ...]
 ) -> None:

@@ -69,7 +69,7 @@ def test_a_server_that_is_down_is_told_before_any_test(
     assert not (suite.path / "ran").exists()
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["n0", "n2"])
+@pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
 def test_a_server_is_asked_once_whoever_collects(
     suite: pytest.Pytester, run: Run, rough: Rough, workers: tuple[str, ...]
 ) -> None:
@@ -107,7 +107,7 @@ def test_a_slow_server_is_not_waited_for(suite: pytest.Pytester, run: Run, rough
     rough.plan = lambda asked: Planned(200, (b"{}",), wait=30)
     configured(suite, rough.url)
     result = run("--llm-profile=house")
-    assert (result.ret, result.duration < 6) == (4, True)
+    assert (result.ret, result.duration < 15) == (4, True)
     result.stderr.fnmatch_lines(["*can't be used: no whole answer within * s*"])
 
 
@@ -171,7 +171,7 @@ def test_it(llm, n):
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["n0", "n2"])
+@pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
 def test_a_server_that_dies_in_the_middle_loses_no_finished_record(
     suite: pytest.Pytester, run_json: Json, run: Run, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
 ) -> None:

@@ -17,7 +17,7 @@ from tests.tasks_files.mbpp_rows import FILE, sanitized
 from .conftest import Run, ids
 
 Json = Callable[..., Mapping[str, Any]]
-WORKERS = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["n0", "n2"])
+WORKERS = pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
 TASKS = """\
 tasks:
   - id: good
@@ -177,7 +177,7 @@ def mbpp(suite: pytest.Pytester) -> pytest.Pytester:
     ("name", "workers"),
     [
         ("mbpp.jsonl", ()),
-        ("sanitized-mbpp.json", ("-n2",)),
+        pytest.param("sanitized-mbpp.json", ("-n2",), marks=pytest.mark.slow),
         pytest.param("mbpp.jsonl", ("-n2",), marks=pytest.mark.slow),
         pytest.param("sanitized-mbpp.json", (), marks=pytest.mark.slow),
     ],

@@ -70,7 +70,7 @@ def test_a_missed_check_says_what_was_wanted_and_what_came(
     assert "Traceback" not in result.stdout.str()
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["n0", "n2"])
+@pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
 def test_lf_and_x_work_on_tasks(suite: pytest.Pytester, workers: tuple[str, ...]) -> None:
     write(suite, "t.llm.yaml", TWO)
     assert suite.runpytest_subprocess("-x", *workers).ret == (2 if workers else 1)
@@ -96,7 +96,7 @@ tasks:
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["n0", "n2"])
+@pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
 def test_broken_tasks_are_one_collection_error_that_lists_them_all(
     suite: pytest.Pytester, run: Run, workers: tuple[str, ...]
 ) -> None:
