@@ -16,7 +16,7 @@ from pytest_llmroute.report import github as on_hub
 from pytest_llmroute.report.gate import gate_lines
 from pytest_llmroute.report.gatejson import gate_json
 from pytest_llmroute.report.knobs import gate_settings, requirements
-from pytest_llmroute.report.markdown import comment_text, gate_markdown
+from pytest_llmroute.report.markdown import comment_text, gate_markdown, write_page
 from pytest_llmroute.report.sources import against
 
 
@@ -45,9 +45,9 @@ def gate(
         for line in gate_lines(result, verbose=verbose, width=output.width(), unicode=output.unicode()):
             output.line(line)
     if summary:
-        output.write_file(Path(summary), gate_markdown(result, judged.summary))
+        write_page(Path(summary), gate_markdown(result, judged.summary))
     if comment:
-        output.write_file(Path(comment), comment_text(result, judged.summary))
+        write_page(Path(comment), comment_text(result, judged.summary))
     if github or on_hub.on_github(os.environ):
         on_hub.write_summary(os.environ, gate_markdown(result, judged.summary))
         for line in on_hub.annotations(result, on_hub.places(found.project.root, os.environ)):

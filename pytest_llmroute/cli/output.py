@@ -8,13 +8,11 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
-from pytest_llmroute.codes import Code
-from pytest_llmroute.errors import UserError, printable
+from pytest_llmroute.errors import printable
 from pytest_llmroute.report.terminal import cut, display_width
 
 WIDEST = 100
@@ -53,15 +51,6 @@ def note(text: str) -> None:
 def data(value: Mapping[str, Any], schema: str) -> None:
     """JSON for programs, with the name of its schema first; ASCII, so that no encoding can spoil it."""
     _write(sys.stdout, json.dumps({"schema": schema, **value}, indent=1, ensure_ascii=True, default=str), None)
-
-
-def write_file(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(
-            f"{path} can't be written: {error.strerror}", code=Code.REPORT, fix="make its folder, or name another place"
-        ) from error
 
 
 def mark(status: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from pytest_llmroute import __version__
+from pytest_llmroute.config.options import OPTIONS
 from pytest_llmroute.errors import nearest
 
 SCHEMAS = ("config", "cards", "tasks", "baseline", "recording", "run", "exports")
@@ -286,7 +287,18 @@ def show(ctx: click.Context, /, **options: Any) -> None:
     _work("show", "show", ctx, **options)
 
 
-SHARE = click.FloatRange(0, 1)
+def knob_options(command: Any) -> Any:
+    """An option for each knob of the table that is a number or a choice, with its bounds."""
+    for knob in reversed(OPTIONS):
+        kind: Any = {"number": click.FloatRange(knob.least, knob.most), "choice": click.Choice(knob.choices)}.get(
+            knob.kind
+        )
+        if knob.name.startswith("gate_") and kind is not None:
+            flag = "--" + knob.name.removeprefix("gate_").replace("_", "-")
+            command = click.option(flag, type=kind, help=knob.help[0].upper() + knob.help[1:] + ".")(command)
+    return command
+
+
 require_option = click.option(
     "--require", multiple=True, metavar="EXPR", help="What must hold, as 'success_rate>=0.9'; may be repeated."
 )
@@ -299,14 +311,7 @@ force_option = click.option("--force", is_flag=True, help="A part of the suite, 
 @click.argument("run", default="last")
 @click.option("--against", "source", metavar="SOURCE", help="FILE, run:ID, run:last or branch:NAME; else the baseline.")
 @require_option
-@click.option("--alpha", type=click.FloatRange(0.0001, 0.5), help="The chance of a false alarm that is accepted.")
-@click.option("--margin", type=SHARE, help="The drop that must be ruled out for a pass.")
-@click.option("--min-drop", type=SHARE, help="A smaller drop is never a regression.")
-@click.option("--max-lost", type=SHARE, help="The share of tries that may be lost to infrastructure.")
-@click.option("--scope", type=click.Choice(["suite", "population"]), help="These tasks, or tasks like these.")
-@click.option("--p", type=click.Choice(["mid", "exact"]), help="Mid-p, or the exact p value.")
-@click.option("--family", type=click.Choice(["cells", "none", "pooled"]), help="What is judged together.")
-@click.option("--inconclusive", type=click.Choice(["warn", "fail"]), help="What too few tries do.")
+@knob_options
 @click.option("--github", is_flag=True, help="Job summary and annotations, as on GitHub they are anyway.")
 @click.option("--summary", type=click.Path(dir_okay=False), help="Write the job summary to this file.")
 @click.option("--comment", type=click.Path(dir_okay=False), help="Write the text of a sticky comment to this file.")

@@ -172,7 +172,7 @@ OPTIONS: tuple[Option, ...] = (
     _gate("scope", "choice", "the suite itself, or the population that it stands for", "suite",
           choices=("suite", "population")),
     _gate("p", "choice", "mid-p or the exact p value", "mid", choices=("mid", "exact")),
-    _gate("family", "choice", "cells: columns and all together; none: each by itself; pooled: all together only", "cells",
+    _gate("family", "choice", "what is judged together: cells (columns, and all of them), none (each by itself) or pooled (all of them only)", "cells",
           choices=("cells", "none", "pooled")),
     _gate("inconclusive", "choice", "what too few tries do", "warn", choices=("warn", "fail")),
     _gate("require_baseline", "flag", "whether a run without a baseline is an error", False),

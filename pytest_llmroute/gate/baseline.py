@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from pytest_llmroute.codes import Code
 from pytest_llmroute.config.schema import published
 from pytest_llmroute.config.sentences import mistakes
+from pytest_llmroute.core.whole import written_whole
 from pytest_llmroute.errors import UserError, one, printable
 from pytest_llmroute.gate.figures import CaseFigures, RunFigures, RunHead
 from pytest_llmroute.gate.matching import how_many
@@ -75,12 +75,10 @@ def _rounded(value: float) -> float:
 
 def write_baseline(path: Path, figures: RunFigures) -> None:
     """Whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text_of(figures), encoding="ascii")
-        temporary.replace(path)
+        with written_whole(path) as file:
+            file.write(text_of(figures))
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise BaselineError(
             f"the baseline {path.name} can't be written: {error.strerror}",
             means="nothing has changed: an older one is as it was",

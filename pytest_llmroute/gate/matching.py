@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -146,10 +147,7 @@ def _short(digests: str) -> str:
 
 def _moves(what: str, pairs: Sequence[tuple[str, str]]) -> list[str]:
     """From what to what, and how often; the most frequent first."""
-    counts: dict[tuple[str, str], int] = {}
-    for pair in pairs:
-        if pair[0] != pair[1]:
-            counts[pair] = counts.get(pair, 0) + 1
+    counts = Counter((old, new) for old, new in pairs if old != new)
     return [
         f"{what} {new or 'none'}, was {old or 'none'}, in {how_many(count)}"
         for (old, new), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))

@@ -20,7 +20,7 @@ from pytest_llmroute.pytest_side.repeats import Groups
 from pytest_llmroute.report import github
 from pytest_llmroute.report.gate import failed_criteria, gate_lines
 from pytest_llmroute.report.jsonfile import write_json
-from pytest_llmroute.report.markdown import comment_text, gate_markdown
+from pytest_llmroute.report.markdown import comment_text, gate_markdown, write_page
 from pytest_llmroute.report.sources import run_head
 from pytest_llmroute.report.summary import RunHead, Summary, Tally
 from pytest_llmroute.report.terminal import misses, not_recorded, render
@@ -184,8 +184,7 @@ class Controller:
             return
         summary = self.tally.summary()
         github.write_summary(self.env, gate_markdown(self.result, summary))
-        path = self.config.rootpath / FOLDER / "comment.md"
-        path.write_text(comment_text(self.result, summary), encoding="utf-8")
+        write_page(self.config.rootpath / FOLDER / "comment.md", comment_text(self.result, summary))
 
     def _store(self, info: RunInfo, found: Gathered) -> None:
         root = self.config.rootpath

@@ -69,8 +69,7 @@ class Gate:
         """None where there is nothing to say: the gate is off, or none of its cases was selected."""
         if not self.judges:
             return None
-        now = self.figures()
-        then = self.against.figures if self.mode in JUDGING or self.against.figures else None
+        now, then = self.figures(), self.against.figures
         if not self._tries and not incomplete and (then is None or part_of(now.head, then.head)):
             return None
         return compare(

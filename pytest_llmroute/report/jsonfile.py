@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.records import Record
 from pytest_llmroute.core.series import Series
+from pytest_llmroute.core.whole import written_whole
 from pytest_llmroute.errors import UserError
 from pytest_llmroute.gate.result import GateResult
 from pytest_llmroute.report.gatejson import gate_json
@@ -29,14 +29,11 @@ def write_json(
     gate: GateResult | None = None,
 ) -> None:  # fmt: skip
     """Whole or not at all; record by record, so that a long run needs no second copy in memory."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="ascii") as file:
+        with written_whole(path) as file:
             for line in text_of(summary, records, series, gate):
                 file.write(line + "\n")
-        temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise ReportError(
             f"--llm-json: {path.name} can't be written: {error.strerror}",
             code=Code.REPORT,

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
+from pytest_llmroute.codes import Code
 from pytest_llmroute.errors import printable
 from pytest_llmroute.gate.result import CaseChange, ColumnVerdict, GateResult, GateSettings
 from pytest_llmroute.report import verdicts
+from pytest_llmroute.report.jsonfile import ReportError
 from pytest_llmroute.report.summary import Summary
 from pytest_llmroute.report.terminal import figures
 
@@ -62,6 +65,15 @@ def comment_text(result: GateResult, summary: Summary, marker: str = MARKER) -> 
         *_figures(summary),
     ]
     return fit(_page(parts), COMMENT_LIMIT)
+
+
+def write_page(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ReportError(
+            f"{path} can't be written: {error.strerror}", code=Code.REPORT, fix="make its folder, or name another place"
+        ) from error
 
 
 def fit(text: str, limit_bytes: int = SUMMARY_LIMIT) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pytest_llmroute.errors import printable
+from pytest_llmroute.gate.matching import how_many
 from pytest_llmroute.gate.require import RequirementResult
 from pytest_llmroute.gate.result import ALL, CaseChange, ColumnVerdict, GateResult, GateSettings, Verdict
 from pytest_llmroute.gate.verdict import GateVerdict, Repeats
@@ -60,12 +61,12 @@ def moved(stats: GateVerdict) -> str:
     then, now = stats.baseline_rate, stats.candidate_rate
     if single(stats):
         passes, before = round(now * stats.items), round(then * stats.items)
-        text = f"{passes} of {cases(stats.items)} {'passes' if passes == 1 else 'pass'} now"
+        text = f"{passes} of {how_many(stats.items)} {'passes' if passes == 1 else 'pass'} now"
         if passes == before:
             return f"{text} as then"
         text = f"{text}, {before} did ({percent(now)} from {percent(then)})"
     else:
-        text = f"{cases(stats.items)} {'passes' if stats.items == 1 else 'pass'} {percent(now)} of the tries now"
+        text = f"{how_many(stats.items)} {'passes' if stats.items == 1 else 'pass'} {percent(now)} of the tries now"
         if stats.drop == 0:
             return f"{text} as then"
         text = f"{text}, {percent(then)} then"
@@ -101,8 +102,8 @@ def _improved(stats: GateVerdict, settings: GateSettings) -> str:
 
 def _too_small(stats: GateVerdict) -> str:
     if stats.tasks_to_fail is None:
-        return f"nothing of {cases(stats.items)} passed then, so nothing can pass less often now"
-    tried = f"{cases(stats.items)} tried {_times(stats.candidate_repeats)}"
+        return f"nothing of {how_many(stats.items)} passed then, so nothing can pass less often now"
+    tried = f"{how_many(stats.items)} tried {_times(stats.candidate_repeats)}"
     return f"this suite is too small to ever fail: {tried}; {stats.tasks_to_fail} or more are needed"
 
 
@@ -159,10 +160,6 @@ def points(share: float) -> str:
     return f"{100 * share:.1f}".replace("-0.0", "0.0")
 
 
-def cases(count: int) -> str:
-    return "1 case" if count == 1 else f"{count} cases"
-
-
 def circumstances(change: CaseChange) -> list[str]:
     """The tries, the models and the routing, now and then."""
     return [text for text in (passes(change), models(change), routing(change)) if text]
@@ -189,11 +186,11 @@ def _both(now: str, then: str) -> str:
 
 
 def worse_title(changes: Sequence[CaseChange]) -> str:
-    return f"{'newly failing' if _once(changes) else 'passing less often'}: {cases(len(changes))}"
+    return f"{'newly failing' if _once(changes) else 'passing less often'}: {how_many(len(changes))}"
 
 
 def better_title(changes: Sequence[CaseChange]) -> str:
-    return f"{'newly passing' if _once(changes) else 'passing more often'}: {cases(len(changes))}"
+    return f"{'newly passing' if _once(changes) else 'passing more often'}: {how_many(len(changes))}"
 
 
 def _once(changes: Sequence[CaseChange]) -> bool:
@@ -210,7 +207,7 @@ def asides(one: ColumnVerdict) -> Iterable[tuple[str, tuple[str, ...]]]:
         ("without any outcome", lost),
     ):
         if names:
-            yield f"{title}: {cases(len(names))}", names
+            yield f"{title}: {how_many(len(names))}", names
 
 
 def demand(one: RequirementResult) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from pytest_llmroute.testing.loopback import QuietHandler
 
 Table = dict[str, Any]
 BOUNDARY = "llmroute-parts"
@@ -78,17 +79,7 @@ def parts(*each: bytes) -> Response:
 
 
 def handler(answer: Callable[[Request], Response]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def handle(self) -> None:
-            with suppress(OSError):  # whoever asked is gone
-                super().handle()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
+    class Handler(QuietHandler):
         def _answer(self) -> None:
             address = urlsplit(self.path)
             query = {name: values[-1] for name, values in parse_qs(address.query).items()}

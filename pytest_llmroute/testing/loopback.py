@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from typing import Any, Self
+
+
+class QuietHandler(BaseHTTPRequestHandler):
+    """Keeps its connections, says nothing on stderr, and does not mind who has gone."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def handle(self) -> None:
+        with suppress(OSError):  # whoever asked is gone
+            super().handle()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
 
 
 class Loopback:

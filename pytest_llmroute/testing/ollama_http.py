@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from itertools import chain
 from typing import Any
+
+from pytest_llmroute.testing.loopback import QuietHandler
 
 Table = dict[str, Any]
 
@@ -29,22 +30,12 @@ def handler(
 ) -> type[BaseHTTPRequestHandler]:
     """Answers each path by its function: a table, or an iterator of lines."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def handle(self) -> None:
-            with suppress(OSError):  # whoever asked is gone
-                super().handle()
-
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             self._answer("GET")
 
         def do_POST(self) -> None:
             self._answer("POST")
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
 
         def _answer(self, method: str) -> None:
             data = self.rfile.read(int(self.headers.get("Content-Length") or 0))

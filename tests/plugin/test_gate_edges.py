@@ -291,3 +291,11 @@ def test_github_gets_summary_annotations_and_a_comment(gated: Gated) -> None:
     for page in (summary.read_text(), (gated.path / ".llmroute" / "comment.md").read_text()):
         assert "3 of 8 cases pass now, 8 did" in page
         assert "test_it.py::test_a[n=0]" in html.unescape(page)
+
+
+def test_a_comment_that_can_not_be_written_costs_a_line_and_nothing_else(gated: Gated) -> None:
+    (gated.path / ".llmroute" / "comment.md").mkdir(parents=True)
+    ended = gated.run(GITHUB_ACTIONS="true", MISS=WORSE)
+    assert ended.status == 1
+    assert "comment.md can't be written: Is a directory" in ended.text
+    assert "gate: FAIL against llmroute-baseline.json" in ended.text
