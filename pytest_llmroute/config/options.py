@@ -162,8 +162,17 @@ OPTIONS: tuple[Option, ...] = (
         aliases=("MODEL_CACHE_DIR",), command_line=False, file="machine.cache_dir",
     ),
     Option(
-        "ram_budget", "size", "the RAM that models may take together, such as 6GB; unset: what is free",
-        command_line=False, file="machine.ram_budget",
+        "ram_budget", "size", "the RAM that models may take together, such as 6GB; unset: what is free less a reserve",
+        metavar="SIZE", file="machine.ram_budget",
+    ),
+    Option(
+        "pin", "names", "models that stay in memory where that is possible", default=(), command_line=False,
+        file="machine.pin",
+    ),
+    Option(
+        "order", "choice",
+        "model: where models can't all be in memory, tests run model by model; file: they run in the order of their files",
+        choices=("model", "file"), default="model", command_line=False, file="order",
     ),
     _gate("alpha", "number", "the chance of a false alarm that is accepted", 0.05, least=0.0001, most=0.5),
     _gate("margin", "number", "the drop in the success rate that must be ruled out for a pass", 0.05, least=0.0, most=1.0),

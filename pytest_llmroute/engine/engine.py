@@ -113,9 +113,16 @@ class Engine:
             raise
         finally:
             server = gauge.end()
+        reply = self._loaded(reply)
         reply = reply.priced(catalog.models.get(reply.model)).with_(decision=decision, parsed=_parsed(reply, request))
         self._keep(request, decision, reply, run, calls, server=server)
         return reply
+
+    def _loaded(self, reply: Reply) -> Reply:
+        """The first reply after a load that was made for it says so."""
+        if reply.replayed or reply.reused or (seconds := self.pool.taken_load(reply.model)) is None:
+            return reply
+        return reply.with_(cold=True, timings=replace(reply.timings, load=reply.timings.load + seconds))
 
     def _opener(self, run: CaseRun | None) -> Open:
         """What opens a model: the pool, or what stands before it."""

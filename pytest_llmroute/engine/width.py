@@ -49,10 +49,12 @@ class Growing:
             self._slots, self._well = min(self._most, self._slots + 1), 0
 
 
-def width_for(wanted: int | None, own: int | None) -> Width:
-    """`wanted`: what the user says, None for auto; `own`: the most that a backend without a server can do."""
+def width_for(wanted: int | None, own: int | None, parallel: int | None = None) -> Width:
+    """`wanted`: what the user says, None for auto; `own`: the most that a backend without a server can do.
+
+    `parallel`: what a server answers at once, where that is known.
+    """
     if own:
         return Fixed(own if wanted is None else min(wanted, own))
-    if wanted is not None:
-        return Fixed(wanted)
-    return Growing() if own is None else Fixed(0)
+    slots = wanted if wanted is not None else own if own is not None else parallel
+    return Growing() if slots is None else Fixed(slots)

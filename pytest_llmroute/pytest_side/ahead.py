@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.requests import Message
 from pytest_llmroute.core.steps import Plan
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 JOB = pytest.StashKey[Job]()
 WAIT = pytest.StashKey["Wait"]()
+FAR = 10_000
+"""How many items ahead calls are made at most: their results are in memory until a test takes them."""
 OWN = frozenset({"llm", "llm_reply", "_llm_case", "_llm_column", "_llm_run", "request"})
 """Fixtures of ours; a test that uses another one may need it for its call."""
 
@@ -41,33 +43,43 @@ class Wait:
 class Ahead:
     """The calls that are made ahead in one process."""
 
-    def __init__(self, session: LLMSession, wanted: int | None, bound: bool) -> None:
-        self._session, self._wanted = session, wanted
-        pool = session.engine.pool
+    def __init__(self, session: LLMSession, slots: int | None, bound: bool) -> None:
+        self._session, self._slots = session, slots
+        self._memories = session.holdings.memories(session.wanted) if session.holdings is not None else None
+        self._numbers = itertools.count()
         self.dispatcher = Dispatcher(
-            pool.lane, partial(_width, pool, wanted), ahead=2 * (wanted or 4) if bound else None
+            session.engine.pool.lane,
+            self._width,
+            memory_of=self._memories.of if self._memories is not None else lambda card: None,
+            ahead=2 * (slots or 4) if bound else FAR,
         )
 
     def begin(self, items: Iterable[pytest.Item]) -> None:
-        """In the order in which pytest runs them."""
-        for index, item in enumerate(items):
-            if JOB in item.stash or (messages := known(item)) is None:
+        """In the order in which pytest runs them; one slot makes no call before its test."""
+        for index, item in zip(self._numbers, items, strict=False):
+            if self._slots == 1 or JOB in item.stash or (messages := known(item)) is None:
                 continue
             card = self._card(item, messages)
-            if card is not None:
+            if card is not None or _long(item):
                 job = Job(partial(self._plan, item, messages), index=index)
                 item.stash[JOB] = job
                 self.dispatcher.submit(job, card)
 
     def _card(self, item: pytest.Item, messages: tuple[Message, ...]) -> ModelCard | None:
-        """The model that is asked first; None where the test itself shall ask, without a slot or in vain."""
+        """The model that is asked first; None where no slot is needed."""
         engine = self._session.engine
+        if not engine.asks:
+            return None
         case = item_side.case_of(item, self._session.columns[0])
         try:
             card = engine.router.catalog.model(engine.decide(case.request(messages), case.column, case.repeat).model)
         except LLMRouteError:
-            return None
-        return card if _width(engine.pool, self._wanted, card)() else None
+            return None  # the test itself will tell
+        return card if self._width(card)() else None
+
+    def _width(self, card: ModelCard) -> Width:
+        pool = self._session.engine.pool
+        return width_for(self._slots, pool.slots(card), pool.parallel(card))
 
     def _plan(self, item: pytest.Item, messages: tuple[Message, ...]) -> Plan[Any]:
         return self._session.plan_of(item, messages)
@@ -82,6 +94,11 @@ class Ahead:
         finally:
             item.stash[WAIT] = Wait(time.perf_counter() - started, job.own_seconds)
 
+    @property
+    def loads(self) -> list[str]:
+        """Every load of a model into memory."""
+        return self._memories.loads if self._memories is not None else []
+
     def stop(self) -> None:
         self.dispatcher.stop()
 
@@ -92,14 +109,24 @@ def known(item: pytest.Item) -> tuple[Message, ...] | None:
         return item.task.messages
     if not item_side.is_ours(item) or "llm_reply" not in getattr(item, "fixturenames", ()):
         return None
-    params = item_side.params_of(item)
-    if set(item.fixturenames) - OWN - params.keys():  # type: ignore[attr-defined]
+    if set(item.fixturenames) - OWN - item_side.params_of(item).keys():  # type: ignore[attr-defined]
         return None
+    return messages_of_item(item)
+
+
+def messages_of_item(item: pytest.Item) -> tuple[Message, ...] | None:
+    """What an item declares to ask; None where that is known to its body alone, or wrong."""
+    if isinstance(item, TaskItem):
+        return item.task.messages
     try:
-        return messages_of(item_side.declared_of(item), params, item_side.where_of(item))
+        spec = item_side.declared_of(item)
+        if spec.prompt is None:
+            return None
+        return messages_of(spec, item_side.params_of(item), item_side.where_of(item))
     except Exception:
         return None  # the test itself will tell
 
 
-def _width(pool: BackendPool, wanted: int | None, card: ModelCard) -> Width:
-    return width_for(wanted, pool.slots(card))
+def _long(item: pytest.Item) -> bool:
+    """Whether a check takes so long that it is made beside the calls."""
+    return isinstance(item, TaskItem) and getattr(item.task.check, "long", False)

@@ -25,6 +25,7 @@ from pytest_llmroute.report.sources import run_head
 from pytest_llmroute.report.summary import RunHead, Summary, Tally
 from pytest_llmroute.report.terminal import misses, not_recorded, render
 from pytest_llmroute.store.contract import RunInfo
+from pytest_llmroute.store.experience import keep_experience
 from pytest_llmroute.store.merge import Gathered, gather, recover, save_run
 from pytest_llmroute.store.sqlite import SqliteStore
 
@@ -192,6 +193,7 @@ class Controller:
         try:
             save_run(root, info, found, store)
             self.stored = True
+            keep_experience(root, (kept.call for kept in found.calls))
             for run in recover(root, store, current=self.run_id):
                 self.notes.append(f"run {run} had been interrupted; its records are in the store now")
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -29,6 +29,7 @@ from pytest_llmroute.core.requests import Message, as_messages
 from pytest_llmroute.core.steps import Plan, Work, run_now
 from pytest_llmroute.engine.case import Case, CaseRun
 from pytest_llmroute.engine.engine import Engine
+from pytest_llmroute.engine.holdings import Facts, Holdings
 from pytest_llmroute.engine.llm import LLM
 from pytest_llmroute.engine.replay import Replay
 from pytest_llmroute.engine.setup import (
@@ -55,6 +56,7 @@ from pytest_llmroute.pytest_side.header import header
 from pytest_llmroute.pytest_side.journaling import Keeper
 from pytest_llmroute.pytest_side.marker import Declared, let_prompt_use_parameters, messages_of
 from pytest_llmroute.pytest_side.once import forget
+from pytest_llmroute.pytest_side.order import put_in_order
 from pytest_llmroute.report.summary import RunHead
 from pytest_llmroute.sandbox.run import close as close_sandbox
 from pytest_llmroute.store.journal import Journal, journal_path, run_header
@@ -97,6 +99,10 @@ class LLMSession:
             None if hasattr(config, "workerinput") else Controller(config, self.settings, head, gate, store, self.env)
         )
         self.ahead: Ahead | None = None
+        self.wanted: Mapping[str, int] = {}
+        """Tests by the model that they ask first, as far as that is known before they run."""
+        self.holdings: Holdings | None = None
+        """The memories of the models; None where none of them is asked."""
         self._warned = False
         self.broken = False
         """Whether the options or files can't be used: nothing runs."""
@@ -180,6 +186,12 @@ class LLMSession:
     def meter(self) -> ProcessMeter:
         return ProcessMeter(several=self.shared)
 
+    def holdings_of(self, facts: Facts) -> Holdings:
+        settings = self.settings
+        return Holdings(
+            self.engine.pool, self.catalog, facts, budget=settings["ram_budget"], pin=frozenset(settings["pin"])
+        )
+
     # Collecting
 
     def collect_tasks(self, path: Path, parent: pytest.Collector) -> TaskCollector:
@@ -221,10 +233,16 @@ class LLMSession:
             items[:] = [item for item in items if id(item) not in left]
             self.config.hook.pytest_deselected(items=excluded)
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """After every selection: what is left must be able to run."""
-        errors = preflight.check(self, session.items)
+        """After every selection: what is left must be able to run, and runs model by model where memory is short."""
+        checked = preflight.check(self, session.items)
+        errors = checked.errors
         if not errors:
+            self.wanted = checked.wanted
+            if checked.facts is not None:
+                self.holdings = self.holdings_of(checked.facts)
+                put_in_order(self, session.items)
             return
         error = one(errors)
         output = getattr(self.config, "workeroutput", None)
@@ -421,9 +439,9 @@ class LLMSession:
         """Where items are run: calls that are known by now are begun."""
         if session.config.option.collectonly or self.settings["plan"] or not session.items or self.broken:
             return
-        if self.worker == "main" and self.settings["concurrency"] != 1:
-            stops = session.config.getoption("maxfail", 0)
-            self.ahead = Ahead(self, self.settings["concurrency"], bound=bool(stops))
+        stops = session.config.getoption("maxfail", 0)
+        self.ahead = Ahead(self, self.settings["concurrency"], bound=bool(stops))
+        if self.worker == "main":
             self.ahead.begin(session.items)
 
     def loop_ended(self, session: pytest.Session, incomplete: str) -> None:
