@@ -25,6 +25,8 @@ from pytest_llmroute.engine.residency.online import Load
 from pytest_llmroute.engine.width import Fixed, Width
 
 log = logging.getLogger("pytest_llmroute.engine")
+SHARE, LOOK = 0.02, 0.25
+"""Seconds between looks at slots, and at memory, that other processes may want."""
 BESIDE = ""
 """The lane of plans that need no slot."""
 
@@ -133,6 +135,8 @@ class _Lane:
     memories: dict[str, Memory] = field(default_factory=dict)
     """Of the models that must be in memory before they are asked."""
     threads: int = 0
+    shares: bool = False
+    """Whether slots are being taken and left, as other processes want them."""
     idle: int = 0
     """Slots that wait and have not been called."""
     most: int = 0
@@ -147,7 +151,7 @@ class Dispatcher:
     """All lanes of a session."""
 
     def __init__(
-        self, lane_of: Callable[[ModelCard], str], width_of: Callable[[ModelCard], Width], *,
+        self, lane_of: Callable[[ModelCard], str], width_of: Callable[[ModelCard], Width | None], *,
         memory_of: Callable[[ModelCard], Memory | None] = lambda card: None, ahead: int | None = None,
         workers: int | None = None,
     ) -> None:  # fmt: skip
@@ -204,6 +208,15 @@ class Dispatcher:
         for _ in range(self._workers):
             self._work.put(None)
 
+    def _needs_no_slot(self, step: Attempt) -> bool:
+        return step.free or self.slotless(step.card)
+
+    def slotless(self, card: ModelCard) -> bool:
+        """Whether calls of a model need no slot."""
+        if card.name not in self._slotless:
+            self._slotless[card.name] = self._width_of(card) is None
+        return self._slotless[card.name]
+
     @property
     def most_at_once(self) -> int:
         return max((lane.most for lane in self._lanes.values()), default=0)
@@ -220,19 +233,38 @@ class Dispatcher:
             self._jobs.add(job)
             lane = self._lanes.get(name)
             if lane is None:
-                width = self._width_of(card) if card is not None else Fixed(self._most_workers)
-                lane = self._lanes[name] = _Lane(width, threading.Condition(self._lock))
+                width = self._width_of(card) if card is not None else None
+                lane = self._lanes[name] = _Lane(width or Fixed(self._most_workers), threading.Condition(self._lock))
             queue = lane.waiting.get(model)
             if queue is None:
                 queue = lane.waiting[model] = _Queue()
                 if card is not None and (memory := self._memory_of(card)) is not None:
                     lane.memories[model] = memory
+                    self._alarm(LOOK, partial(self._give_way, memory))
             queue.put(ticket)
             if (needed := lane.memories.get(model)) is not None and model not in needed.served:
                 self._settle(needed)
                 if job.index < 0 and model not in needed.served:
                     self._alarm(needed.patience, partial(self._look, needed))
+            if lane.width.shared and not lane.shares:
+                lane.shares = True
+                self._share(name, lane)
             self._call(name, lane)
+
+    def _share(self, name: str, lane: _Lane) -> None:
+        """With the lock: slots that are shared with other processes are taken and left, as long as there are calls."""
+        running, waiting = lane.running, sum(map(len, lane.waiting.values()))
+        before = lane.width()
+        lane.width.balance(running + waiting, running)
+        for _ in range(lane.width() - before):
+            self._call(name, lane)
+        lane.shares = bool(running or waiting) and not self._stopped
+        if lane.shares:
+            self._alarm(SHARE, partial(self._share_again, name, lane))
+
+    def _share_again(self, name: str, lane: _Lane) -> None:
+        with self._lock:
+            self._share(name, lane)
 
     def _call(self, name: str, lane: _Lane) -> None:
         """One more slot for a call that may begin: an idle one, else a new one while there is room."""
@@ -297,7 +329,9 @@ class Dispatcher:
         queued = time.perf_counter() - ticket.since if step is not None or job.index < 0 else 0.0
         current: Step | None = step if step is not None else job.step()
         while current is not None:
-            if isinstance(current, Attempt) and (current.card.name == model or self._needs_no_slot(current)):
+            if isinstance(current, Attempt) and (
+                current.card.name == model or current.free or self.slotless(current.card)
+            ):
                 current = self._do(job, partial(current.do, queued), lane)
                 queued = 0.0
             elif isinstance(current, Work) and not current.long:
@@ -360,12 +394,6 @@ class Dispatcher:
         else:
             self._hand_over(job, step)
 
-    def _needs_no_slot(self, step: Attempt) -> bool:
-        name = step.card.name
-        if name not in self._slotless:
-            self._slotless[name] = not self._width_of(step.card)()
-        return step.free or self._slotless[name]
-
     # Models in memory
 
     def _settle(self, memory: Memory) -> None:
@@ -398,6 +426,27 @@ class Dispatcher:
         with self._lock:
             memory.swapped(done)
             self._settle(memory)
+
+    def _give_way(self, memory: Memory) -> None:
+        """Models that nobody uses here are not kept where others wait for room."""
+        if memory.others_wait():
+            with self._lock:
+                calls = [
+                    (model, lane)
+                    for lane in self._lanes.values()
+                    for model, its in lane.memories.items()
+                    if its is memory
+                ]
+                used = frozenset(model for model, lane in calls if lane.waiting[model] or lane.busy.get(model))
+                idle = memory.give_way(used)
+            if idle:
+                memory.unload(idle)
+                with self._lock:
+                    memory.loading = None
+                    self._settle(memory)
+        with self._lock:
+            if not self._stopped:
+                self._alarm(LOOK, partial(self._give_way, memory))
 
     def _look(self, memory: Memory) -> None:
         with self._lock:

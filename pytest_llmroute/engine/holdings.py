@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import math
+import os
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from pytest_llmroute.backends.pool import BackendPool
@@ -11,16 +16,20 @@ from pytest_llmroute.codes import Code
 from pytest_llmroute.config.catalog import Catalog
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.places import is_loopback
+from pytest_llmroute.engine.leases import OWN, POSSIBLE, Holds, host_folder
 from pytest_llmroute.engine.memory import Hands, Memory
 from pytest_llmroute.engine.residency.chains import Chain
-from pytest_llmroute.engine.residency.online import Residency
+from pytest_llmroute.engine.residency.online import PATIENCE, Residency
 from pytest_llmroute.engine.residency.room import ModelNeeds, Room, troubles
 from pytest_llmroute.engine.residency.waves import WavePlan, plan_waves
 from pytest_llmroute.engine.survey import RESERVE
 from pytest_llmroute.errors import UserError
 from pytest_llmroute.store.experience import Measured, measured
 
+log = logging.getLogger("pytest_llmroute.engine")
 HERE = "this machine"
+WAIT = 0.05
+"""Seconds between looks whether there is room now."""
 STARTING, READING = 1.5, 1e9
 """Seconds that any load takes, and bytes that are read in a second: assumed where nobody has measured."""
 CONTEXT = 1.2
@@ -65,11 +74,13 @@ class Holdings:
     """The memories of a session, and its models' places in them."""
 
     def __init__(
-        self, pool: BackendPool, catalog: Catalog, facts: Facts, *, budget: int | None = None,
-        pin: frozenset[str] = frozenset(),
+        self, pool: BackendPool, catalog: Catalog, facts: Facts, *, folder: Path, budget: int | None = None,
+        pin: frozenset[str] = frozenset(), workers: int = 1,
     ) -> None:  # fmt: skip
-        self._pool, self._catalog, self._facts = pool, catalog, facts
+        self._pool, self._catalog, self._facts, self._folder = pool, catalog, facts, folder
         self._budget, self._pin = budget, pin
+        self._parts = 1 if POSSIBLE else workers
+        """Where processes can't come to terms, each has its part."""
         self.needs: Mapping[str, ModelNeeds] = _Needs(self)
 
     def place(self, card: ModelCard) -> str | None:
@@ -81,9 +92,10 @@ class Holdings:
 
     def budget(self, place: str, models: Iterable[str]) -> int | None:
         """Bytes that models may take together; None where nobody knows: another machine's memory."""
-        if self._budget is not None or place != HERE:
-            return self._budget
-        return max(0, self._facts.free - RESERVE) + sum(self._facts.resident.get(model, 0) for model in set(models))
+        if self._budget is None and place != HERE:
+            return None
+        free = max(0, self._facts.free - RESERVE) + sum(self._facts.resident.get(model, 0) for model in set(models))
+        return (free if self._budget is None else self._budget) // self._parts
 
     def needs_of(self, model: str) -> ModelNeeds:
         """By measurement, then by the server's, the file's or the card's word."""
@@ -130,11 +142,11 @@ class Holdings:
         """The waves of each memory; raises UserError where a model does not fit."""
         chains = self.chains(wanted)
         return {
-            place: plan_waves(chains[place], self.needs, room.budget, self.there(place), self._pin)
+            place: plan_waves(chains[place], self.needs, room.budget, self._there(place), self._pin)
             for place, room in self.rooms(wanted).items()
         }
 
-    def there(self, place: str) -> frozenset[str]:
+    def _there(self, place: str) -> frozenset[str]:
         """Models that were in memory when the run began."""
         return frozenset(name for name in self._facts.resident if self.place(self._catalog.model(name)) == place)
 
@@ -150,7 +162,50 @@ class Holdings:
 
     def memories(self, wanted: Mapping[str, int]) -> Memories:
         """What guards the memories while the run goes on."""
-        return Memories(self, self._pool, self._catalog, wanted, self._pin)
+        return Memories(self, wanted, self._pin)
+
+    def hands(self, place: str, budget: int | None) -> Hands:
+        """What loads and unloads: where the system can lock files, in agreement with all other processes."""
+        card = self._catalog.model
+        alone = Hands(
+            load=lambda model: self._pool.load(card(model)),
+            unload=lambda model: self._pool.unload(card(model)),
+            still=lambda model: self._pool.resident(card(model)),
+            learned=self.learned,
+        )
+        if not POSSIBLE:
+            return alone
+        holds = Holds(host_folder(self._folder), place)
+
+        def load(model: str) -> int:
+            began = time.monotonic()
+            while (gone := holds.take(self.held_as(model), self.needs[model].ram or 0, budget)) is None:
+                time.sleep(WAIT)
+                if time.monotonic() - began > PATIENCE:
+                    began = math.inf
+                    log.warning("[Engine] %s waits: other processes hold the room for models", model)
+            for name in gone:
+                if (other := self._by_name(name)) is not None:
+                    alone.unload(other)
+            size = alone.load(model)
+            holds.measured(self.held_as(model), size)
+            return size
+
+        def unload(model: str) -> None:
+            if holds.drop(self.held_as(model)):
+                alone.unload(model)
+
+        return replace(alone, load=load, unload=unload, others_wait=holds.wanted, leave=holds.leave)
+
+    def held_as(self, model: str) -> str:
+        """The name that all processes of this machine know a loaded model by."""
+        card = self._catalog.model(model)
+        endpoint = self._pool.endpoint(card)
+        return f"{card.served_as} at {endpoint}" if endpoint else f"{model}{OWN}{os.getpid()}"
+
+    def _by_name(self, held_as: str) -> str | None:
+        """A model of the server's that we have a card for."""
+        return next((name for name in self._catalog.models if self.held_as(name) == held_as), None)
 
     def learned(self, model: str, size: int) -> None:
         assert isinstance(self.needs, dict)
@@ -160,11 +215,8 @@ class Holdings:
 class Memories:
     """Each memory of a session, made when the first of its models is asked for."""
 
-    def __init__(
-        self, holdings: Holdings, pool: BackendPool, catalog: Catalog, wanted: Mapping[str, int], pin: frozenset[str]
-    ) -> None:
-        self._holdings, self._pool, self._catalog, self._pin = holdings, pool, catalog, pin
-        self._wanted = wanted
+    def __init__(self, holdings: Holdings, wanted: Mapping[str, int], pin: frozenset[str]) -> None:
+        self._holdings, self._wanted, self._pin = holdings, wanted, pin
         self._made: dict[str, Memory] = {}
 
     def of(self, card: ModelCard) -> Memory | None:
@@ -182,15 +234,13 @@ class Memories:
     def _make(self, place: str) -> Memory:
         chains = self._holdings.chains(self._wanted).get(place, [])
         budget = self._holdings.budget(place, (model for chain in chains for model in chain.models))
-        there = self._holdings.there(place)
-        card = self._catalog.model
-        hands = Hands(
-            load=lambda model: self._pool.load(card(model)),
-            unload=lambda model: self._pool.unload(card(model)),
-            still=lambda model: self._pool.resident(card(model)),
-            learned=self._holdings.learned,
-        )
-        return Memory(Residency.planned(chains, self._holdings.needs, budget, there, self._pin), hands, there)
+        hands = self._holdings.hands(place, budget)
+        return Memory(Residency.planned(chains, self._holdings.needs, budget, pin=self._pin), hands)
+
+    def leave(self) -> None:
+        """Nothing is held any longer."""
+        for memory in self._made.values():
+            memory.leave()
 
 
 def _unknown_size(model: str) -> UserError:

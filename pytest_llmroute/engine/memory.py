@@ -25,6 +25,10 @@ class Hands:
     """Whether a model is in memory: a server may have dropped it."""
     learned: Callable[[str, int], None]
     """What a model takes in truth, in place of what was expected."""
+    others_wait: Callable[[], bool] = lambda: False
+    """Whether another process waits for room."""
+    leave: Callable[[], None] = lambda: None
+    """At the end."""
 
 
 class Memory:
@@ -66,11 +70,7 @@ class Memory:
 
         A model that can't be loaded is asked all the same: its call tells why.
         """
-        for model in load.evict:
-            try:
-                self._hands.unload(model)
-            except Exception as error:
-                log.warning("[Engine] %s could not be unloaded: %s", model, error)
+        self.unload(frozenset(load.evict))
         size = 0
         try:
             size = self._hands.load(load.model)
@@ -78,6 +78,29 @@ class Memory:
             log.warning("[Engine] %s could not be loaded: %s", load.model, error)
         gone = frozenset(model for model in self.resident if not self._hands.still(model))
         return Swapped(load.model, size, gone)
+
+    def others_wait(self) -> bool:
+        return self.loading is None and bool(self.resident) and self._hands.others_wait()
+
+    def give_way(self, used: frozenset[str]) -> frozenset[str]:
+        """What nobody uses here makes way for others: to be unloaded by `unload`, without the lock."""
+        if self.loading is not None:
+            return frozenset()
+        idle = self.resident - used
+        if idle:
+            self.loading = ""  # nothing is loaded meanwhile
+            self.resident -= idle
+        return idle
+
+    def unload(self, models: frozenset[str]) -> None:
+        for model in sorted(models):
+            try:
+                self._hands.unload(model)
+            except Exception as error:
+                log.warning("[Engine] %s could not be unloaded: %s", model, error)
+
+    def leave(self) -> None:
+        self._hands.leave()
 
     def swapped(self, done: Swapped) -> None:
         """What is known after a load."""

@@ -15,11 +15,14 @@ from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.requests import Message
 from pytest_llmroute.core.steps import Plan
 from pytest_llmroute.engine.dispatch import Dispatcher, Job
-from pytest_llmroute.engine.width import Width, width_for
+from pytest_llmroute.engine.leases import POSSIBLE, SlotLeases, file_name
+from pytest_llmroute.engine.width import Fixed, Width, width_for
 from pytest_llmroute.errors import LLMRouteError
 from pytest_llmroute.pytest_side import items as item_side
+from pytest_llmroute.pytest_side.assigned import Assigned
 from pytest_llmroute.pytest_side.collect import TaskItem
 from pytest_llmroute.pytest_side.marker import messages_of
+from pytest_llmroute.pytest_side.once import lease_folder
 
 if TYPE_CHECKING:
     from pytest_llmroute.pytest_side.session import LLMSession
@@ -45,6 +48,8 @@ class Ahead:
 
     def __init__(self, session: LLMSession, slots: int | None, bound: bool) -> None:
         self._session, self._slots = session, slots
+        self._leases = lease_folder(session.config.rootpath, session.run_id)
+        self._assigned = Assigned(session.config)
         self._memories = session.holdings.memories(session.wanted) if session.holdings is not None else None
         self._numbers = itertools.count()
         self.dispatcher = Dispatcher(
@@ -53,6 +58,10 @@ class Ahead:
             memory_of=self._memories.of if self._memories is not None else lambda card: None,
             ahead=2 * (slots or 4) if bound else FAR,
         )
+
+    def assigned(self, item: pytest.Item) -> list[pytest.Item]:
+        """The tests of this worker that are new since it was asked last, `item` among them."""
+        return self._assigned.new(item)
 
     def begin(self, items: Iterable[pytest.Item]) -> None:
         """In the order in which pytest runs them; one slot makes no call before its test."""
@@ -75,11 +84,18 @@ class Ahead:
             card = engine.router.catalog.model(engine.decide(case.request(messages), case.column, case.repeat).model)
         except LLMRouteError:
             return None  # the test itself will tell
-        return card if self._width(card)() else None
+        return None if self.dispatcher.slotless(card) else card
 
-    def _width(self, card: ModelCard) -> Width:
-        pool = self._session.engine.pool
-        return width_for(self._slots, pool.slots(card), pool.parallel(card))
+    def _width(self, card: ModelCard) -> Width | None:
+        pool, workers = self._session.engine.pool, self._session.workers
+
+        def shared(slots: int) -> Width:
+            share = max(1, slots // workers)
+            if workers == 1 or not POSSIBLE:
+                return Fixed(share)
+            return SlotLeases(self._leases / file_name(pool.lane(card)), slots, share)
+
+        return width_for(self._slots, pool.slots(card), pool.parallel(card), shared=shared, workers=workers)
 
     def _plan(self, item: pytest.Item, messages: tuple[Message, ...]) -> Plan[Any]:
         return self._session.plan_of(item, messages)
@@ -101,6 +117,11 @@ class Ahead:
 
     def stop(self) -> None:
         self.dispatcher.stop()
+
+    def leave(self) -> None:
+        """When all models are closed: others may have the room."""
+        if self._memories is not None:
+            self._memories.leave()
 
 
 def known(item: pytest.Item) -> tuple[Message, ...] | None:

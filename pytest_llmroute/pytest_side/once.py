@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,11 @@ PATIENCE = 10.0
 
 def path_of(root: Path, run_id: str) -> Path:
     return root / ".llmroute" / f"preflight-{run_id}.json"
+
+
+def lease_folder(root: Path, run_id: str) -> Path:
+    """Where the workers of a run share slots."""
+    return root / ".llmroute" / f"leases-{run_id}"
 
 
 def once_for_all(session: LLMSession, ask: Callable[[], Any]) -> Any:
@@ -47,6 +53,7 @@ def forget(root: Path, run_id: str) -> None:
     for each in (path, path.with_suffix(".lock")):
         with suppress(OSError):
             each.unlink()
+    rmtree(lease_folder(root, run_id), ignore_errors=True)
 
 
 def _waited(path: Path) -> Any:

@@ -49,7 +49,7 @@ from pytest_llmroute.pytest_side import plan, preflight, reports
 from pytest_llmroute.pytest_side.ahead import JOB, WAIT, Ahead
 from pytest_llmroute.pytest_side.collect import Solved, TaskCollector, TaskItem
 from pytest_llmroute.pytest_side.columns import Cell, cells_of, columns_of, distinct
-from pytest_llmroute.pytest_side.controller import SHOWN, SYNTHETIC, Controller
+from pytest_llmroute.pytest_side.controller import FOLDER, SHOWN, SYNTHETIC, Controller
 from pytest_llmroute.pytest_side.facts import run_facts
 from pytest_llmroute.pytest_side.gating import Gate
 from pytest_llmroute.pytest_side.header import header
@@ -189,8 +189,9 @@ class LLMSession:
     def holdings_of(self, facts: Facts) -> Holdings:
         settings = self.settings
         return Holdings(
-            self.engine.pool, self.catalog, facts, budget=settings["ram_budget"], pin=frozenset(settings["pin"])
-        )
+            self.engine.pool, self.catalog, facts, folder=self.config.rootpath / FOLDER,
+            budget=settings["ram_budget"], pin=frozenset(settings["pin"]), workers=self.workers,
+        )  # fmt: skip
 
     # Collecting
 
@@ -326,9 +327,13 @@ class LLMSession:
             del item.stash[MARK]
 
     @property
+    def workers(self) -> int:
+        """How many processes run tests."""
+        return int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) if self.worker != "main" else 1
+
+    @property
     def shared(self) -> bool:
-        count = os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")
-        return self.worker != "main" and count != "1"
+        return self.workers > 1
 
     def decide(self, case: Case, text: str = "") -> Decision:
         return self.engine.decide(case.request(as_messages(text)), case.column, case.repeat)
@@ -444,6 +449,12 @@ class LLMSession:
         if self.worker == "main":
             self.ahead.begin(session.items)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        """A worker of xdist's learns from time to time which tests are its own."""
+        if self.ahead is not None and self.worker != "main":
+            self.ahead.begin(self.ahead.assigned(item))
+
     def loop_ended(self, session: pytest.Session, incomplete: str) -> None:
         """`incomplete` says why the results are not those of a whole run."""
         option = session.config.option
@@ -457,6 +468,8 @@ class LLMSession:
             self.ahead.stop()
         if "engine" in self.__dict__:
             self.engine.pool.close()
+        if self.ahead is not None:
+            self.ahead.leave()
         close_sandbox()
         if "meter" in self.__dict__:
             self.meter.close()
