@@ -227,10 +227,6 @@ class Memories:
             self._made[place] = self._make(place)
         return self._made[place]
 
-    @property
-    def loads(self) -> list[str]:
-        return [model for memory in self._made.values() for model in memory.loads]
-
     def _make(self, place: str) -> Memory:
         chains = self._holdings.chains(self._wanted).get(place, [])
         budget = self._holdings.budget(place, (model for chain in chains for model in chain.models))

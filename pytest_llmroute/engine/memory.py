@@ -42,8 +42,6 @@ class Memory:
         """Models whose calls may be sent now."""
         self.unmet = False
         """Whether somebody waits for a model that is not served."""
-        self.loads: list[str] = []
-        """Every load, in order."""
 
     @property
     def patience(self) -> float:
@@ -105,7 +103,6 @@ class Memory:
     def swapped(self, done: Swapped) -> None:
         """What is known after a load."""
         self.loading = None
-        self.loads.append(done.model)
         self.resident = self.resident.difference(done.gone) | {done.model}
         if done.size:
             self._hands.learned(done.model, done.size)

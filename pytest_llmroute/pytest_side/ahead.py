@@ -110,11 +110,6 @@ class Ahead:
         finally:
             item.stash[WAIT] = Wait(time.perf_counter() - started, job.own_seconds)
 
-    @property
-    def loads(self) -> list[str]:
-        """Every load of a model into memory."""
-        return self._memories.loads if self._memories is not None else []
-
     def stop(self) -> None:
         self.dispatcher.stop()
 
