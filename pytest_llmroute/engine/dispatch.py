@@ -12,7 +12,8 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
@@ -170,11 +171,24 @@ class Dispatcher:
         self._alarms: list[tuple[float, int, Callable[[], object]]] = []
         self._timer: threading.Thread | None = None
         self._jobs: set[Job] = set()
-        self._stopped = False
+        self._stopped = self._gathers = False
 
     def submit(self, job: Job, card: ModelCard | None = None) -> None:
         """A plan whose first call goes to this model, most likely; None: it needs no slot."""
         self._enqueue(job, None, card)
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """While many plans are submitted: where models make way for each other, who comes first is known at the end."""
+        self._gathers = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._gathers = False
+                memories = {id(each): each for lane in self._lanes.values() for each in lane.memories.values()}
+                for memory in memories.values():
+                    self._settle(memory)
 
     def follow(self, plan: Plan[Any]) -> Job:
         """A plan that somebody waits for: its calls go before all that wait."""
@@ -398,6 +412,8 @@ class Dispatcher:
 
     def _settle(self, memory: Memory) -> None:
         """With the lock: what may be served now, and the next load."""
+        if self._gathers and memory.crowded:
+            return
         waiting: dict[str, int] = {}
         busy: dict[str, int] = {}
         foreground: dict[str, float] = {}

@@ -106,6 +106,7 @@ class Engine:
                 canned=decision.canned,
                 left=lambda: self._left(request, run),
                 breaker_of=self.pool.breaker,
+                known=lambda card: self._known(card, request, decision, run),
             )
         except ModelCallError as error:
             seconds = time.perf_counter() - started
@@ -129,6 +130,14 @@ class Engine:
         if self.replay is None:
             return self.pool.get
         return self.replay.over(self.pool.get, run.case.nodeid if run else "")
+
+    def _known(self, card: ModelCard, request: Request, decision: Decision, run: CaseRun | None) -> bool:
+        """Whether the reply is there without asking the model."""
+        if self.replay is None or not self.replay.looks:
+            return not self.asks
+        if card.scripted:
+            return False
+        return self.replay.knows(self._call(card, request, decision, run), run.case.nodeid if run else "")
 
     def _left(self, request: Request, run: CaseRun | None) -> float | None:
         """Seconds that this call has: its own limit, within what the test has left."""

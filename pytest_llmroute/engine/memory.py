@@ -44,6 +44,11 @@ class Memory:
         """Whether somebody waits for a model that is not served."""
 
     @property
+    def crowded(self) -> bool:
+        """Whether by the plan one model has to make way for another."""
+        return any(wave.evict for wave in self._plan.waves)
+
+    @property
     def patience(self) -> float:
         return self._plan.patience
 

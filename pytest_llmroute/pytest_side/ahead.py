@@ -52,6 +52,9 @@ class Ahead:
         self._assigned = Assigned(session.config)
         self._memories = session.holdings.memories(session.wanted) if session.holdings is not None else None
         self._numbers = itertools.count()
+        replay = session.engine.replay
+        self._looks = replay is not None and replay.looks
+        """Whether a call may be known: then its plan begins without slot and model, and asks for them when it must."""
         self.dispatcher = Dispatcher(
             session.engine.pool.lane,
             self._width,
@@ -65,14 +68,19 @@ class Ahead:
 
     def begin(self, items: Iterable[pytest.Item]) -> None:
         """In the order in which pytest runs them; one slot makes no call before its test."""
-        for index, item in zip(self._numbers, items, strict=False):
-            if self._slots == 1 or JOB in item.stash or (messages := known(item)) is None:
-                continue
-            card = self._card(item, messages)
-            if card is not None or _long(item):
-                job = Job(partial(self._plan, item, messages), index=index)
-                item.stash[JOB] = job
-                self.dispatcher.submit(job, card)
+        with self.dispatcher.gathering():
+            for index, item in zip(self._numbers, items, strict=False):
+                if self._slots != 1 and JOB not in item.stash:
+                    self._begin(index, item)
+
+    def _begin(self, index: int, item: pytest.Item) -> None:
+        if (messages := known(item)) is None:
+            return
+        card = self._card(item, messages)
+        if card is not None or _long(item):
+            job = Job(partial(self._plan, item, messages), index=index)
+            item.stash[JOB] = job
+            self.dispatcher.submit(job, None if self._looks else card)
 
     def _card(self, item: pytest.Item, messages: tuple[Message, ...]) -> ModelCard | None:
         """The model that is asked first; None where no slot is needed."""

@@ -95,8 +95,9 @@ def run(host: Host, chains: list[tuple[str, ...]], slots: int) -> list[list[str]
     dispatcher = Dispatcher(lambda card: "one", lambda card: Fixed(slots), memory_of=lambda card: memory)
     try:
         jobs = [Job(partial(asking, host, chain), index=number) for number, chain in enumerate(chains)]
-        for job, chain in zip(jobs, chains, strict=True):
-            dispatcher.submit(job, CARDS[chain[0]])
+        with dispatcher.gathering():
+            for job, chain in zip(jobs, chains, strict=True):
+                dispatcher.submit(job, CARDS[chain[0]])
         return [job.wait() for job in jobs]
     finally:
         dispatcher.stop()
