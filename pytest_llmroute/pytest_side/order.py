@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_llmroute.core.decisions import Decision
-from pytest_llmroute.errors import LLMRouteError
+from pytest_llmroute.errors import LLMRouteError, UserError
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side.ahead import messages_of_item
 
@@ -21,22 +21,25 @@ WIDE = {"class": pytest.Class, "module": pytest.Module, "package": pytest.Packag
 Block = list[pytest.Item]
 
 
-def put_in_order(session: LLMSession, items: list[pytest.Item]) -> None:
-    """In place; the same order in every process of a run."""
+def put_in_order(session: LLMSession, items: list[pytest.Item]) -> list[UserError]:
+    """In place; the same order in every process of a run. The models that do not fit are errors."""
     holdings = session.holdings
     if holdings is None or session.settings["order"] == "file":
-        return
+        return []
     profile = session.engine.router.profile
     reachable = {*session.wanted, *profile.roles.values()}
     if not holdings.crowded(reachable):
-        return
+        return []
     models = {id(item): decision.model for item in items if (decision := decision_of(session, item)) is not None}
     session.wanted = Counter(models.values())
+    if errors := holdings.troubles(session.wanted):
+        return errors
     waves = [wave for plan in holdings.plans(session.wanted).values() for wave in plan.waves]
     rank: dict[str, int] = {}
     for number, wave in enumerate(waves):
         rank.setdefault(wave.model, number)
     items[:] = in_order(items, lambda item: rank.get(models.get(id(item), "")))
+    return []
 
 
 def decision_of(session: LLMSession, item: pytest.Item) -> Decision | None:

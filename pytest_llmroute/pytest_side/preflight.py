@@ -57,7 +57,7 @@ def check(session: LLMSession, items: Iterable[pytest.Item]) -> Checked:
         errors.setdefault(error.text(), error)
     if errors:
         return Checked(list(errors.values()))
-    if _runs_nothing(session):
+    if runs_nothing(session):
         return Checked([], wanted, local_facts(session))
     servers, facts = _servers(session, wanted, len(ours)) if _asks(session) else ([], None)
     return Checked([*_sandbox(session, ours), *servers], wanted, facts)
@@ -68,13 +68,13 @@ def local_facts(session: LLMSession) -> Facts:
     return Facts(available_ram(), known=read_experience(session.config.rootpath))
 
 
-def _runs_nothing(session: LLMSession) -> bool:
+def runs_nothing(session: LLMSession) -> bool:
     return bool(session.settings["plan"] or session.config.getoption("collectonly"))
 
 
 def _asks(session: LLMSession) -> bool:
     """Whether any model will be asked."""
-    return not _runs_nothing(session) and session.engine.asks
+    return not runs_nothing(session) and session.engine.asks
 
 
 def _sandbox(session: LLMSession, items: Iterable[pytest.Item]) -> list[UserError]:

@@ -239,11 +239,13 @@ class LLMSession:
         """After every selection: what is left must be able to run, and runs model by model where memory is short."""
         checked = preflight.check(self, session.items)
         errors = checked.errors
-        if not errors:
+        if not errors and checked.facts is not None:
             self.wanted = checked.wanted
-            if checked.facts is not None:
-                self.holdings = self.holdings_of(checked.facts)
-                put_in_order(self, session.items)
+            self.holdings = self.holdings_of(checked.facts)
+            errors = put_in_order(self, session.items)
+            if preflight.runs_nothing(self):
+                return  # the plan says what does not fit
+        if not errors:
             return
         error = one(errors)
         output = getattr(self.config, "workeroutput", None)
