@@ -48,9 +48,9 @@ class Ahead:
             pool.lane, partial(_width, pool, wanted), ahead=2 * (wanted or 4) if bound else None
         )
 
-    def begin(self, items: Iterable[pytest.Item]) -> None:
-        """In the order in which pytest runs them."""
-        for index, item in enumerate(items):
+    def begin(self, items: Iterable[tuple[int, pytest.Item]]) -> None:
+        """Each with its place in the order in which pytest runs them."""
+        for index, item in items:
             if JOB in item.stash or (messages := known(item)) is None:
                 continue
             card = self._card(item, messages)

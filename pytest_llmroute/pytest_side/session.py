@@ -16,7 +16,7 @@ import pytest
 
 from pytest_llmroute import __version__
 from pytest_llmroute.config.catalog import Catalog
-from pytest_llmroute.config.options import BY_NAME
+from pytest_llmroute.config.options import ADAPTIVE, BY_NAME
 from pytest_llmroute.config.resolve import Level
 from pytest_llmroute.config.situation import Situation, nothing_configured, situation
 from pytest_llmroute.core.columns import Column
@@ -41,6 +41,7 @@ from pytest_llmroute.engine.setup import (
 )
 from pytest_llmroute.errors import LLMRouteWarning, UserError, one
 from pytest_llmroute.extensions import Extensions
+from pytest_llmroute.gate.looks import LOOKS
 from pytest_llmroute.measure.mark import Mark, Usage
 from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.pytest_side import items as item_side
@@ -55,6 +56,7 @@ from pytest_llmroute.pytest_side.header import header
 from pytest_llmroute.pytest_side.journaling import Keeper
 from pytest_llmroute.pytest_side.marker import Declared, let_prompt_use_parameters, messages_of
 from pytest_llmroute.pytest_side.once import forget
+from pytest_llmroute.pytest_side.rounds import Begin, Rounds, in_rounds, refuse
 from pytest_llmroute.report.summary import RunHead
 from pytest_llmroute.sandbox.run import close as close_sandbox
 from pytest_llmroute.store.journal import Journal, journal_path, run_header
@@ -96,7 +98,10 @@ class LLMSession:
         self.controller = (
             None if hasattr(config, "workerinput") else Controller(config, self.settings, head, gate, store, self.env)
         )
+        refuse(self.settings, gate, spread=config.getoption("dist", "no") != "no" or self.worker != "main")
         self.ahead: Ahead | None = None
+        self.rounds: Rounds | None = None
+        """Where repeats are adaptive and tests run in this process."""
         self._warned = False
         self.broken = False
         """Whether the options or files can't be used: nothing runs."""
@@ -194,14 +199,19 @@ class LLMSession:
             return None
         return self.collect_tasks(path, parent)
 
-    def cells(self, phase: str | None, repeat: int | None) -> tuple[Cell, ...]:
-        return cells_of(phase, self.settings["phase"] or (), repeat or self.settings["repeat"])
+    def cells(self, phase: str | None, repeat: int | None, min_pass: int | None) -> tuple[Cell, ...]:
+        """A test that counts its own passes needs all of its repeats."""
+        wanted = repeat or self.settings["repeat"]
+        adaptive = wanted == ADAPTIVE
+        return cells_of(
+            phase, self.settings["phase"] or (), LOOKS[-1] if adaptive else wanted, adaptive=adaptive and not min_pass
+        )
 
     def parametrize(self, metafunc: pytest.Metafunc) -> None:
         try:
             spec = item_side.declared_of(metafunc.definition)
             columns = distinct(Column("model", name) for name in spec.models) or self.columns
-            cells = self.cells(spec.phase, spec.repeat)
+            cells = self.cells(spec.phase, spec.repeat, spec.min_pass)
         except UserError as error:
             self.errors.append(error)
             spec, columns, cells = Declared(), self.columns, (Cell(None, 1, 1),)
@@ -213,13 +223,18 @@ class LLMSession:
             labels = [cell.label or "rep1" for cell in cells]
             metafunc.parametrize("_llm_run", cells, ids=labels, indirect=True)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
+        """The first to choose, and the last to order: `--ff` too does it after all others."""
         excluded = [item for item in items if _excluded(item)]
         if excluded:
             left = set(map(id, excluded))
             items[:] = [item for item in items if id(item) not in left]
             self.config.hook.pytest_deselected(items=excluded)
+        result = yield
+        if self.settings["repeat"] == ADAPTIVE:
+            in_rounds(items)
+        return result
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """After every selection: what is left must be able to run."""
@@ -330,6 +345,8 @@ class LLMSession:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if self.rounds is not None and not self.rounds.wants(item):
+            return
         if item_side.is_ours(item) or item_side.CASE in item.stash:
             if JOB not in item.stash:
                 _forget(item)
@@ -386,6 +403,8 @@ class LLMSession:
         )
         record = reports.without_secrets(record, self.keeper.redact)
         self.keeper.record(record)
+        if self.rounds is not None:
+            self.rounds.heard(record)
         return record
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, Any] | None:
@@ -424,14 +443,24 @@ class LLMSession:
         if self.worker == "main" and self.settings["concurrency"] != 1:
             stops = session.config.getoption("maxfail", 0)
             self.ahead = Ahead(self, self.settings["concurrency"], bound=bool(stops))
-            self.ahead.begin(session.items)
+        begin: Begin = self.ahead.begin if self.ahead is not None else list
+        if self.settings["repeat"] == ADAPTIVE and self.controller is not None:
+            self.rounds = Rounds(session.items, self.controller.gate, begin)
+            self.rounds.start()
+        else:
+            begin(enumerate(session.items))
 
     def loop_ended(self, session: pytest.Session, incomplete: str) -> None:
         """`incomplete` says why the results are not those of a whole run."""
         option = session.config.option
         ran = not (option.collectonly or getattr(option, "setuponly", False) or self.settings["plan"])
-        if self.controller is not None and ran:
-            self.controller.loop_ended(session, incomplete)
+        if self.controller is None or not ran:
+            return
+        if self.rounds is not None:
+            self.controller.looked(self.rounds.looks)
+            if self.rounds.disturbed and not incomplete:
+                incomplete = "tests with adaptive repeats ran in another order than that of their rounds"
+        self.controller.loop_ended(session, incomplete)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

@@ -6,8 +6,9 @@ import random
 
 import pytest
 
-from pytest_llmroute.gate.adaptive import LOOKS, Look, level, look
+from pytest_llmroute.gate.adaptive import Look, look
 from pytest_llmroute.gate.judge import Member
+from pytest_llmroute.gate.looks import LOOKS, level
 from pytest_llmroute.gate.pairs import Pair, Shared, Tries, shared
 from pytest_llmroute.gate.result import GateSettings
 from tests.gate.made import flipped
@@ -67,10 +68,14 @@ def test_members_are_corrected_at_every_look() -> None:
     assert look([member(100, 8, "a"), member(100, 0, "b")], 1, 3, SETTINGS).decision == "fail"
 
 
-def test_with_nothing_paired_it_goes_on_to_the_last_look() -> None:
-    nothing = [Member("a", Shared(()))]
-    assert look(nothing, 1, 3, SETTINGS).decision == "go on"
-    assert look(nothing, 3, 3, SETTINGS).decision == "stop"
+def test_with_nothing_paired_it_stops() -> None:
+    assert look([Member("a", Shared(()))], 1, 3, SETTINGS).decision == "stop"
+    assert look([], 1, 3, SETTINGS).decision == "stop"
+
+
+@pytest.mark.parametrize(("items", "decision"), [(100, "stop"), (20, "go on")])
+def test_where_inconclusive_is_red_it_goes_on_until_a_drop_is_ruled_out(items: int, decision: str) -> None:
+    assert look([member(items, 0)], 1, 3, GateSettings(inconclusive="fail")).decision == decision
 
 
 def build(setting: Setting, rng: random.Random) -> tuple[Look, int]:
