@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import pytest
@@ -71,7 +71,7 @@ def refuse(settings: Settings, gate: Gate, *, spread: bool) -> None:
         ))  # fmt: skip
     if of_many:
         wrong.append(_refused(
-            f"{' and '.join(of_many)} wants more than {LOOKS[0]} of every case",
+            f"{' and '.join(of_many)} wants more than {LOOKS[0]} try of every case",
             "a run may end after the first", f"--llm-repeat={MOST}",
         ))  # fmt: skip
     if wrong:
@@ -88,9 +88,9 @@ def _refused(why: str, means: str, fix: str) -> UserError:
 class Rounds:
     """The tests of a run in their order, and how far it has come."""
 
-    def __init__(self, items: Sequence[pytest.Item], gate: Gate, begin: Begin) -> None:
-        self._items, self._gate, self._begin = items, gate, begin
-        self._numbers = [round_of(item) for item in items]
+    def __init__(self, items: Iterable[pytest.Item], gate: Gate, begin: Begin) -> None:
+        self._items, self._gate, self._begin = tuple(items), gate, begin
+        self._numbers = [round_of(item) for item in self._items]
         self._round = min(self._numbers)
         self._looks = Looks(of=len(set(self._numbers)))
         self._done: dict[str, float] = {}

@@ -224,7 +224,7 @@ def _merged_info(runs: Sequence[StoredRun]) -> RunInfo:
     machines = sorted({machine_class(info.facts) for info in infos})
     paths = list(dict.fromkeys(tuple(info.facts.get("paths", (".",))) for info in infos))
     facts = {
-        **infos[0].facts,
+        **(infos[0].facts if len(runs) == 1 else _without_looks(infos[0].facts)),
         "paths": list(paths[0]) if len(paths) == 1 else ["."],
         "selection": infos[0].facts.get("selection", "") if len(runs) == 1 else "",
         "incomplete": "; ".join(filter(None, [*(run.incomplete for run in runs), _each_its_own_looks(runs)])),
@@ -240,6 +240,10 @@ def _merged_info(runs: Sequence[StoredRun]) -> RunInfo:
         columns=tuple(dict.fromkeys(column for info in infos for column in info.columns)),
         facts=facts,
     )
+
+
+def _without_looks(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: fact for name, fact in facts.items() if name != "looks"}
 
 
 def _each_its_own_looks(runs: Sequence[StoredRun]) -> str:
