@@ -85,6 +85,14 @@ def _refused(why: str, means: str, fix: str) -> UserError:
     )
 
 
+def out_of_order() -> UserError:
+    return _refused(
+        "another plugin has put the tests into an order of its own",
+        "all first repeats must run before the second ones: there is a look in between",
+        "-p no:NAME of that plugin",
+    )
+
+
 class Rounds:
     """The tests of a run in their order, and how far it has come."""
 

@@ -56,7 +56,7 @@ from pytest_llmroute.pytest_side.header import header
 from pytest_llmroute.pytest_side.journaling import Keeper
 from pytest_llmroute.pytest_side.marker import Declared, let_prompt_use_parameters, messages_of
 from pytest_llmroute.pytest_side.once import forget
-from pytest_llmroute.pytest_side.rounds import Begin, Rounds, in_rounds, refuse
+from pytest_llmroute.pytest_side.rounds import Begin, Rounds, in_rounds, out_of_order, refuse
 from pytest_llmroute.report.summary import RunHead
 from pytest_llmroute.sandbox.run import close as close_sandbox
 from pytest_llmroute.store.journal import Journal, journal_path, run_header
@@ -446,6 +446,8 @@ class LLMSession:
         begin: Begin = self.ahead.begin if self.ahead is not None else list
         if self.settings["repeat"] == ADAPTIVE and self.controller is not None:
             self.rounds = Rounds(session.items, self.controller.gate, begin)
+            if self.rounds.disturbed:
+                raise self._usage_error(out_of_order())
             self.rounds.start()
         else:
             begin(enumerate(session.items))

@@ -16,7 +16,7 @@ from pytest_llmroute.gate.result import CaseChange, ColumnVerdict, GateResult
 from pytest_llmroute.report import verdicts
 from pytest_llmroute.report.jsonfile import ReportError
 from pytest_llmroute.report.summary import Summary
-from pytest_llmroute.report.terminal import figures
+from pytest_llmroute.report.terminal import figures, savings
 
 SUMMARY_LIMIT = 900_000
 """Bytes; GitHub drops the whole summary of a step above 1024 KiB."""
@@ -143,6 +143,7 @@ def _section(title: str, *body: Lines) -> list[Lines]:
 def _head(result: GateResult) -> list[Lines]:
     says = [verdicts.sentence(one, result.settings) for one in result.columns]
     says += [result.why] if result.why else []
+    says += [f"adaptive: {savings(result.now.looks)}"] if result.now.adaptive else []
     says += [f"note: {note}" for note in result.notes]
     rows = [_column(one) for one in result.columns]
     titles = ("column", "verdict", "now", "then", "drop in points", "p", "p among all", "shared cases")

@@ -208,11 +208,16 @@ DISTURBED = """
 
 
 def test_an_order_that_was_disturbed_gives_no_verdict(project: Gated) -> None:
+    """One that is known beforehand makes no call."""
     project.write("conftest.py", CONFTEST + DISTURBED)
     ended = adaptive(project)
     assert ended.status == 1
     assert "INCOMPARABLE" in ended.text
     assert "tests with adaptive repeats ran in another order than that of their rounds" in ended.text
+    project.write("conftest.py", CONFTEST + DISTURBED.replace("runtestloop", "collection_finish"))
+    ended = adaptive(project)
+    assert (ended.status, ended.counts.get("passed", 0)) == (4, 0)
+    assert "another plugin has put the tests into an order of its own [LLR208]" in ended.text
 
 
 @pytest.mark.parametrize(
@@ -262,5 +267,6 @@ def test_a_recorded_run_is_judged_later_by_its_looks(project: Gated) -> None:
 
 
 def test_a_plan_tells_which_items_are_sure(project: Gated) -> None:
-    ended = adaptive(project, "--llm-plan")
+    project.write("llmroute.toml", 'repeat = "adaptive"\n')
+    ended = project.run("--llm-plan")
     assert "adaptive repeats: 8 items, and of 32 more those that the gate asks for" in ended.text
