@@ -193,7 +193,10 @@ def test_rounds_hold_whoever_orders_the_tests(project: Gated) -> None:
     """A plugin turns the order round, and `--ff` puts the repeats that failed first."""
     project.write("test_it.py", MIXED)
     project.write("conftest.py", CONFTEST + REVERSED)
-    adaptive(project, MISS=0)
+    first = ["test_it.py::test_a[balanced-rep5-0]", "test_it.py::test_a[balanced-rep1-0]"]
+    cache = project.path / ".pytest_cache/v/cache/lastfailed"
+    cache.parent.mkdir(parents=True)
+    cache.write_text(json.dumps(dict.fromkeys(first, True)))
     names = order(adaptive(project, "--ff", MISS=0))
     a = [int(name[len("test_a[balanced-rep")]) for name in names if name.startswith("test_a")]
     assert [1 + (number > 1) + (number > 3) for number in a] == [1] * 8 + [2] * 16 + [3] * 16
