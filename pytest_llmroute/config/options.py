@@ -11,6 +11,8 @@ from typing import Any, Literal
 Kind = Literal[
     "names", "name", "count", "choice", "flag", "path", "paths", "number", "size", "text", "lines", "mapping", "slots"
 ]
+ADAPTIVE = "adaptive"
+"""As many repeats as the gate needs."""
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 """The words of a flag."""
 
@@ -80,7 +82,10 @@ OPTIONS: tuple[Option, ...] = (
         "run tests that declare no phase once per phase, the others only in their own",
         metavar="NAME[,NAME…]", file="phase",
     ),
-    Option("repeat", "count", "run every case this many times", metavar="N", default=1, file="repeat"),
+    Option(
+        "repeat", "count", "run every case this many times; adaptive: once, and up to five times while the gate may still fail",
+        metavar="N|adaptive", choices=(ADAPTIVE,), default=1, file="repeat",
+    ),
     Option(
         "timeout", "number", "seconds that the calls of one test may take together, retries and fallbacks included",
         metavar="SECONDS", default=300.0, file="timeout", least=0.001, most=86_400,

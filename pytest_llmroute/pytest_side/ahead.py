@@ -62,14 +62,14 @@ class Ahead:
             ahead=2 * (slots or 4) if bound else FAR,
         )
 
-    def assigned(self, item: pytest.Item) -> list[pytest.Item]:
-        """The tests of this worker that are new since it was asked last, `item` among them."""
-        return self._assigned.new(item)
+    def assigned(self, item: pytest.Item) -> list[tuple[int, pytest.Item]]:
+        """The tests of this worker that are new since it was asked last, `item` among them, each with its place."""
+        return [(next(self._numbers), one) for one in self._assigned.new(item)]
 
-    def begin(self, items: Iterable[pytest.Item]) -> None:
-        """In the order in which pytest runs them; one slot makes no call before its test."""
+    def begin(self, items: Iterable[tuple[int, pytest.Item]]) -> None:
+        """Each with its place in the order in which pytest runs them; one slot makes no call before its test."""
         with self.dispatcher.gathering():
-            for index, item in zip(self._numbers, items, strict=False):
+            for index, item in items:
                 if self._slots != 1 and JOB not in item.stash:
                     self._begin(index, item)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from pytest_llmroute.config.resolve import Settings
 from pytest_llmroute.core.records import PROPERTY, Record
 from pytest_llmroute.errors import LLMRouteError
+from pytest_llmroute.gate.looks import Looks
 from pytest_llmroute.gate.result import GateResult
 from pytest_llmroute.pytest_side import junit
 from pytest_llmroute.pytest_side.gating import Gate
@@ -87,6 +89,11 @@ class Controller:
         """By the processes that ran tests, when they end."""
         self.notes += [text for text in troubles if text not in self.notes]
         self.missing += missing
+
+    def looked(self, looks: Looks) -> None:
+        """What became of adaptive repeats: kept with the run, so that it is judged as what it was at any time."""
+        self.head = self.tally.run = replace(self.head, facts={**self.head.facts, "looks": asdict(looks)})
+        self.gate.looked(looks)
 
     def loop_ended(self, session: pytest.Session, incomplete: str) -> None:
         """Only when every test has run: a run that was stopped keeps pytest's own exit status."""

@@ -12,6 +12,7 @@ from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.errors import LLMRouteError, UserError
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side.ahead import messages_of_item
+from pytest_llmroute.pytest_side.rounds import round_of
 
 if TYPE_CHECKING:
     from pytest_llmroute.pytest_side.session import LLMSession
@@ -58,13 +59,16 @@ def decision_of(session: LLMSession, item: pytest.Item) -> Decision | None:
 
 def in_order(items: Sequence[pytest.Item], rank: Callable[[pytest.Item], int | None]) -> list[pytest.Item]:
     """Blocks that may move take each other's places; what has no rank stays where it is."""
-    blocks = [(block, _rank_of(block, rank)) for block in _blocks(items)]
-    moved = iter(sorted((entry for entry in blocks if entry[1] is not None), key=lambda entry: entry[1] or 0))
+    blocks = [(block, _place_of(block, rank)) for block in _blocks(items)]
+    moved = iter(sorted((entry for entry in blocks if entry[1] is not None), key=lambda entry: entry[1] or (0, 0)))
     return [item for block, place in blocks for item in (block if place is None else next(moved)[0])]
 
 
-def _rank_of(block: Block, rank: Callable[[pytest.Item], int | None]) -> int | None:
-    return next((place for item in block if (place := rank(item)) is not None), None)
+def _place_of(block: Block, rank: Callable[[pytest.Item], int | None]) -> tuple[int, int] | None:
+    """By its round first; what belongs to several rounds stays where it is."""
+    number = round_of(block[0])
+    place = next((place for item in block if (place := rank(item)) is not None), None)
+    return None if place is None or round_of(block[-1]) != number else (number, place)
 
 
 def _blocks(items: Sequence[pytest.Item]) -> Iterator[Block]:

@@ -13,6 +13,7 @@ from pytest_llmroute.core.decisions import Decision, describe
 from pytest_llmroute.errors import printable
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side.order import decision_of
+from pytest_llmroute.pytest_side.rounds import round_of
 from pytest_llmroute.pytest_side.waves import waves
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def lines(session: LLMSession, items: Sequence[pytest.Item]) -> list[str]:
         f"llmroute plan: {len(ours)} items in {len(columns)} column(s), profile {session.settings['profile']};"
         " nothing was called, no test was run",
     ]
+    if later := sum(round_of(item) > 1 for item in ours):
+        out.append(f"adaptive repeats: {len(ours) - later} items, and of {later} more those that the gate asks for")
     for column in columns:
         here = [
             (item, d) for item, d in decisions

@@ -16,7 +16,7 @@ import pytest
 
 from pytest_llmroute import __version__
 from pytest_llmroute.config.catalog import Catalog
-from pytest_llmroute.config.options import BY_NAME
+from pytest_llmroute.config.options import ADAPTIVE, BY_NAME
 from pytest_llmroute.config.resolve import Level
 from pytest_llmroute.config.situation import Situation, nothing_configured, situation
 from pytest_llmroute.core.columns import Column
@@ -42,6 +42,7 @@ from pytest_llmroute.engine.setup import (
 )
 from pytest_llmroute.errors import LLMRouteWarning, UserError, one
 from pytest_llmroute.extensions import Extensions
+from pytest_llmroute.gate.looks import LOOKS
 from pytest_llmroute.measure.mark import Mark, Usage
 from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.pytest_side import items as item_side
@@ -57,6 +58,7 @@ from pytest_llmroute.pytest_side.journaling import Keeper
 from pytest_llmroute.pytest_side.marker import Declared, let_prompt_use_parameters, messages_of
 from pytest_llmroute.pytest_side.once import forget
 from pytest_llmroute.pytest_side.order import put_in_order
+from pytest_llmroute.pytest_side.rounds import Rounds, in_rounds, out_of_order, refuse
 from pytest_llmroute.report.summary import RunHead
 from pytest_llmroute.sandbox.run import close as close_sandbox
 from pytest_llmroute.store.journal import Journal, journal_path, run_header
@@ -98,11 +100,14 @@ class LLMSession:
         self.controller = (
             None if hasattr(config, "workerinput") else Controller(config, self.settings, head, gate, store, self.env)
         )
+        refuse(self.settings, gate, spread=config.getoption("dist", "no") != "no" or self.worker != "main")
         self.ahead: Ahead | None = None
         self.wanted: Mapping[str, int] = {}
         """Tests by the model that they ask first, as far as that is known before they run."""
         self.holdings: Holdings | None = None
         """The memories of the models; None where none of them is asked."""
+        self.rounds: Rounds | None = None
+        """Where repeats are adaptive and tests run in this process."""
         self._warned = False
         self.broken = False
         """Whether the options or files can't be used: nothing runs."""
@@ -207,14 +212,19 @@ class LLMSession:
             return None
         return self.collect_tasks(path, parent)
 
-    def cells(self, phase: str | None, repeat: int | None) -> tuple[Cell, ...]:
-        return cells_of(phase, self.settings["phase"] or (), repeat or self.settings["repeat"])
+    def cells(self, phase: str | None, repeat: int | None, min_pass: int | None) -> tuple[Cell, ...]:
+        """A test that counts its own passes needs all of its repeats."""
+        wanted = repeat or self.settings["repeat"]
+        adaptive = wanted == ADAPTIVE
+        return cells_of(
+            phase, self.settings["phase"] or (), LOOKS[-1] if adaptive else wanted, adaptive=adaptive and not min_pass
+        )
 
     def parametrize(self, metafunc: pytest.Metafunc) -> None:
         try:
             spec = item_side.declared_of(metafunc.definition)
             columns = distinct(Column("model", name) for name in spec.models) or self.columns
-            cells = self.cells(spec.phase, spec.repeat)
+            cells = self.cells(spec.phase, spec.repeat, spec.min_pass)
         except UserError as error:
             self.errors.append(error)
             spec, columns, cells = Declared(), self.columns, (Cell(None, 1, 1),)
@@ -226,13 +236,18 @@ class LLMSession:
             labels = [cell.label or "rep1" for cell in cells]
             metafunc.parametrize("_llm_run", cells, ids=labels, indirect=True)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
+        """The first to choose, and the last to order: `--ff` too does it after all others."""
         excluded = [item for item in items if _excluded(item)]
         if excluded:
             left = set(map(id, excluded))
             items[:] = [item for item in items if id(item) not in left]
             self.config.hook.pytest_deselected(items=excluded)
+        result = yield
+        if self.settings["repeat"] == ADAPTIVE:
+            in_rounds(items)
+        return result
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -267,7 +282,9 @@ class LLMSession:
             reply: Reply = job()
             return reply
         spec = item_side.declared_of(item)
-        return run_now(self._asking(item, messages_of(spec, item_side.params_of(item), item_side.where_of(item))))
+        messages = messages_of(spec, item_side.params_of(item), item_side.where_of(item))
+        now: Reply = self._now(self._asking(item, messages))
+        return now
 
     def solved(self, item: TaskItem) -> Solved:
         """The reply to a task, judged where that is done beside the calls; made ahead, or now."""
@@ -275,8 +292,13 @@ class LLMSession:
         if (job := self._job_of(item)) is not None:
             solved: Solved = job()
             return solved
-        made: Solved = run_now(self.plan_of(item, item.task.messages))
+        made: Solved = self._now(self.plan_of(item, item.task.messages))
         return made
+
+    def _now(self, plan: Plan[Any]) -> Any:
+        """What a plan gives that was not begun before."""
+        __tracebackhide__ = True
+        return self.ahead.dispatcher.follow(plan).wait() if self.ahead is not None else run_now(plan)
 
     def _job_of(self, item: pytest.Item) -> Callable[[], Any] | None:
         """What waits for the call that was made ahead for an item: once, since a rerun wants a new one."""
@@ -355,6 +377,8 @@ class LLMSession:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if self.rounds is not None and not self.rounds.wants(item):
+            return
         if item_side.is_ours(item) or item_side.CASE in item.stash:
             if JOB not in item.stash:
                 _forget(item)
@@ -411,6 +435,8 @@ class LLMSession:
         )
         record = reports.without_secrets(record, self.keeper.redact)
         self.keeper.record(record)
+        if self.rounds is not None:
+            self.rounds.heard(record)
         return record
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, Any] | None:
@@ -448,8 +474,13 @@ class LLMSession:
             return
         stops = session.config.getoption("maxfail", 0)
         self.ahead = Ahead(self, self.settings["concurrency"], bound=bool(stops))
-        if self.worker == "main":
-            self.ahead.begin(session.items)
+        if self.settings["repeat"] == ADAPTIVE and self.controller is not None:
+            self.rounds = Rounds(session.items, self.controller.gate, self.ahead.begin)
+            if self.rounds.disturbed:
+                raise self._usage_error(out_of_order())
+            self.rounds.start()
+        elif self.worker == "main":
+            self.ahead.begin(enumerate(session.items))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
@@ -461,8 +492,13 @@ class LLMSession:
         """`incomplete` says why the results are not those of a whole run."""
         option = session.config.option
         ran = not (option.collectonly or getattr(option, "setuponly", False) or self.settings["plan"])
-        if self.controller is not None and ran:
-            self.controller.loop_ended(session, incomplete)
+        if self.controller is None or not ran:
+            return
+        if self.rounds is not None:
+            self.controller.looked(self.rounds.looks)
+            if self.rounds.disturbed and not incomplete:
+                incomplete = "tests with adaptive repeats ran in another order than that of their rounds"
+        self.controller.loop_ended(session, incomplete)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
