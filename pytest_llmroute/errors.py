@@ -4,8 +4,9 @@ LLMRouteError
 ├── UserError            a mistake of the user's: shown as one clean block, never as a traceback
 │   ├── UnknownName      a name that is not known, with the nearest one that is
 │   └── ErrorList        several mistakes found together
-└── ModelCallError       a model could not answer: infrastructure, never the model's failure
-    └── AllModelsFailed  every link of the chain failed
+├── ModelCallError       a model could not answer: infrastructure, never the model's failure
+│   └── AllModelsFailed  every link of the chain failed
+└── OutOfBudget          a call that was not made, since the run's budget does not hold it
 """
 
 from __future__ import annotations
@@ -121,6 +122,10 @@ class AllModelsFailed(ModelCallError):
         self.cause, self.text, self.model = self.failures[-1].cause, f"no model answered: {tried}", ""
         self.retry_after = None
         Exception.__init__(self, self.text)
+
+
+class OutOfBudget(LLMRouteError):
+    """The budget of the run holds no further call: nobody was asked, and the run stops."""
 
 
 def one(errors: Sequence[UserError]) -> UserError:

@@ -14,7 +14,7 @@ from pytest_llmroute.backends.contract import Backend
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Link, LinkFailure, Reply, whole
 from pytest_llmroute.core.steps import Attempt, Pause, Plan
-from pytest_llmroute.errors import AllModelsFailed, Cause, LLMRouteError, ModelCallError
+from pytest_llmroute.errors import AllModelsFailed, Cause, LLMRouteError, ModelCallError, OutOfBudget
 
 log = logging.getLogger("pytest_llmroute.backends")
 CANNED_TEXT = "No language model could answer. This is a canned text; nothing was generated."
@@ -89,6 +89,8 @@ def _try(
     limit.begin()
     try:
         reply = open_(card).generate(_limited(call_for(card), limit.until))
+    except OutOfBudget:
+        raise  # nobody was asked, and nobody shall be
     except Exception as error:
         failure = _typed(error, card)
         breaker.failed(failure)

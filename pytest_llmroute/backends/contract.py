@@ -84,3 +84,5 @@ class BackendType:
     """The most calls at once of such models together, where no server is behind them; 0: they answer without slots."""
     survey: Callable[[Sequence[ModelCard], float], Sequence[Survey]] | None = None
     """Asks the servers of these cards, each once and all within so many seconds."""
+    most: int | None = None
+    """Tokens of a reply where nobody says how many; None: what its card allows."""

@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from pytest_llmroute.backends.breaker import Breaker
 from pytest_llmroute.backends.contract import Backend, BackendType
 from pytest_llmroute.codes import Code
+from pytest_llmroute.core.budget import Amount, expected_amount
 from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.places import is_loopback
+from pytest_llmroute.core.requests import Sampling
 from pytest_llmroute.errors import UserError
 
 log = logging.getLogger("pytest_llmroute.backends")
@@ -79,6 +82,13 @@ class BackendPool:
         """The most calls that the card's backend takes at once; None where a server is behind it."""
         kind = self._types.get(card.backend)
         return kind.slots(card) if kind is not None and kind.slots is not None else None
+
+    def expected(self, card: ModelCard, settings: Sampling, characters: int, factor: float = 1.0) -> Amount:
+        """The most that a call may take; a model on this machine costs nothing, unless its card has a price."""
+        kind, endpoint = self._types.get(card.backend), self.endpoint(card)
+        here = card.scripted or not (card.remote or (endpoint and not is_loopback(endpoint)))
+        most = kind.most if kind is not None else None
+        return expected_amount(card, settings, characters, here=here, most=most, factor=factor)
 
     def breaker(self, card: ModelCard) -> Breaker:
         """That of the card's endpoint: its server, or the model itself where it has none."""

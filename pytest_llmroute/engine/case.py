@@ -115,6 +115,8 @@ class CaseRun:
     """Model time of calls that were made while the test was set up."""
 
     until: float | None = None
+    refused: bool = False
+    """Whether a call was not made for want of budget: then the case says nothing, whatever its test made of that."""
 
     def left(self, limit: float | None) -> float | None:
         """Seconds that this case's calls have left; the clock starts with the first of them."""

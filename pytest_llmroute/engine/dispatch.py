@@ -63,8 +63,17 @@ class Job:
             self._ended.set()
 
     @property
+    def begun(self) -> bool:
+        return self._plan is not None
+
+    @property
     def ended(self) -> bool:
         return self._ended.is_set()
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended it; None where nothing did yet."""
+        return self._error
 
     def settle(self) -> None:
         """Waits until the plan has ended, well or not. Ctrl-C ends the wait."""

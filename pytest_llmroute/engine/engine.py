@@ -17,10 +17,11 @@ from pytest_llmroute.core.records import CallRecord
 from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.core.requests import Message, Request, Sampling
 from pytest_llmroute.core.steps import Plan, run_now
+from pytest_llmroute.engine.budget import Spending
 from pytest_llmroute.engine.case import CaseRun, call_record, digest
 from pytest_llmroute.engine.gauge import Gauge
 from pytest_llmroute.engine.replay import Open, Replay
-from pytest_llmroute.errors import ModelCallError
+from pytest_llmroute.errors import ModelCallError, OutOfBudget
 from pytest_llmroute.measure.mark import Usage
 from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.prompts.templates import identity, messages_for
@@ -45,6 +46,8 @@ class Engine:
     """Seconds for the calls of one test together, where the test says nothing."""
     meter: ProcessMeter | None = None
     replay: Replay | None = None
+    spending: Spending | None = None
+    """The budget of the run, where it has one."""
     _policies: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """Hashes of the ways that were gone; few, and the same for all calls that go them."""
 
@@ -107,6 +110,10 @@ class Engine:
                 left=lambda: self._left(request, run),
                 breaker_of=self.pool.breaker,
             )
+        except OutOfBudget:
+            if run is not None:
+                run.refused = True
+            raise
         except ModelCallError as error:
             seconds = time.perf_counter() - started
             self._keep(request, decision, None, run, calls, error.cause.value, seconds, gauge.end())
@@ -119,9 +126,8 @@ class Engine:
 
     def _opener(self, run: CaseRun | None) -> Open:
         """What opens a model: the pool, or what stands before it."""
-        if self.replay is None:
-            return self.pool.get
-        return self.replay.over(self.pool.get, run.case.nodeid if run else "")
+        open_ = self.pool.get if self.spending is None else self.spending.over_models(self.pool.get)
+        return open_ if self.replay is None else self.replay.over(open_, run.case.nodeid if run else "")
 
     def _left(self, request: Request, run: CaseRun | None) -> float | None:
         """Seconds that this call has: its own limit, within what the test has left."""

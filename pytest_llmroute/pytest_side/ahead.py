@@ -16,7 +16,7 @@ from pytest_llmroute.core.requests import Message
 from pytest_llmroute.core.steps import Plan
 from pytest_llmroute.engine.dispatch import Dispatcher, Job
 from pytest_llmroute.engine.width import Width, width_for
-from pytest_llmroute.errors import LLMRouteError
+from pytest_llmroute.errors import LLMRouteError, OutOfBudget
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side.collect import TaskItem
 from pytest_llmroute.pytest_side.marker import messages_of
@@ -48,6 +48,10 @@ class Ahead:
             pool.lane, partial(_width, pool, wanted), ahead=2 * (wanted or 4) if bound else None
         )
 
+        self._waiting: dict[int, Job] = {}
+        """Those that nobody has asked for yet."""
+        self._paid: set[int] | None = None
+
     def begin(self, items: Iterable[pytest.Item]) -> None:
         """In the order in which pytest runs them."""
         for index, item in enumerate(items):
@@ -56,7 +60,7 @@ class Ahead:
             card = self._card(item, messages)
             if card is not None:
                 job = Job(partial(self._plan, item, messages), index=index)
-                item.stash[JOB] = job
+                item.stash[JOB] = self._waiting[index] = job
                 self.dispatcher.submit(job, card)
 
     def _card(self, item: pytest.Item, messages: tuple[Message, ...]) -> ModelCard | None:
@@ -75,12 +79,23 @@ class Ahead:
     def wait(self, item: pytest.Item, job: Job) -> Any:
         """The result of a call that was made ahead."""
         __tracebackhide__ = True
+        self._waiting.pop(job.index, None)
         self.dispatcher.reached(job.index + 1)
         started = time.perf_counter()
         try:
             return job.wait()
         finally:
             item.stash[WAIT] = Wait(time.perf_counter() - started, job.own_seconds)
+
+    def paid(self, item: pytest.Item | None = None) -> bool:
+        """Once the budget is spent: whether the call of an item, or of any that is yet to come, was made before."""
+        if self._paid is None:
+            begun = {index: job for index, job in self._waiting.items() if job.begun}
+            for job in begun.values():
+                job.settle()
+            self._paid = {index for index, job in begun.items() if not isinstance(job.error, OutOfBudget)}
+        self._paid &= self._waiting.keys()
+        return bool(self._paid) if item is None else JOB in item.stash and item.stash[JOB].index in self._paid
 
     def stop(self) -> None:
         self.dispatcher.stop()

@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_llmroute.codes import Code
+from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.places import is_loopback
+from pytest_llmroute.core.requests import Sampling
 from pytest_llmroute.engine.case import Case
+from pytest_llmroute.engine.ledger import cannot_share
 from pytest_llmroute.engine.setup import sandbox_of
 from pytest_llmroute.engine.survey import Need, look, troubles
 from pytest_llmroute.errors import LLMRouteWarning, UserError
 from pytest_llmroute.measure.machine import available_ram
 from pytest_llmroute.pytest_side import items as item_side
+from pytest_llmroute.pytest_side.ahead import known
 from pytest_llmroute.pytest_side.collect import TaskItem
 from pytest_llmroute.pytest_side.marker import messages_of
 from pytest_llmroute.pytest_side.once import once_for_all
@@ -105,6 +109,8 @@ def _options(session: LLMSession) -> list[UserError]:
     if error := _mistake(lambda: session.engine):
         return [error]
     router, settings = session.engine.router, session.settings
+    if session.budget is not None and session.worker != "main" and (error := cannot_share()):
+        return [error]
     checks: list[Callable[[], object]] = [
         partial(router.strategy, column.name, settings.origin("strategy"))
         if column.kind == "strategy"
@@ -177,8 +183,23 @@ def _route(session: LLMSession, item: pytest.Item, case: Case) -> str:
     if case.model is not None:
         catalog.model(case.model, where)
     decision = session.decide(case)
+    _affordable(session, item, case, decision)
     session.engine.router.check_place(decision, session.engine.pool.endpoint(catalog.model(decision.model)))
     return decision.model
+
+
+def _affordable(session: LLMSession, item: pytest.Item, case: Case, decision: Decision) -> None:
+    """Where the run has a budget: what its calls may take must be known beforehand."""
+    engine = session.engine
+    if engine.spending is None or not _asks(session):
+        return
+    for name in (decision.model, *decision.chain):
+        card = session.catalog.model(name)
+        settings, _ = engine.router.settings(case.request(()), card, decision.asked, case.repeat, 0)
+        if known(item) is None:
+            settings = Sampling(max_tokens=1)  # the test itself may yet say how many
+        if lacking := engine.spending.lacking(card, settings):
+            raise lacking
 
 
 def _there(session: LLMSession, model: str) -> None:

@@ -15,6 +15,10 @@ from pytest_llmroute.engine.case import CaseRun
 from pytest_llmroute.errors import ModelCallError, printable
 from pytest_llmroute.tasks.unit_tests import SolutionLost
 
+SHOWN = "llmroute_shown"
+"""The attribute of a report that says how it shows; xdist carries it along."""
+NOT_RUN = "not run"
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -54,6 +58,15 @@ def as_canned_error(report: pytest.TestReport, run: CaseRun) -> None:
     tried = "\n".join(f"  {model}: {printable(text)} [{cause}]" for model, cause, text in causes)
     report.outcome = "failed"
     report.longrepr = f"passed on a canned text: no model answered\n{tried}"
+
+
+def as_not_run(report: pytest.TestReport, item: pytest.Item, why: str) -> None:
+    """Neither passed nor failed: to all other plugins it is a skipped one."""
+    path, line, _ = item.location
+    report.__dict__.pop("wasxfail", None)
+    report.outcome = "skipped"
+    report.longrepr = (path, (line or 0) + 1, why)
+    report.__dict__[SHOWN] = NOT_RUN
 
 
 def make_inert(report: pytest.TestReport, redact: Callable[[str], str]) -> None:

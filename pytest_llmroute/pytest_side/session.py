@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from pytest_llmroute import __version__
+from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.config.catalog import Catalog
 from pytest_llmroute.config.options import BY_NAME
 from pytest_llmroute.config.resolve import Level
 from pytest_llmroute.config.situation import Situation, nothing_configured, situation
+from pytest_llmroute.core.budget import Budget, read_budget
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.outcomes import CheckResult
@@ -27,8 +29,10 @@ from pytest_llmroute.core.redact import Redactor
 from pytest_llmroute.core.replies import Reply
 from pytest_llmroute.core.requests import Message, as_messages
 from pytest_llmroute.core.steps import Plan, Work, run_now
+from pytest_llmroute.engine.budget import SPENT, Spending, spent_line
 from pytest_llmroute.engine.case import Case, CaseRun
 from pytest_llmroute.engine.engine import Engine
+from pytest_llmroute.engine.ledger import Ledger, OwnLedger, SharedLedger
 from pytest_llmroute.engine.llm import LLM
 from pytest_llmroute.engine.replay import Replay
 from pytest_llmroute.engine.setup import (
@@ -39,7 +43,7 @@ from pytest_llmroute.engine.setup import (
     make_router,
     surroundings,
 )
-from pytest_llmroute.errors import LLMRouteWarning, UserError, one
+from pytest_llmroute.errors import LLMRouteWarning, OutOfBudget, UserError, one
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.measure.mark import Mark, Usage
 from pytest_llmroute.measure.meter import ProcessMeter
@@ -48,7 +52,7 @@ from pytest_llmroute.pytest_side import plan, preflight, reports
 from pytest_llmroute.pytest_side.ahead import JOB, WAIT, Ahead
 from pytest_llmroute.pytest_side.collect import Solved, TaskCollector, TaskItem
 from pytest_llmroute.pytest_side.columns import Cell, cells_of, columns_of, distinct
-from pytest_llmroute.pytest_side.controller import SHOWN, SYNTHETIC, Controller
+from pytest_llmroute.pytest_side.controller import SYNTHETIC, Controller
 from pytest_llmroute.pytest_side.facts import run_facts
 from pytest_llmroute.pytest_side.gating import Gate
 from pytest_llmroute.pytest_side.header import header
@@ -57,7 +61,7 @@ from pytest_llmroute.pytest_side.marker import Declared, let_prompt_use_paramete
 from pytest_llmroute.pytest_side.once import forget
 from pytest_llmroute.report.summary import RunHead
 from pytest_llmroute.sandbox.run import close as close_sandbox
-from pytest_llmroute.store.journal import Journal, journal_path, run_header
+from pytest_llmroute.store.journal import Journal, journal_folder, journal_path, run_header
 from pytest_llmroute.store.locate import store_path
 from pytest_llmroute.store.recordings import Recordings
 from pytest_llmroute.tasks.files import recognises
@@ -98,6 +102,8 @@ class LLMSession:
         )
         self.ahead: Ahead | None = None
         self._warned = False
+        self.left = 0
+        """Tests without a report when the loop ended."""
         self.broken = False
         """Whether the options or files can't be used: nothing runs."""
 
@@ -168,7 +174,22 @@ class LLMSession:
             router, self.extensions, lambda call: hook.llmroute_scripted(call=call),
             limit=self.settings["timeout"], meter=self.meter,
         )  # fmt: skip
-        return replace(engine, replay=self.replay)
+        return replace(engine, replay=self.replay, spending=self._spending(engine.pool))
+
+    def _spending(self, pool: BackendPool) -> Spending | None:
+        return None if self.budget is None else Spending(self.budget, self.ledger, pool)
+
+    @cached_property
+    def budget(self) -> Budget | None:
+        text = self.settings["budget"]
+        return None if text is None else read_budget(text)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What is spent; the workers of a run and their controller share one."""
+        if self.worker == "main" and self.config.getoption("dist", "no") == "no":
+            return OwnLedger()
+        return SharedLedger(journal_folder(self.config.rootpath, self.run_id) / "budget.json")
 
     @cached_property
     def replay(self) -> Replay:
@@ -331,9 +352,22 @@ class LLMSession:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         if item_side.is_ours(item) or item_side.CASE in item.stash:
+            self._stop_where_nothing_is_paid(item)
             if JOB not in item.stash:
                 _forget(item)
             self._warn_of_equal_repeats(self._run_of(item).case)
+
+    def _stop_where_nothing_is_paid(self, item: pytest.Item) -> None:
+        """Once the budget is spent only those are run whose call was made before."""
+        spending = self.engine.spending
+        if spending is not None and spending.over and not (self.ahead is not None and self.ahead.paid(item)):
+            raise OutOfBudget(SPENT)
+
+    def _not_run(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """Its call was not made for want of budget: no verdict, no record; and the run stops when nothing is paid."""
+        reports.as_not_run(report, item, f"not asked: {SPENT}")
+        if self.ahead is None or not self.ahead.paid():
+            item.session.shouldstop = SPENT
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -341,7 +375,13 @@ class LLMSession:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         run = item.stash.get(item_side.RUN, None)
-        if run is None:
+        if report.when != "teardown" and (
+            (call.excinfo is not None and isinstance(call.excinfo.value, OutOfBudget))
+            or (run is not None and run.refused)
+        ):
+            self._not_run(item, report)
+            return report
+        if run is None or run.refused:
             return report
         if (wait := item.stash.get(WAIT, None)) is not None and report.when != "teardown":
             # The item's own time: what the call took, not what pytest waited for it.
@@ -367,9 +407,9 @@ class LLMSession:
     def _shape(self, report: pytest.TestReport, case: Case, found: reports.Verdict) -> None:
         """How the report shows: a miss that fails nothing, or an error where infrastructure failed."""
         if found.outcome == "missed" and (self.settings["gate"] != "off" or case.min_pass is not None):
-            report.__dict__[SHOWN] = "miss"
+            report.__dict__[reports.SHOWN] = "miss"
         elif found.outcome == "error" and report.when == "call":
-            report.__dict__[SHOWN] = "error"
+            report.__dict__[reports.SHOWN] = "error"
 
     def _record(self, item: pytest.Item, run: CaseRun, found: reports.Verdict, report: pytest.TestReport) -> Record:
         self._measured(item)
@@ -389,12 +429,14 @@ class LLMSession:
         return record
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, Any] | None:
-        shown = getattr(report, SHOWN, None)
+        shown = getattr(report, reports.SHOWN, None)
         if report.nodeid.startswith(SYNTHETIC):
             # The progress is at 100 % when it comes: it is named in the summary, after that.
             return "failed", "", ("FAILED", {"red": True}) if shown else ""
         if str(report.outcome) == "rerun":
             return None
+        if shown == reports.NOT_RUN:
+            return "not run", "-", "NOT RUN"
         if shown == "miss":
             return "missed", "m", ("MISS", {"yellow": True})
         if shown == "error":
@@ -421,8 +463,11 @@ class LLMSession:
         """Where items are run: calls that are known by now are begun."""
         if session.config.option.collectonly or self.settings["plan"] or not session.items or self.broken:
             return
+        spending = self.engine.spending
+        if spending is not None:
+            spending.begin()
         if self.worker == "main" and self.settings["concurrency"] != 1:
-            stops = session.config.getoption("maxfail", 0)
+            stops = session.config.getoption("maxfail", 0) or spending is not None
             self.ahead = Ahead(self, self.settings["concurrency"], bound=bool(stops))
             self.ahead.begin(session.items)
 
@@ -452,8 +497,16 @@ class LLMSession:
             self.config.workeroutput["llmroute_told"] = (troubles, missing)  # type: ignore[attr-defined]
         else:
             self.controller.told(troubles, missing)
+            self._tell_budget(self.controller, session)
             self.controller.finish(stopped)
             forget(self.config.rootpath, self.run_id)
+
+    def _tell_budget(self, controller: Controller, session: pytest.Session) -> None:
+        if self.budget is not None and controller.tally.count + len(controller.not_run):
+            with self.ledger.open() as account:
+                left = self.left + len(controller.not_run)
+                controller.spent = spent_line(self.budget, account, left, session.testscollected)
+                controller.out_of_budget = bool(account.refused)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
