@@ -102,6 +102,8 @@ class LLMSession:
         )
         self.ahead: Ahead | None = None
         self._warned = False
+        self._stops = False
+        """Whether an item was not run for want of budget."""
         self.left = 0
         """Tests without a report when the loop ended."""
         self.broken = False
@@ -364,9 +366,14 @@ class LLMSession:
             raise OutOfBudget(SPENT)
 
     def _not_run(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        """Its call was not made for want of budget: no verdict, no record; and the run stops when nothing is paid."""
+        """Its call was not made for want of budget: no verdict, no record; and the run stops."""
         reports.as_not_run(report, item, f"not asked: {SPENT}")
-        if self.ahead is None or not self.ahead.paid():
+        self._stops = True
+        self._stop(item)
+
+    def _stop(self, item: pytest.Item) -> None:
+        """When the budget is spent and all that was paid is judged."""
+        if self._stops and (self.ahead is None or not self.ahead.paid()):
             item.session.shouldstop = SPENT
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -381,6 +388,8 @@ class LLMSession:
         ):
             self._not_run(item, report)
             return report
+        if report.when == "teardown":
+            self._stop(item)
         if run is None or run.refused:
             return report
         if (wait := item.stash.get(WAIT, None)) is not None and report.when != "teardown":
