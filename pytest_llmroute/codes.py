@@ -153,7 +153,7 @@ class Code(Enum):
     HOOK = (
         "LLR501", "a hook of ours is not as it should be",
         "A `conftest.py`, plugin or package has a function `llmroute_…` that is misspelt, takes arguments that the hook does"
-        " not have, or returns something else than it should.",
+        " not have, returns something else than it should, or raises. The message names it and the line.",
     )  # fmt: skip
     TWICE = (
         "LLR502", "two parts have one name",

@@ -12,12 +12,15 @@ LLMRouteError
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
+from typing import TypeVar
 
 from pytest_llmroute.codes import Code
 
 MANY = 16
+T = TypeVar("T")
 
 
 class LLMRouteError(Exception):
@@ -126,6 +129,29 @@ class AllModelsFailed(ModelCallError):
 
 class OutOfBudget(LLMRouteError):
     """The budget of the run holds no further call: nobody was asked, and the run stops."""
+
+
+def guarded(who: str, ask: Callable[[], T]) -> T:
+    """What an extension's function gives; what it raises is told with its name."""
+    try:
+        return ask()
+    except LLMRouteError:
+        raise
+    except Exception as error:
+        raise broken(who, error) from error
+
+
+def broken(who: str, error: Exception) -> UserError:
+    """What an extension raised: who, what, and where in its own code; the traceback behind it only for who asks."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    made = UserError(
+        f"{who} raised {type(error).__name__}: {printable(str(error), 300)}{place}",
+        code=Code.HOOK,
+        fix="correct that line; --llm-debug shows the whole traceback",
+    )
+    made.__cause__ = error
+    return made
 
 
 def one(errors: Sequence[UserError]) -> UserError:

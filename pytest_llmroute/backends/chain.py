@@ -11,10 +11,11 @@ from functools import partial
 
 from pytest_llmroute.backends.breaker import Breaker, Resting
 from pytest_llmroute.backends.contract import Backend
+from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Link, LinkFailure, Reply, whole
 from pytest_llmroute.core.steps import Attempt, Pause, Plan
-from pytest_llmroute.errors import AllModelsFailed, Cause, LLMRouteError, ModelCallError, OutOfBudget
+from pytest_llmroute.errors import AllModelsFailed, Cause, LLMRouteError, ModelCallError, OutOfBudget, UserError
 
 log = logging.getLogger("pytest_llmroute.backends")
 CANNED_TEXT = "No language model could answer. This is a canned text; nothing was generated."
@@ -132,6 +133,8 @@ def _typed(error: Exception, card: ModelCard) -> ModelCallError:
     """Whatever a backend raises, with a cause; a bug in a backend must not pass for a model's miss."""
     if isinstance(error, ModelCallError):
         return error
+    if isinstance(error, UserError) and error.code is Code.HOOK:
+        return ModelCallError(Cause.BACKEND, error.what, model=card.name)
     if isinstance(error, LLMRouteError):
         return ModelCallError(Cause.BACKEND, str(error), model=card.name)
     failure = ModelCallError(Cause.BACKEND, f"{type(error).__name__}: {error}", model=card.name)

@@ -128,6 +128,11 @@ class CaseRun:
         return max(0.0, self.until - time.monotonic())
 
     @property
+    def model(self) -> str:
+        """The one that was asked last."""
+        return self.calls[-1].model if self.calls else ""
+
+    @property
     def replied(self) -> bool:
         return any(call.error_class is None for call in self.calls)
 

@@ -19,6 +19,7 @@ from pytest_llmroute.core.requests import Message, Request, Sampling
 from pytest_llmroute.core.steps import Plan, run_now
 from pytest_llmroute.engine.budget import Spending
 from pytest_llmroute.engine.case import CaseRun, call_record, digest
+from pytest_llmroute.engine.events import Events
 from pytest_llmroute.engine.gauge import Gauge
 from pytest_llmroute.engine.replay import Open, Replay
 from pytest_llmroute.errors import ModelCallError, OutOfBudget
@@ -48,6 +49,7 @@ class Engine:
     replay: Replay | None = None
     spending: Spending | None = None
     """The budget of the run, where it has one."""
+    events: Events | None = None
     _policies: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """Hashes of the ways that were gone; few, and the same for all calls that go them."""
 
@@ -81,11 +83,17 @@ class Engine:
         return run_now(self.asking(request, column, run=run, calls=calls))
 
     def asking(
-        self, request: Request, column: Column, *, run: CaseRun | None = None, calls: CallLog | None = None
-    ) -> Plan[Reply]:
-        """The steps from a request to its reply; a failure is recorded before it is raised."""
+        self, request: Request, column: Column, *, run: CaseRun | None = None, calls: CallLog | None = None,
+        queued: bool = False,
+    ) -> Plan[Reply]:  # fmt: skip
+        """The steps from a request to its reply; a failure is recorded before it is raised.
+
+        `queued`: those who watch the run know of it already.
+        """
         __tracebackhide__ = True
         decision = self.decide(request, column, run.case.repeat if run else 0)
+        if run is not None and self.events is not None and not queued:
+            self.events.tell("queued", run.case, model=decision.model)
         log.info("%s", decision.log_line)
         catalog = self.router.catalog
         cards = [catalog.model(name) for name in (decision.model, *decision.chain)]
@@ -194,6 +202,16 @@ class Engine:
         if calls is not None:
             texts = [{"role": message.role, "content": message.content} for message in messages]
             calls.call(run.case.nodeid, kept, messages=texts, reply=reply.text if reply else None)
+        if self.events is not None:
+            self.events.tell("called", run.case, outcome=error_class or "", **_figures(kept))
+
+
+def _figures(call: CallRecord) -> dict[str, Any]:
+    """Of a call, for who watches."""
+    return {
+        "model": call.model, "seconds": call.total_s, "usd": call.usd, "replayed": call.replayed or call.reused,
+        "prompt_tokens": call.prompt_tokens, "completion_tokens": call.completion_tokens,
+    }  # fmt: skip
 
 
 def _parsed(reply: Reply, request: Request) -> Any:

@@ -61,6 +61,8 @@ class Ahead:
             if card is not None:
                 job = Job(partial(self._plan, item, messages), index=index)
                 item.stash[JOB] = self._waiting[index] = job
+                case = item_side.case_of(item, self._session.columns[0])
+                self._session.events.tell("queued", case, model=card.name)
                 self.dispatcher.submit(job, card)
 
     def _card(self, item: pytest.Item, messages: tuple[Message, ...]) -> ModelCard | None:
@@ -69,12 +71,12 @@ class Ahead:
         case = item_side.case_of(item, self._session.columns[0])
         try:
             card = engine.router.catalog.model(engine.decide(case.request(messages), case.column, case.repeat).model)
+            return card if _width(engine.pool, self._wanted, card)() else None
         except LLMRouteError:
             return None
-        return card if _width(engine.pool, self._wanted, card)() else None
 
     def _plan(self, item: pytest.Item, messages: tuple[Message, ...]) -> Plan[Any]:
-        return self._session.plan_of(item, messages)
+        return self._session.plan_of(item, messages, queued=True)
 
     def wait(self, item: pytest.Item, job: Job) -> Any:
         """The result of a call that was made ahead."""

@@ -86,7 +86,10 @@ def _servers(session: LLMSession, wanted: Mapping[str, int], tests: int) -> list
 
     def ask() -> list[UserError]:
         free = session.settings["ram_budget"] or available_ram()
-        return troubles(look(pool.types, needs), free, of=tests)
+        try:
+            return troubles(look(pool.types, needs), free, of=tests)
+        except UserError as error:  # of somebody's backend
+            return [error]
 
     return once_for_all(session, ask) if session.worker != "main" else ask()
 
@@ -204,5 +207,7 @@ def _affordable(session: LLMSession, item: pytest.Item, case: Case, decision: De
 
 def _there(session: LLMSession, model: str) -> None:
     """Once for each model: a backend may read files to tell."""
-    if missing := session.engine.pool.missing(session.catalog.model(model)):
+    pool, card = session.engine.pool, session.catalog.model(model)
+    if missing := pool.missing(card):
         raise missing
+    pool.slots(card)  # somebody's own code: it may raise

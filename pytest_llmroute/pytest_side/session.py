@@ -32,6 +32,7 @@ from pytest_llmroute.core.steps import Plan, Work, run_now
 from pytest_llmroute.engine.budget import SPENT, Spending, spent_line
 from pytest_llmroute.engine.case import Case, CaseRun
 from pytest_llmroute.engine.engine import Engine
+from pytest_llmroute.engine.events import Events
 from pytest_llmroute.engine.ledger import Ledger, OwnLedger, SharedLedger
 from pytest_llmroute.engine.llm import LLM
 from pytest_llmroute.engine.replay import Replay
@@ -43,7 +44,7 @@ from pytest_llmroute.engine.setup import (
     make_router,
     surroundings,
 )
-from pytest_llmroute.errors import LLMRouteWarning, OutOfBudget, UserError, one
+from pytest_llmroute.errors import LLMRouteError, LLMRouteWarning, OutOfBudget, UserError, one
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.measure.mark import Mark, Usage
 from pytest_llmroute.measure.meter import ProcessMeter
@@ -64,6 +65,7 @@ from pytest_llmroute.sandbox.run import close as close_sandbox
 from pytest_llmroute.store.journal import Journal, journal_folder, journal_path, run_header
 from pytest_llmroute.store.locate import store_path
 from pytest_llmroute.store.recordings import Recordings
+from pytest_llmroute.tasks.checks import run_check
 from pytest_llmroute.tasks.files import recognises
 from pytest_llmroute.tasks.values import Known
 
@@ -168,13 +170,12 @@ class LLMSession:
 
     @cached_property
     def engine(self) -> Engine:
-        hook = self.extensions.hook
         router = make_router(
             self.project, self.extensions, self.settings["profile"], self.env, where=self.settings.origin("profile")
         )
         engine = make_engine(
-            router, self.extensions, lambda call: hook.llmroute_scripted(call=call),
-            limit=self.settings["timeout"], meter=self.meter,
+            router, self.extensions, self.extensions.scripted, limit=self.settings["timeout"], meter=self.meter,
+            events=self.events,
         )  # fmt: skip
         return replace(engine, replay=self.replay, spending=self._spending(engine.pool))
 
@@ -192,6 +193,10 @@ class LLMSession:
         if self.worker == "main" and self.config.getoption("dist", "no") == "no":
             return OwnLedger()
         return SharedLedger(journal_folder(self.config.rootpath, self.run_id) / "budget.json")
+
+    @cached_property
+    def events(self) -> Events:
+        return Events(self.extensions)
 
     @cached_property
     def replay(self) -> Replay:
@@ -288,24 +293,23 @@ class LLMSession:
         del item.stash[JOB]
         return partial(self.ahead.wait, item, job)
 
-    def plan_of(self, item: pytest.Item, messages: tuple[Message, ...]) -> Plan[Any]:
+    def plan_of(self, item: pytest.Item, messages: tuple[Message, ...], *, queued: bool = False) -> Plan[Any]:
         """The steps of an item whose call is known: the call, and for a task its check where that takes long."""
         if not isinstance(item, TaskItem):
-            return (yield from self._asking(item, messages))
-        reply = yield from self._asking(item, messages)
-        check = item.task.check
-        if not getattr(check, "long", False):
+            return (yield from self._asking(item, messages, queued=queued))
+        reply = yield from self._asking(item, messages, queued=queued)
+        if not getattr(item.task.check, "long", False):
             return Solved(reply)
         try:
-            return Solved(reply, (yield Work(partial(check.run, reply.text, item.task), long=True)))
+            return Solved(reply, (yield Work(partial(run_check, item.task, reply.text), long=True)))
         except Exception as error:
             return Solved(reply, error)
 
-    def _asking(self, item: pytest.Item, messages: tuple[Message, ...]) -> Plan[Reply]:
+    def _asking(self, item: pytest.Item, messages: tuple[Message, ...], *, queued: bool = False) -> Plan[Reply]:
         run = self._run_of(item)
         try:
             reply = yield from self.engine.asking(
-                run.case.request(messages), run.case.column, run=run, calls=self.keeper
+                run.case.request(messages), run.case.column, run=run, calls=self.keeper, queued=queued
             )
         finally:
             self._measured(item)
@@ -380,12 +384,15 @@ class LLMSession:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        error = call.excinfo.value if call.excinfo is not None else None
+        theirs = True
+        if isinstance(error, LLMRouteError) and not self.settings["debug"]:
+            theirs = reports.shorten(error, self.config.rootpath)
         report = yield
+        if not theirs and not isinstance(item, TaskItem):
+            report.longrepr = f"{item_side.where_of(item)}: {error}"
         run = item.stash.get(item_side.RUN, None)
-        if report.when != "teardown" and (
-            (call.excinfo is not None and isinstance(call.excinfo.value, OutOfBudget))
-            or (run is not None and run.refused)
-        ):
+        if report.when != "teardown" and (isinstance(error, OutOfBudget) or (run is not None and run.refused)):
             self._not_run(item, report)
             return report
         if report.when == "teardown":
@@ -408,6 +415,7 @@ class LLMSession:
             run.setup_seconds = sum(made.total_s for made in run.calls)
             return report
         self._shape(report, run.case, found)
+        self.events.tell("judged", run.case, model=run.model, outcome=found.outcome)
         record = self._record(item, run, found, report)
         report.user_properties.append((PROPERTY, record.without_texts().to_json()))
         item.user_properties[:] = [*reports.foreign(item.user_properties), *reports.flat(record)]
@@ -435,6 +443,11 @@ class LLMSession:
         )
         record = reports.without_secrets(record, self.keeper.redact)
         self.keeper.record(record)
+        if self.keeper.trouble is None:
+            self.events.tell(
+                "recorded", run.case, model=run.model, outcome=record.outcome, seconds=record.seconds, usd=record.usd,
+                prompt_tokens=record.prompt_tokens, completion_tokens=record.completion_tokens,
+            )  # fmt: skip
         return record
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, Any] | None:
@@ -500,7 +513,8 @@ class LLMSession:
                 self.keeper.series(series)
         stopped = bool(session.shouldfail or session.shouldstop) or int(exitstatus) in (2, 3)
         self.keeper.end("interrupted" if stopped else "finished")
-        troubles = [*map(str, filter(None, [self.keeper.trouble])), *self.replay.troubles]
+        heard = self.events.troubles if "events" in self.__dict__ else ()
+        troubles = [*map(str, filter(None, [self.keeper.trouble])), *self.replay.troubles, *heard]
         missing = self.replay.missing
         if self.controller is None:
             self.config.workeroutput["llmroute_told"] = (troubles, missing)  # type: ignore[attr-defined]
