@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from pytest_llmroute.core.models import ModelCard
-from pytest_llmroute.core.steps import Attempt, Pause, Plan, Step, Work
+from pytest_llmroute.core.steps import Attempt, Pause, Plan, Step, Work, tamed
 from pytest_llmroute.engine.width import Width
 
 log = logging.getLogger("pytest_llmroute.engine")
@@ -53,7 +53,7 @@ class Job:
         except StopIteration as end:
             self.end(end.value)
         except BaseException as error:
-            self.end(None, error)
+            self.end(None, tamed(error))
         return None
 
     def end(self, result: Any, error: BaseException | None = None) -> None:
@@ -107,8 +107,8 @@ class _Lane:
     """How many at once, now."""
     free: threading.Condition
     """On the dispatcher's lock: idle slots wait here."""
-    waiting: dict[str, deque[_Ticket]] = field(default_factory=dict)
-    """By model, in order."""
+    waiting: dict[tuple[str, bool], deque[_Ticket]] = field(default_factory=dict)
+    """By model, in order; those of plans that have begun apart: plans that may not begin yet must not block them."""
     busy: dict[str, int] = field(default_factory=dict)
     threads: int = 0
     idle: int = 0
@@ -190,7 +190,7 @@ class Dispatcher:
             lane = self._lanes.get(name)
             if lane is None:
                 lane = self._lanes[name] = _Lane(self._width_of(card), threading.Condition(self._lock))
-            queue = lane.waiting.setdefault(card.name, deque())
+            queue = lane.waiting.setdefault((card.name, step is not None), deque())
             if job.index < 0:
                 queue.appendleft(ticket)
             else:
@@ -206,7 +206,13 @@ class Dispatcher:
             lane.free.notify()
         elif lane.threads < lane.width():
             lane.threads += 1
-            threading.Thread(target=self._slot, args=(name, lane), name=f"llmroute-slot-{name}", daemon=True).start()
+            slot = threading.Thread(target=self._slot, args=(name, lane), name=f"llmroute-slot-{name}", daemon=True)
+            try:
+                slot.start()
+            except RuntimeError:  # the system gives no more threads
+                lane.threads -= 1
+                if not lane.threads:
+                    raise
 
     def _slot(self, name: str, lane: _Lane) -> None:
         while (taken := self._take(lane)) is not None:
@@ -214,8 +220,7 @@ class Dispatcher:
             try:
                 self._follow(lane, ticket, model)
             except BaseException as error:
-                log.warning("[Engine] a slot failed", exc_info=True)
-                ticket.job.end(None, error)
+                self._failed(ticket.job, error)
             finally:
                 with self._lock:
                     lane.busy[model] -= 1
@@ -226,9 +231,9 @@ class Dispatcher:
         """Waits for a call that may be made now."""
         with self._lock:
             while not self._stopped:
-                model = self._next(lane) if lane.running < lane.width() else None
-                if model is not None:
-                    ticket = lane.waiting[model].popleft()
+                queue = self._next(lane) if lane.running < lane.width() else None
+                if queue is not None:
+                    ticket, model = lane.waiting[queue].popleft(), queue[0]
                     lane.busy[model] = lane.busy.get(model, 0) + 1
                     lane.most = max(lane.most, lane.running)
                     return model, ticket
@@ -236,13 +241,13 @@ class Dispatcher:
                 lane.free.wait()
             return None
 
-    def _next(self, lane: _Lane) -> str | None:
-        """The model whose first waiting call came first, among those that may begin."""
+    def _next(self, lane: _Lane) -> tuple[str, bool] | None:
+        """The queue whose first call came first, among those that may be made."""
         horizon = None if self._ahead is None else self._reached + self._ahead
         heads = [
-            (queue[0].order if queue[0].job.index >= 0 else -1, model)
-            for model, queue in lane.waiting.items()
-            if queue and (horizon is None or queue[0].job.index < horizon)
+            (queue[0].order if queue[0].job.index >= 0 else -1, name)
+            for name, queue in lane.waiting.items()
+            if queue and (horizon is None or name[1] or queue[0].job.index < horizon)
         ]
         return min(heads)[1] if heads else None
 
@@ -268,7 +273,7 @@ class Dispatcher:
         try:
             given = do()
         except BaseException as error:
-            raised = error
+            raised = tamed(error)
         job.own_seconds += time.perf_counter() - started
         if lane is not None:
             with self._lock:
@@ -283,6 +288,12 @@ class Dispatcher:
             self._work.put((job, step))
         else:
             self._pause(job, step)
+
+    def _failed(self, job: Job, error: BaseException) -> None:
+        """What moves a plan on must not die of it: others wait for the same thread."""
+        log.warning("[Engine] a plan could not be moved on", exc_info=error)
+        job.end(None, tamed(error))
+        self._finished(job)
 
     def _finished(self, job: Job) -> None:
         with self._lock:
@@ -303,17 +314,19 @@ class Dispatcher:
 
     def _move_on(self, job: Job, step: Step | None) -> None:
         """After a step that no slot has done: what needs no slot is done here, everything else where it belongs."""
-        while step is not None:
-            if isinstance(step, Work) and not step.long:
-                step = self._do(job, step.do)
-            elif isinstance(step, Attempt) and not self._width_of(step.card)():
-                step = self._do(job, partial(step.do, 0.0))
-            else:
-                break
-        if step is None:
-            self._finished(job)
+        try:
+            while step is not None:
+                if isinstance(step, Work) and not step.long:
+                    step = self._do(job, step.do)
+                elif isinstance(step, Attempt) and not self._width_of(step.card)():
+                    step = self._do(job, partial(step.do, 0.0))
+                else:
+                    self._hand_over(job, step)
+                    return
+        except BaseException as error:
+            self._failed(job, error)
         else:
-            self._hand_over(job, step)
+            self._finished(job)
 
     # Pauses
 

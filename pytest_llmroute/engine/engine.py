@@ -22,7 +22,7 @@ from pytest_llmroute.engine.case import CaseRun, call_record, digest
 from pytest_llmroute.engine.events import Events
 from pytest_llmroute.engine.gauge import Gauge
 from pytest_llmroute.engine.replay import Open, Replay
-from pytest_llmroute.errors import ModelCallError, OutOfBudget
+from pytest_llmroute.errors import Cause, LLMRouteError, ModelCallError, OutOfBudget
 from pytest_llmroute.measure.mark import Usage
 from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.prompts.templates import identity, messages_for
@@ -88,8 +88,19 @@ class Engine:
     ) -> Plan[Reply]:  # fmt: skip
         """The steps from a request to its reply; a failure is recorded before it is raised.
 
-        `queued`: those who watch the run know of it already.
+        `queued`: those who watch the run know of it already. Whatever goes wrong in here is no failure of the test.
         """
+        __tracebackhide__ = True
+        try:
+            return (yield from self._asking(request, column, run, calls, queued))
+        except LLMRouteError:
+            raise
+        except Exception as error:
+            raise ModelCallError(Cause.BACKEND, f"the engine failed: {type(error).__name__}: {error}") from error
+
+    def _asking(
+        self, request: Request, column: Column, run: CaseRun | None, calls: CallLog | None, queued: bool
+    ) -> Plan[Reply]:
         __tracebackhide__ = True
         decision = self.decide(request, column, run.case.repeat if run else 0)
         if run is not None and self.events is not None and not queued:
