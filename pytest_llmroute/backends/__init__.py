@@ -8,8 +8,8 @@ from functools import partial
 from pytest_llmroute.backends.anthropic_api import backend as claude
 from pytest_llmroute.backends.anthropic_api import wire as claude_wire
 from pytest_llmroute.backends.contract import BackendType, Surroundings
-from pytest_llmroute.backends.embedded.backend import MOST_TOKENS, EmbeddedModel, missing_engine
-from pytest_llmroute.backends.ollama.backend import Loads, OllamaModel, endpoint_of, missing_ollama, pull
+from pytest_llmroute.backends.embedded.backend import MOST_TOKENS, EmbeddedModel, expected_memory, missing_engine
+from pytest_llmroute.backends.ollama.backend import Loads, OllamaModel, endpoint_of, missing_ollama, parallel_of, pull
 from pytest_llmroute.backends.ollama.survey import survey_ollama
 from pytest_llmroute.backends.openai_compatible import backend as openai
 from pytest_llmroute.backends.openai_compatible.presets import address_of
@@ -17,6 +17,7 @@ from pytest_llmroute.backends.scripted import ScriptedBackend
 from pytest_llmroute.backends.transformers_local.backend import MOST_TOKENS as TRANSFORMERS_TOKENS
 from pytest_llmroute.backends.transformers_local.backend import TransformersModel
 from pytest_llmroute.backends.transformers_local.fetch import fetch
+from pytest_llmroute.backends.transformers_local.files import expected_size
 from pytest_llmroute.backends.transformers_local.missing import missing
 
 
@@ -25,13 +26,17 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
     loads: Loads = {}
     return [
         BackendType("scripted", ScriptedBackend, slots=lambda card: 0, most=512),
-        BackendType("embedded", EmbeddedModel, missing_engine, slots=lambda card: 1, most=MOST_TOKENS),
+        BackendType(
+            "embedded", EmbeddedModel, missing_engine, slots=lambda card: 1, memory=expected_memory, most=MOST_TOKENS
+        ),
         BackendType(
             "ollama",
             partial(OllamaModel, around=around, loads=loads),
             partial(missing_ollama, around=around),
             endpoint=partial(endpoint_of, around=around),
             pull=partial(pull, around=around),
+            parallel=lambda card: parallel_of(around),
+            memory=lambda card: None,
             survey=partial(survey_ollama, around=around),
         ),
         BackendType(
@@ -54,6 +59,8 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
             partial(TransformersModel, around=around),
             partial(missing, around=around),
             pull=lambda card, progress: fetch(card, around, progress),
+            slots=lambda card: 1,
+            memory=partial(expected_size, around=around),
             most=TRANSFORMERS_TOKENS,
         ),
     ]

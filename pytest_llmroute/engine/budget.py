@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import psutil
+
 from pytest_llmroute.backends.contract import Backend
 from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.codes import Code
@@ -19,7 +21,8 @@ from pytest_llmroute.core.budget import Amount, Budget, show_amount, show_share
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.core.requests import Sampling
-from pytest_llmroute.engine.ledger import Account, Ledger, now, this_process
+from pytest_llmroute.engine.leases import name_of
+from pytest_llmroute.engine.ledger import Account, Ledger, now
 from pytest_llmroute.errors import Cause, ModelCallError, OutOfBudget, UserError
 
 LOOK_AGAIN = 0.02
@@ -37,7 +40,7 @@ class Spending:
     def __init__(self, budget: Budget, ledger: Ledger, pool: BackendPool) -> None:
         self.budget = budget
         self._ledger, self._pool = ledger, pool
-        self._me = this_process()
+        self._me = name_of(psutil.Process())
         self._turn = threading.Lock()
         """One call at a time waits for money: others must not overtake it again and again."""
         self._settled = threading.Condition()
@@ -64,7 +67,7 @@ class Spending:
 
     def lacking(self, card: ModelCard, settings: Sampling) -> UserError | None:
         """What must be known of a model before a budget can be held, and is not."""
-        return self._unknown(card, self._pool.expected(card, settings, 0))
+        return self._unknown(card, self._pool.may_take(card, settings, 0))
 
     def over_models(self, open_: Callable[[ModelCard], Backend]) -> Callable[[ModelCard], Backend]:
         """Opens what asks a model only as long as the budget holds its calls."""
@@ -73,7 +76,7 @@ class Spending:
     def pay(self, call: Call, ask: Callable[[Call], Reply]) -> Reply:
         """One call: set aside, made, settled."""
         characters = _characters(call)
-        amount = self._pool.expected(call.card, call.settings, characters, self._factors.get(call.card.name, 1.0))
+        amount = self._pool.may_take(call.card, call.settings, characters, self._factors.get(call.card.name, 1.0))
         if (unknown := self._unknown(call.card, amount)) is not None:
             raise ModelCallError(Cause.BUDGET, f"not asked: {unknown.what}", model=call.card.name)
         waited = self._set_aside(amount)
@@ -159,7 +162,7 @@ class Spending:
 
     def _learn(self, call: Call, reply: Reply) -> None:
         """Estimates that fell short are not made again."""
-        expected = self._pool.expected(call.card, Sampling(max_tokens=0), _characters(call)).tokens
+        expected = self._pool.may_take(call.card, Sampling(max_tokens=0), _characters(call)).tokens
         if reply.tokens.exact and expected:
             name = call.card.name
             self._factors[name] = max(self._factors.get(name, 1.0), reply.tokens.prompt / expected)

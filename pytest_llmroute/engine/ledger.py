@@ -12,16 +12,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import psutil
-
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.budget import Amount
+from pytest_llmroute.engine.leases import POSSIBLE, lives
 from pytest_llmroute.errors import UserError
 
-try:
+if POSSIBLE:
     import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 NOTHING = (0.0, 0)
 
@@ -63,7 +60,7 @@ class Account:
 
     def bury(self) -> None:
         """What was set aside by a process that is gone counts as spent: nobody will tell what its calls cost."""
-        for holder in [holder for holder in self.held if not _lives(holder)]:
+        for holder in [holder for holder in self.held if not lives(holder)]:
             usd, tokens = self.held.pop(holder)
             self.pay(Amount(usd, tokens))
             self.guessed += 1
@@ -128,28 +125,15 @@ class SharedLedger:
 
 def cannot_share() -> UserError | None:
     """What keeps the workers of a run from sharing a budget on this machine."""
-    if fcntl is not None:
+    if POSSIBLE:
         return None
-    return UserError(  # type: ignore[unreachable]
+    return UserError(
         "--llm-budget can't be held under -n on this system",
         code=Code.BUDGET,
         means="workers share one budget by locks of a kind that is not there",
         fix="leave -n out: calls are made ahead in one process, too",
         instead="no --llm-budget",
     )
-
-
-def this_process() -> str:
-    """A name that no other process has, now or later."""
-    return f"{os.getpid()}@{psutil.Process().create_time()}"
-
-
-def _lives(holder: str) -> bool:
-    pid, _, started = holder.partition("@")
-    try:
-        return abs(psutil.Process(int(pid)).create_time() - float(started)) < 1
-    except psutil.Error:
-        return False
 
 
 def _account(data: dict[str, Any]) -> Account:

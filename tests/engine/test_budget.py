@@ -227,14 +227,14 @@ def test_what_a_dead_worker_had_set_aside_counts_as_spent(tmp_path: Path) -> Non
     ledger = SharedLedger(tmp_path / "budget.json")
     run, house = spending(Budget(usd=150), ledger), House()
     with ledger.open() as account:
-        account.hold("999999999@1.0", Amount(100, 100))
+        account.hold("999999999:1.00", Amount(100, 100))
     with pytest.raises(OutOfBudget):
         run.pay(CALL, house.generate)
     assert (run.account().usd, run.account().guessed, run.account().held) == (100, 1, {})
 
 
 def test_where_files_can_not_be_locked_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_llmroute.engine.ledger.fcntl", None)
+    monkeypatch.setattr("pytest_llmroute.engine.ledger.POSSIBLE", False)
     error = cannot_share()
     assert error is not None
     assert error.text().startswith("--llm-budget can't be held under -n on this system [LLR411]")
