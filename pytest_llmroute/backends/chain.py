@@ -56,7 +56,11 @@ def answering(
                     text=whole(answered.text), thinking=whole(answered.thinking), link=link,
                     failures=_reasons(failures), retries=retries,
                 )  # fmt: skip
-            wait = _wait(card, failure, tries, limit.until)
+            if isinstance(failure, Resting):
+                tries -= 1
+                wait = None if canned or card is not cards[-1] else _rest(card, failure, limit.until)
+            else:
+                wait = _wait(card, failure, tries, limit.until)
             if wait is None:
                 failures.append(_counted(failure, tries))
                 break
@@ -113,7 +117,7 @@ def _limited(call: Call, until: float | None) -> Call:
 def _wait(card: ModelCard, failure: ModelCallError, tries: int, until: float | None) -> float | None:
     """Seconds before one more try, as policy and server say; None where there shall be none."""
     policy = card.retry
-    if isinstance(failure, Resting) or not policy.again(failure.cause, tries):
+    if not policy.again(failure.cause, tries):
         return None
     wait = max(policy.wait(tries) * random.uniform(0.5, 1.0), failure.retry_after or 0.0)
     if wait > policy.longest_wait or (until is not None and time.monotonic() + wait >= until):
@@ -122,8 +126,18 @@ def _wait(card: ModelCard, failure: ModelCallError, tries: int, until: float | N
     return wait
 
 
+def _rest(card: ModelCard, failure: Resting, until: float | None) -> float | None:
+    """Seconds until an endpoint that rests is tried again, where nobody else can be asked; None where that is too long.
+
+    A server that is started anew has lost no call; one that is gone rests longer each time, and soon too long.
+    """
+    wait = (failure.retry_after or 0.0) * random.uniform(1.0, 1.1)
+    too_long = wait > card.retry.longest_wait or (until is not None and time.monotonic() + wait >= until)
+    return None if too_long or card.retry.attempts < 2 else wait
+
+
 def _counted(failure: ModelCallError, tries: int) -> ModelCallError:
-    if tries == 1:
+    if tries < 2:
         return failure
     counted = ModelCallError(failure.cause, f"{failure.text} ({tries} tries)", model=failure.model)
     counted.__cause__ = failure
