@@ -254,7 +254,7 @@ class TestBreaker:
         started = time.monotonic()
         assert asked(5.0).retries == FAILURES + 1
         assert time.monotonic() - started > 0.09
-        self.breaker, breaker = breaker, Breaker("http://here")
+        breaker = Breaker("http://here")
         backend = Flaky([Cause.REFUSED] * FAILURES)
         with pytest.raises(AllModelsFailed, match="failed 5 times in a row"):
             asked(0.01)

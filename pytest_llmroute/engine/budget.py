@@ -196,7 +196,7 @@ def spent_line(budget: Budget, account: Account, not_run: int, total: int) -> st
     seconds = now() - account.began if account.began else 0.0
     used = {"usd": account.usd, "tokens": account.tokens, "seconds": seconds}
     limits = {unit: limit for unit in used if (limit := getattr(budget, unit)) is not None}
-    about = " (partly estimated)" if account.estimated and "seconds" not in limits else ""
+    about = " (partly estimated)" if account.estimated and limits.keys() != {"seconds"} else ""
     parts = [", ".join(show_share(unit, used[unit], limit) for unit, limit in limits.items()) + f" spent{about}"]
     if account.guessed:
         parts.append(f"{account.guessed} failed calls are counted with the most that they may have taken")

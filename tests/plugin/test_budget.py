@@ -198,8 +198,23 @@ def test_what_can_not_be_held_is_refused_before_any_test(suite: pytest.Pytester,
     )
 
 
+def test_the_plan_says_what_the_calls_may_cost(suite: pytest.Pytester, run: Run, server: MockServer) -> None:
+    far = '[models.far]\nbackend = "openai"\nbase_url = "https://llm.example.org/v1"\nremote = true\nmax_tokens = 9\n'
+    with (suite.path / "llmroute.toml").open("a") as file:
+        file.write(far)
+    suite.makepyfile(test_it="def test_a(llm): llm.generate('x')\n")
+    result = run("--llm-plan", "--llm-strategy=fast", "--llm-model=far")
+    # 3 tokens of prompt, 50 of the reply, at 100 dollars per million
+    text = " ".join(result.stdout.str().split())
+    assert (
+        "cost: at most $0.2120 for 40 calls, their prompts estimated; not known for 40 of far;"
+        " nor for 2 items whose tests write their prompts"
+    ) in text
+    assert not server.stats().calls
+
+
 def test_places_of_a_budget(suite: pytest.Pytester, run: Run) -> None:
     suite.makeini("[pytest]\nllm_budget = $1, 5 min\n")
     suite.makepyfile(test_it="def test_a(llm): llm.generate('x')\n")
-    run().stdout.fnmatch_lines(["budget: $0.0000 of $1.00, * of 5 min spent"])
+    run().stdout.fnmatch_lines(["budget: $0.0000 of $1.00, * of 5 min spent*"])
     assert Path(suite.path / ".llmroute").is_dir()
