@@ -48,6 +48,8 @@ class Facts:
     """Bytes of models on their server's disk."""
     known: Mapping[str, Measured] = field(default_factory=dict)
     """What earlier runs measured."""
+    parallel: Mapping[str, int] = field(default_factory=dict)
+    """Calls that servers answer at once, by their address."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -55,7 +57,7 @@ class Facts:
     @staticmethod
     def from_dict(told: Mapping[str, Any]) -> Facts:
         known = {name: measured(values) for name, values in told["known"].items()}
-        return Facts(told["free"], told["resident"], told["files"], known)
+        return Facts(told["free"], told["resident"], told["files"], known, told["parallel"])
 
 
 class _Needs(dict[str, ModelNeeds]):
@@ -113,6 +115,11 @@ class Holdings:
     def call_seconds(self, model: str) -> float | None:
         """Of a call without loading, as an earlier run measured it."""
         return self._facts.known.get(model, Measured()).call_seconds
+
+    def parallel(self, card: ModelCard) -> int | None:
+        """How many calls the card's server answers at once, by its own word."""
+        told = self._facts.parallel.get(self._pool.endpoint(card))
+        return told if told is not None else self._pool.parallel(card)
 
     def chains(self, wanted: Mapping[str, int]) -> dict[str, list[Chain]]:
         """Jobs of one call each, by the memory that their models share."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypedDict, Unpack
 
 from pytest_llmroute.codes import Code
@@ -106,6 +107,12 @@ class LLM:
 
     async def agenerate(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Reply:
         """`generate` for async tests: the call runs in a thread, the event loop stays free."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:  # trio's, under anyio
+            import anyio.to_thread
+
+            return await anyio.to_thread.run_sync(partial(self.generate, prompt, **options))
         return await asyncio.to_thread(self.generate, prompt, **options)
 
     def explain(
