@@ -17,10 +17,12 @@ from pytest_llmroute.core.records import CallRecord
 from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.core.requests import Message, Request, Sampling
 from pytest_llmroute.core.steps import Plan, run_now
+from pytest_llmroute.engine.budget import Spending
 from pytest_llmroute.engine.case import CaseRun, call_record, digest
+from pytest_llmroute.engine.events import Events
 from pytest_llmroute.engine.gauge import Gauge
 from pytest_llmroute.engine.replay import Open, Replay
-from pytest_llmroute.errors import ModelCallError
+from pytest_llmroute.errors import Cause, LLMRouteError, ModelCallError, OutOfBudget
 from pytest_llmroute.measure.mark import Usage
 from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.prompts.templates import identity, messages_for
@@ -45,6 +47,9 @@ class Engine:
     """Seconds for the calls of one test together, where the test says nothing."""
     meter: ProcessMeter | None = None
     replay: Replay | None = None
+    spending: Spending | None = None
+    """The budget of the run, where it has one."""
+    events: Events | None = None
     _policies: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """Hashes of the ways that were gone; few, and the same for all calls that go them."""
 
@@ -78,11 +83,28 @@ class Engine:
         return run_now(self.asking(request, column, run=run, calls=calls))
 
     def asking(
-        self, request: Request, column: Column, *, run: CaseRun | None = None, calls: CallLog | None = None
+        self, request: Request, column: Column, *, run: CaseRun | None = None, calls: CallLog | None = None,
+        queued: bool = False,
+    ) -> Plan[Reply]:  # fmt: skip
+        """The steps from a request to its reply; a failure is recorded before it is raised.
+
+        `queued`: those who watch the run know of it already. Whatever goes wrong in here is no failure of the test.
+        """
+        __tracebackhide__ = True
+        try:
+            return (yield from self._asking(request, column, run, calls, queued))
+        except LLMRouteError:
+            raise
+        except Exception as error:
+            raise ModelCallError(Cause.BACKEND, f"the engine failed: {type(error).__name__}: {error}") from error
+
+    def _asking(
+        self, request: Request, column: Column, run: CaseRun | None, calls: CallLog | None, queued: bool
     ) -> Plan[Reply]:
-        """The steps from a request to its reply; a failure is recorded before it is raised."""
         __tracebackhide__ = True
         decision = self.decide(request, column, run.case.repeat if run else 0)
+        if run is not None and self.events is not None and not queued:
+            self.events.tell("queued", run.case, model=decision.model)
         log.info("%s", decision.log_line)
         catalog = self.router.catalog
         cards = [catalog.model(name) for name in (decision.model, *decision.chain)]
@@ -108,6 +130,10 @@ class Engine:
                 breaker_of=self.pool.breaker,
                 known=lambda card: self._known(card, request, decision, run),
             )
+        except OutOfBudget:
+            if run is not None:
+                run.refused = True
+            raise
         except ModelCallError as error:
             seconds = time.perf_counter() - started
             self._keep(request, decision, None, run, calls, error.cause.value, seconds, gauge.end())
@@ -127,9 +153,8 @@ class Engine:
 
     def _opener(self, run: CaseRun | None) -> Open:
         """What opens a model: the pool, or what stands before it."""
-        if self.replay is None:
-            return self.pool.get
-        return self.replay.over(self.pool.get, run.case.nodeid if run else "")
+        open_ = self.pool.get if self.spending is None else self.spending.over_models(self.pool.get)
+        return open_ if self.replay is None else self.replay.over(open_, run.case.nodeid if run else "")
 
     def _known(self, card: ModelCard, request: Request, decision: Decision, run: CaseRun | None) -> bool:
         """Whether the reply is there without asking the model."""
@@ -204,6 +229,16 @@ class Engine:
         if calls is not None:
             texts = [{"role": message.role, "content": message.content} for message in messages]
             calls.call(run.case.nodeid, kept, messages=texts, reply=reply.text if reply else None)
+        if self.events is not None:
+            self.events.tell("called", run.case, outcome=error_class or "", **_figures(kept))
+
+
+def _figures(call: CallRecord) -> dict[str, Any]:
+    """Of a call, for who watches."""
+    return {
+        "model": call.model, "seconds": call.total_s, "usd": call.usd, "replayed": call.replayed or call.reused,
+        "prompt_tokens": call.prompt_tokens, "completion_tokens": call.completion_tokens,
+    }  # fmt: skip
 
 
 def _parsed(reply: Reply, request: Request) -> Any:
