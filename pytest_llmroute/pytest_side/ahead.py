@@ -14,7 +14,7 @@ from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.requests import Message
 from pytest_llmroute.core.steps import Plan
-from pytest_llmroute.engine.dispatch import Dispatcher, Job
+from pytest_llmroute.engine.dispatch import Dispatcher, Dropped, Job
 from pytest_llmroute.engine.width import Width, width_for
 from pytest_llmroute.errors import LLMRouteError
 from pytest_llmroute.pytest_side import items as item_side
@@ -51,7 +51,7 @@ class Ahead:
     def begin(self, items: Iterable[pytest.Item]) -> None:
         """In the order in which pytest runs them."""
         for index, item in enumerate(items):
-            if JOB in item.stash or (messages := known(item)) is None:
+            if JOB in item.stash or item_side.RESUMED in item.stash or (messages := known(item)) is None:
                 continue
             card = self._card(item, messages)
             if card is not None:
@@ -79,6 +79,8 @@ class Ahead:
         started = time.perf_counter()
         try:
             return job.wait()
+        except Dropped:
+            raise pytest.Session.Interrupted("the run stops") from None
         finally:
             item.stash[WAIT] = Wait(time.perf_counter() - started, job.own_seconds)
 
