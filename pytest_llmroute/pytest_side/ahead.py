@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 JOB = pytest.StashKey[Job]()
 WAIT = pytest.StashKey["Wait"]()
-OWN = frozenset({"llm", "llm_reply", "_llm_case", "_llm_column", "_llm_run", "request"})
-"""Fixtures of ours; a test that uses another one may need it for its call."""
+OWN = frozenset({"llm", "llm_reply", "_llm_case", "_llm_column", "_llm_run", "request", "event_loop_policy"})
+"""Fixtures of ours, and what pytest-asyncio gives every test; one that uses another one may need it for its call."""
 
 
 @dataclass(slots=True)

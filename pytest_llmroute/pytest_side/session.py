@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -50,6 +51,7 @@ from pytest_llmroute.pytest_side.ahead import JOB, WAIT, Ahead
 from pytest_llmroute.pytest_side.collect import Solved, TaskCollector, TaskItem
 from pytest_llmroute.pytest_side.columns import Cell, cells_of, columns_of, distinct
 from pytest_llmroute.pytest_side.controller import SHOWN, SYNTHETIC, Controller
+from pytest_llmroute.pytest_side.ending import hear_no_more, interrupt_workers, without_way
 from pytest_llmroute.pytest_side.facts import run_facts
 from pytest_llmroute.pytest_side.gating import Gate
 from pytest_llmroute.pytest_side.header import header
@@ -118,6 +120,7 @@ class LLMSession:
         )
         self.ahead: Ahead | None = None
         self._loop: pytest.Session | None = None
+        self._beginning = threading.Lock()
         self._warned = False
         self.broken = False
         """Whether the options or files can't be used: nothing runs."""
@@ -335,7 +338,11 @@ class LLMSession:
         item.stash[SCORE] = result
 
     def _run_of(self, item: pytest.Item) -> CaseRun:
-        """The running case of an item, begun on first need."""
+        """The running case of an item, begun on first need: by its test or by its call, whichever comes first."""
+        with self._beginning:
+            return self._begun_run(item)
+
+    def _begun_run(self, item: pytest.Item) -> CaseRun:
         if item_side.RUN not in item.stash:
             case = item_side.case_of(item, self.columns[0])
             draft = case.draft(self.run_id, self.settings["profile"], self.worker, shared=self.shared)
@@ -508,6 +515,17 @@ class LLMSession:
         ran = not (option.collectonly or getattr(option, "setuponly", False) or self.settings["plan"])
         if self.controller is not None and ran:
             self.controller.loop_ended(session, incomplete)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        if self.ahead is not None:
+            self.ahead.stop()
+        if not self.config.getoption("fulltrace"):
+            without_way(excinfo)
+        if self.worker != "main":
+            hear_no_more()
+        elif self.config.getoption("dist", "no") != "no":
+            interrupt_workers(self.config.rootpath, self.run_id)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
