@@ -80,7 +80,7 @@ class Ahead:
         try:
             return job.wait()
         except Dropped:
-            raise pytest.Session.Interrupted("the run stops") from None
+            raise pytest.Session.Interrupted(self._session.why_stopped) from None
         finally:
             item.stash[WAIT] = Wait(time.perf_counter() - started, job.own_seconds)
 

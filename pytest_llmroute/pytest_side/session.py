@@ -392,6 +392,11 @@ class LLMSession:
         if self.ahead is not None:
             self.ahead.stop()
 
+    @property
+    def why_stopped(self) -> str:
+        """Of a test that waits for a call which is not made any more."""
+        return str((self._loop is not None and self._loop.shouldstop) or "the run stops")
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         if item_side.RESUMED in item.stash:

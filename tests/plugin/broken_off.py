@@ -80,6 +80,9 @@ def counted(self, line):
     if lines == AT:
         os.kill(os.getppid() if WHOM == "parent" else os.getpid(), signal.SIGKILL)
 
+if room := int(os.environ.get("ROOM", "0")):
+    import resource
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 if AT and (WHOM == "self" or os.environ.get("PYTEST_XDIST_WORKER") == "gw0"):
     journal.Journal._write = counted
 """
@@ -107,14 +110,17 @@ class House(Rough):
         super().__init__()
         self.plan = self._answer
         self.wait = wait
+        self.never = ""
+        """A prompt that gets no answer."""
 
     def _answer(self, request: Asked) -> Planned:
         if request.path == "/v1/models":
             return said({"data": [{"id": "house"}]})
+        wait = 600 if request.body["messages"][-1]["content"] == self.never else self.wait
         text = f"said: {request.body['messages'][-1]['content']}"
         choice = {"index": 0, "delta": {"content": text}, "finish_reason": "stop"}
         used = {"prompt_tokens": 7, "completion_tokens": 2}
-        return streamed({"choices": [choice]}, {"choices": [], "usage": used}, "[DONE]", wait=self.wait)
+        return streamed({"choices": [choice]}, {"choices": [], "usage": used}, "[DONE]", wait=wait)
 
     @property
     def prompts(self) -> Counter[str]:
