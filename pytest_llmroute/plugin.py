@@ -120,6 +120,7 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["llmroute_run"] = run_id(node.config)
     if (ours := active(node.config)) is not None and ours.resuming is not None:
         node.workerinput["llmroute_part"] = ours.resuming.part.told
+    node.workerinput["llmroute_dist"] = node.config.getoption("dist", "")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -7,14 +7,15 @@ from functools import partial
 
 from pytest_llmroute.backends.anthropic_api import backend as claude
 from pytest_llmroute.backends.contract import BackendType, Surroundings
-from pytest_llmroute.backends.embedded.backend import EmbeddedModel, missing_engine
-from pytest_llmroute.backends.ollama.backend import Loads, OllamaModel, endpoint_of, missing_ollama, pull
+from pytest_llmroute.backends.embedded.backend import EmbeddedModel, expected_memory, missing_engine
+from pytest_llmroute.backends.ollama.backend import Loads, OllamaModel, endpoint_of, missing_ollama, parallel_of, pull
 from pytest_llmroute.backends.ollama.survey import survey_ollama
 from pytest_llmroute.backends.openai_compatible import backend as openai
 from pytest_llmroute.backends.openai_compatible.presets import address_of
 from pytest_llmroute.backends.scripted import ScriptedBackend
 from pytest_llmroute.backends.transformers_local.backend import TransformersModel
 from pytest_llmroute.backends.transformers_local.fetch import fetch
+from pytest_llmroute.backends.transformers_local.files import expected_size
 from pytest_llmroute.backends.transformers_local.missing import missing
 
 
@@ -23,13 +24,15 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
     loads: Loads = {}
     return [
         BackendType("scripted", ScriptedBackend, slots=lambda card: 0),
-        BackendType("embedded", EmbeddedModel, missing_engine, slots=lambda card: 1),
+        BackendType("embedded", EmbeddedModel, missing_engine, slots=lambda card: 1, memory=expected_memory),
         BackendType(
             "ollama",
             partial(OllamaModel, around=around, loads=loads),
             partial(missing_ollama, around=around),
             endpoint=partial(endpoint_of, around=around),
             pull=partial(pull, around=around),
+            parallel=lambda card: parallel_of(around),
+            memory=lambda card: None,
             survey=partial(survey_ollama, around=around),
         ),
         BackendType(
@@ -51,5 +54,7 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
             partial(TransformersModel, around=around),
             partial(missing, around=around),
             pull=lambda card, progress: fetch(card, around, progress),
+            slots=lambda card: 1,
+            memory=partial(expected_size, around=around),
         ),
     ]

@@ -110,6 +110,12 @@ class LLM:
 
     async def agenerate(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Reply:
         """`generate` for async tests: the call runs in a thread, the event loop stays free."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:  # trio's, under anyio
+            import anyio.to_thread
+
+            return await anyio.to_thread.run_sync(partial(self.generate, prompt, **options))
         return await _beside(partial(self.generate, prompt, **options))
 
     def explain(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 from pytest_llmroute.config.resolve import Settings
 from pytest_llmroute.core.records import PROPERTY, Record
 from pytest_llmroute.errors import LLMRouteError
+from pytest_llmroute.gate.looks import Looks
 from pytest_llmroute.gate.result import GateResult
 from pytest_llmroute.pytest_side import junit
 from pytest_llmroute.pytest_side.gating import Gate
@@ -27,6 +28,7 @@ from pytest_llmroute.report.sources import run_head
 from pytest_llmroute.report.summary import RunHead, Summary, Tally
 from pytest_llmroute.report.terminal import misses, not_recorded, render
 from pytest_llmroute.store.contract import RunInfo
+from pytest_llmroute.store.experience import keep_experience
 from pytest_llmroute.store.journal import journal_folder
 from pytest_llmroute.store.merge import Gathered, gather, journals_of, recover, save_run
 from pytest_llmroute.store.sqlite import SqliteStore
@@ -98,6 +100,11 @@ class Controller:
         """By the processes that ran tests, when they end."""
         self.notes += [text for text in troubles if text not in self.notes]
         self.missing += missing
+
+    def looked(self, looks: Looks) -> None:
+        """What became of adaptive repeats: kept with the run, so that it is judged as what it was at any time."""
+        self.head = self.tally.run = replace(self.head, facts={**self.head.facts, "looks": asdict(looks)})
+        self.gate.looked(looks)
 
     def loop_ended(self, session: pytest.Session, incomplete: str) -> None:
         """Only when every test has run: a run that was stopped keeps pytest's own exit status."""
@@ -215,6 +222,7 @@ class Controller:
         try:
             save_run(root, info, found, store)
             self.stored = True
+            keep_experience(root, (kept.call for kept in found.calls))
             for run in recover(root, store, current=self.run_id):
                 self.notes.append(f"run {run} had been interrupted; its records are in the store now")
         finally:

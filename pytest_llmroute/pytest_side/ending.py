@@ -1,4 +1,4 @@
-"""Ctrl-C under xdist: where only the controller hears it, its workers would end their calls first, for up to ten seconds."""
+"""Ctrl-C: workers of xdist that do not hear it would go on for up to ten seconds; and what it shows is made in no time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def hear_no_more() -> None:
 
 
 def without_way(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-    """Only where it was interrupted is shown; pytest renders the way there, too, which takes it half a second of CPU."""
+    """Only where it was interrupted is shown; rendering the way there takes pytest half a second of CPU."""
     last = excinfo.traceback[-1:]
     if last and not last[0].ishidden(excinfo):
         excinfo.traceback = last

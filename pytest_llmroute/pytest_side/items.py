@@ -71,6 +71,7 @@ def case_of(item: pytest.Item, first: Column) -> Case:
             source_hash=_source_hash(getattr(item, "function", None)),
             repeat=cell.repeat,
             repeats=cell.repeats,
+            round=cell.round,
             min_pass=spec.min_pass,
             must_pass=spec.must_pass,
             task=spec.task,

@@ -75,7 +75,6 @@ def resumed_part(
         return Part(run_id, 1, run.info.run_id, run.found)
     target = run_id if changed else run.info.run_id
     number = prepare(root, run, target)
-    forget(root, target)
     note = f"resumed as a run of its own: {changed}" if changed else ""
     return Part(target, number, run.info.run_id, run.found, note)
 
@@ -116,6 +115,7 @@ def claimed(session: LLMSession) -> None:
             f"run {session.run_id} is being resumed by another process", code=Code.RESUME,
             means="two processes can't go on with one run", fix="wait until it has ended, or end it",
         )  # fmt: skip
+    forget(session.config.rootpath, session.run_id)  # what processes that were killed have left behind
 
 
 class Resuming:
@@ -167,6 +167,8 @@ def _again(session: LLMSession, item: pytest.Item, case: Case, record: Record) -
         return "cut short"
     if record.outcome not in FINISHED:
         return "ended in an error"
+    if record.outcome == "skipped" and case.round > 1:
+        return "not needed so far"
     draft = case.draft(session.run_id, session.settings["profile"], "", shared=False)
     if any(getattr(draft, name) != getattr(record, name) for name in SAME):
         return "with a test or check that was changed"
