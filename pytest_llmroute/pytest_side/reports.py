@@ -12,6 +12,7 @@ import pytest
 from pytest_llmroute.backends.pool import BackendMissing
 from pytest_llmroute.core.records import Record
 from pytest_llmroute.engine.case import CaseRun
+from pytest_llmroute.engine.dispatch import Dropped
 from pytest_llmroute.errors import ModelCallError, printable
 from pytest_llmroute.store.journal import JournalError
 from pytest_llmroute.tasks.unit_tests import SolutionLost
@@ -40,8 +41,8 @@ def verdict(report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseExcepti
         return Verdict("error", message, "backend")
     if isinstance(error, SolutionLost):
         return Verdict("error", message, "sandbox")
-    if isinstance(error, JournalError):
-        return Verdict("error", message, "journal")
+    if isinstance(error, JournalError | Dropped):
+        return Verdict("error", message, "stopped")
     if run.canned:
         return Verdict("error", message, "canned")
     if report.when != "call":
