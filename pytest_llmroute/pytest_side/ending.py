@@ -1,4 +1,4 @@
-"""Ctrl-C: workers of xdist that do not hear it would go on for up to ten seconds; and what it shows is made in no time."""
+"""Ctrl-C: workers of xdist that do not hear it would go on for ten seconds; and what is shown is made in no time."""
 
 from __future__ import annotations
 
