@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.store.contract import RunInfo
-from pytest_llmroute.store.journal import Journal, JournalError, journal_path, read_journal, run_header
+from pytest_llmroute.store.journal import Journal, JournalError, KeptCall, journal_path, read_journal, run_header
 from pytest_llmroute.store.merge import gather, recover, save_run
 from pytest_llmroute.store.sqlite import SqliteStore
 
@@ -87,7 +87,7 @@ def test_half_a_line_at_the_end_and_rubbish_in_the_middle_are_left_out(tmp_path:
 def test_a_case_without_an_end_is_kept_with_the_calls_it_made(tmp_path: Path) -> None:
     writer = journal(tmp_path)
     writer.start(record("a", outcome="interrupted"))
-    writer.call("a", CallRecord("m"), messages=[{"role": "user", "content": "q"}], reply="r")
+    writer.call(KeptCall("a", CallRecord("m"), ({"role": "user", "content": "q"},), "r"))
     writer.close()
     (left,) = gather(tmp_path, "run").records
     assert (left.outcome, left.success, [call.model for call in left.calls]) == ("interrupted", False, ["m"])
@@ -185,7 +185,7 @@ def test_any_text_comes_back_as_it_was(nodeid: str, message: str, reply: str | N
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         writer = journal(root)
-        writer.call(nodeid, CallRecord("m"), messages=[{"role": "user", "content": message}], reply=reply)
+        writer.call(KeptCall(nodeid, CallRecord("m"), ({"role": "user", "content": message},), reply))
         writer.record(given_record)
         writer.close()
         store = SqliteStore(root / "s.db")
