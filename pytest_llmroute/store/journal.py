@@ -83,7 +83,7 @@ class Journal:
         self.path = path
         self._header = dict(header)
         self._descriptor: int | None = None
-        self._only = self._begun = False
+        self._only = self._begun = self._closed = False
         self._lock = threading.Lock()
 
     def open(self) -> None:
@@ -120,7 +120,9 @@ class Journal:
         self._write({"kind": "end", "status": status, "at": _now()})
 
     def close(self) -> None:
+        """What comes later is not heard: a call that was on its way when the run stopped must not begin a new file."""
         with self._lock:
+            self._closed = True
             if self._descriptor is not None:
                 os.close(self._descriptor)
                 self._descriptor = None
@@ -128,6 +130,8 @@ class Journal:
     def _write(self, line: Mapping[str, Any]) -> None:
         data = _encode(line)
         with self._lock:
+            if self._closed:
+                return
             try:
                 if self._descriptor is None:
                     data = self._open() + data

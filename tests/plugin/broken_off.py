@@ -73,7 +73,7 @@ def counted(self, line):
     global lines
     lines += 1
     if lines == AT and HALF:
-        data = journal._encode(line)
+        data = journal._encode(line) if self._descriptor is not None else self._open()
         os.write(self._descriptor, data[:len(data) // 2])
     elif not AT or lines <= AT or WHOM == "parent":
         write(self, line)

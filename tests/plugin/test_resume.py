@@ -57,7 +57,7 @@ def resumed(project: Project, house: House, answered: Counter[str], *args: str) 
     ("args", "at", "half"),
     [
         ((), 12, False),
-        (("--llm-concurrency=1",), 12, False),
+        pytest.param(("--llm-concurrency=1",), 12, False, marks=pytest.mark.slow),
         (("--llm-concurrency=1",), 13, True),
     ],
     ids=["ahead", "a call is done, its record is not", "half a record"],
@@ -99,7 +99,7 @@ def test_it_goes_on_also_when_another_run_has_put_it_into_the_store(
     assert project.stored()["records"] == unbroken["records"]
 
 
-@pytest.mark.parametrize("whom", ["parent", "self"], ids=["controller", "worker"])
+@pytest.mark.parametrize("whom", ["parent", pytest.param("self", marks=pytest.mark.slow)], ids=["controller", "worker"])
 def test_under_xdist(made: Made, house: House, unbroken: dict[str, Any], whom: str) -> None:
     """A controller that is killed leaves workers behind, which end by themselves: who resumes waits for them."""
     project = made("-n2")
@@ -160,18 +160,14 @@ def test_another_selection_goes_on_as_a_run_of_its_own(made: Made, house: House)
     assert not house.prompts
 
 
-@pytest.mark.parametrize(
-    ("wanted", "code", "text"),
-    [("last", "LLR603", "there is no run to resume"), ("2020", "LLR603", 'no run "2020"')],
-)
-def test_what_is_not_there_is_told_before_any_test(made: Made, wanted: str, code: str, text: str) -> None:
+def test_what_is_not_there_is_told_before_any_test(made: Made) -> None:
     project = made()
-    if wanted != "last":
+    for wanted, text in (("last", "there is no run to resume"), ("2020", 'no run "2020"')):
+        status, output = project.run(f"--llm-resume={wanted}")
+        assert status == 4
+        assert text in output
+        assert "[LLR603]" in output
         project.killed(3)
-    status, output = project.run(f"--llm-resume={wanted}")
-    assert status == 4
-    assert text in output
-    assert f"[{code}]" in output
 
 
 ASYNC = """
@@ -186,7 +182,7 @@ async def test_async(llm): assert (await llm.agenerate("async")).text == "said: 
     ("args", "to"),
     [
         ((), os.kill),
-        (("-n2",), os.kill),
+        pytest.param(("-n2",), os.kill, marks=pytest.mark.slow),
         pytest.param(("-n2",), os.killpg, marks=pytest.mark.slow),
         pytest.param(("test_async.py",), os.kill, marks=pytest.mark.slow),
     ],
@@ -249,9 +245,9 @@ def test_fifty_kills_at_random(
     """Whenever it falls: nothing that was answered is asked again, and the store is that of an unbroken run."""
     fallen: list[str] = []
     chance = random.Random(8)
-    ways: list[tuple[str, ...]] = [(), ("--llm-concurrency=1",), ("-n2",)]
+    ways: list[tuple[str, ...]] = [(), ("--llm-concurrency=1",), (), ("--llm-concurrency=1",), ("-n2",)]
     for number in range(50):
-        project = made(*ways[number % 3], name=f"suite{number}")
+        project = made(*ways[number % 5], name=f"suite{number}")
         if number % 2:
             where = killed_after(project, chance.uniform(0.3, 2.5))
         else:

@@ -102,6 +102,16 @@ def test_a_case_that_finished_on_another_worker_is_not_interrupted(tmp_path: Pat
     assert [item.outcome for item in found.records] == ["passed"]
 
 
+def test_what_comes_after_the_end_of_a_journal_begins_no_new_one(tmp_path: Path) -> None:
+    """A call may come back when its run has stopped and is stored already."""
+    writer = journal(tmp_path)
+    writer.record(record("a"))
+    writer.close()
+    writer.path.unlink()
+    writer.call(KeptCall("a", CallRecord("m"), (), "late"))
+    assert not writer.path.exists()
+
+
 def test_an_amendment_changes_the_record(tmp_path: Path) -> None:
     writer = journal(tmp_path)
     writer.record(record("a", outcome="passed", success=True))
