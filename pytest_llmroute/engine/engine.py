@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_llmroute.backends.chain import answering
 from pytest_llmroute.backends.pool import BackendPool
@@ -19,12 +19,14 @@ from pytest_llmroute.core.requests import Message, Request, Sampling
 from pytest_llmroute.core.steps import Plan, run_now
 from pytest_llmroute.engine.case import CaseRun, call_record, digest
 from pytest_llmroute.engine.gauge import Gauge
-from pytest_llmroute.engine.replay import Open, Replay
 from pytest_llmroute.errors import ModelCallError
 from pytest_llmroute.measure.mark import Usage
 from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.prompts.templates import identity, messages_for
 from pytest_llmroute.routing.router import Router, log
+
+if TYPE_CHECKING:
+    from pytest_llmroute.engine.replay import Open, Replay
 
 
 class CallLog(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypedDict, Unpack
@@ -106,6 +105,8 @@ class LLM:
 
     async def agenerate(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Reply:
         """`generate` for async tests: the call runs in a thread, the event loop stays free."""
+        import asyncio
+
         return await asyncio.to_thread(self.generate, prompt, **options)
 
     def explain(

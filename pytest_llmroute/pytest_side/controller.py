@@ -6,27 +6,24 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_llmroute.config.resolve import Settings
 from pytest_llmroute.core.records import PROPERTY, Record
 from pytest_llmroute.errors import LLMRouteError
-from pytest_llmroute.gate.result import GateResult
 from pytest_llmroute.pytest_side import junit
-from pytest_llmroute.pytest_side.gating import Gate
+from pytest_llmroute.pytest_side.nogate import NoGate
 from pytest_llmroute.pytest_side.repeats import Groups
-from pytest_llmroute.report import github
-from pytest_llmroute.report.gate import failed_criteria, gate_lines
-from pytest_llmroute.report.jsonfile import write_json
-from pytest_llmroute.report.markdown import comment_text, gate_markdown, write_page
-from pytest_llmroute.report.sources import run_head
 from pytest_llmroute.report.summary import RunHead, Summary, Tally
 from pytest_llmroute.report.terminal import misses, not_recorded, render
 from pytest_llmroute.store.contract import RunInfo
 from pytest_llmroute.store.merge import Gathered, gather, recover, save_run
 from pytest_llmroute.store.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from pytest_llmroute.gate.result import GateResult
 
 FOLDER = ".llmroute"
 SHOWN = "llmroute_shown"
@@ -38,7 +35,8 @@ class Controller:
     """Takes records off the reports as they come; O(1) a report."""
 
     def __init__(
-        self, config: pytest.Config, settings: Settings, head: RunHead, gate: Gate, store: Path, env: Mapping[str, str],
+        self, config: pytest.Config, settings: Settings, head: RunHead, gate: NoGate, store: Path,
+        env: Mapping[str, str],
     ) -> None:  # fmt: skip
         self.config, self.settings, self.head, self.gate, self.env = config, settings, head, gate, env
         self.run_id, self.store_path = head.run_id, store
@@ -111,6 +109,8 @@ class Controller:
         elif self.gate.judges:
             self.notes.append(f"the gate judged nothing: {self.gate.unasked}")
         if self.result is not None and self.gate.red:
+            from pytest_llmroute.report.gate import failed_criteria
+
             for name, text in failed_criteria(self.result):
                 self._fail(f"gate[{name}]", text)
         if self.gate.saving:
@@ -174,13 +174,21 @@ class Controller:
 
     def _json(self, info: RunInfo, found: Gathered) -> None:
         if target := self.settings["json"]:
+            from pytest_llmroute.report.jsonfile import write_json
+            from pytest_llmroute.report.sources import run_head
+
             path = Path(self.config.invocation_params.dir) / target
             summary = Summary(run_head(info, self.head.options), self.tally.summary().columns)
             write_json(path, summary, found.records, found.series, self.result)
 
     def _on_github(self) -> None:
         """The job summary, and the text of a comment for a later step to post."""
-        if self.result is None or not github.on_github(self.env):
+        if self.result is None:
+            return
+        from pytest_llmroute.report import github
+        from pytest_llmroute.report.markdown import comment_text, gate_markdown, write_page
+
+        if not github.on_github(self.env):
             return
         summary = self.tally.summary()
         github.write_summary(self.env, gate_markdown(self.result, summary))
@@ -221,6 +229,8 @@ class Controller:
             if verbose >= 0 and self.stored:
                 terminal.write_line(f"run {self.run_id} is kept in {self._store_shown()}{self._ignore_hint()}")
         if self.result is not None:
+            from pytest_llmroute.report.gate import gate_lines
+
             terminal.write_sep("-", "llmroute gate")
             traces = self.config.getoption("tbstyle", "auto") != "no"
             lines = gate_lines(
@@ -238,6 +248,8 @@ class Controller:
             terminal.write_line(f"llmroute: {note}")
 
     def _annotations(self) -> list[str]:
+        from pytest_llmroute.report import github
+
         if self.result is None or not github.on_github(self.env):
             return []
         return github.annotations(self.result, github.places(self.config.rootpath, self.env))

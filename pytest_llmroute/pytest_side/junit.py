@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_llmroute.gate.result import GateResult
+if TYPE_CHECKING:
+    from pytest_llmroute.gate.result import GateResult
 
 
 def tell(config: pytest.Config, result: GateResult) -> None:

@@ -22,7 +22,6 @@ from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side.collect import TaskItem
 from pytest_llmroute.pytest_side.marker import messages_of
 from pytest_llmroute.pytest_side.once import once_for_all
-from pytest_llmroute.sandbox.tiers import ABOUT
 from pytest_llmroute.tasks.checks import unit_tests_of
 
 if TYPE_CHECKING:
@@ -65,6 +64,8 @@ def _sandbox(session: LLMSession, items: Iterable[pytest.Item]) -> list[UserErro
     except UserError as error:
         return [error]
     if tier in ("restricted", "unsafe-local"):
+        from pytest_llmroute.sandbox.tiers import ABOUT
+
         warnings.warn(LLMRouteWarning(f"sandbox {tier}: {ABOUT[tier]}"), stacklevel=2)
     return []
 

@@ -13,7 +13,7 @@ from pytest_llmroute.backends.pool import BackendMissing
 from pytest_llmroute.core.records import Record
 from pytest_llmroute.engine.case import CaseRun
 from pytest_llmroute.errors import ModelCallError, printable
-from pytest_llmroute.tasks.unit_tests import SolutionLost
+from pytest_llmroute.tasks.values import SolutionLost
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -30,10 +30,10 @@ from pytest_llmroute.core.steps import Plan, Work, run_now
 from pytest_llmroute.engine.case import Case, CaseRun
 from pytest_llmroute.engine.engine import Engine
 from pytest_llmroute.engine.llm import LLM
-from pytest_llmroute.engine.replay import Replay
 from pytest_llmroute.engine.setup import (
     catalog_of,
     check_names,
+    close_sandbox,
     known_names,
     make_engine,
     make_router,
@@ -44,24 +44,24 @@ from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.measure.mark import Mark, Usage
 from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.pytest_side import items as item_side
-from pytest_llmroute.pytest_side import plan, preflight, reports
+from pytest_llmroute.pytest_side import preflight, reports
 from pytest_llmroute.pytest_side.ahead import JOB, WAIT, Ahead
 from pytest_llmroute.pytest_side.collect import Solved, TaskCollector, TaskItem
 from pytest_llmroute.pytest_side.columns import Cell, cells_of, columns_of, distinct
 from pytest_llmroute.pytest_side.controller import SHOWN, SYNTHETIC, Controller
 from pytest_llmroute.pytest_side.facts import run_facts
-from pytest_llmroute.pytest_side.gating import Gate
+from pytest_llmroute.pytest_side.gating import gate_of
 from pytest_llmroute.pytest_side.header import header
 from pytest_llmroute.pytest_side.journaling import Keeper
 from pytest_llmroute.pytest_side.marker import Declared, let_prompt_use_parameters, messages_of
 from pytest_llmroute.pytest_side.once import forget
 from pytest_llmroute.report.summary import RunHead
-from pytest_llmroute.sandbox.run import close as close_sandbox
 from pytest_llmroute.store.journal import Journal, journal_path, run_header
 from pytest_llmroute.store.locate import store_path
-from pytest_llmroute.store.recordings import Recordings
-from pytest_llmroute.tasks.files import recognises
 from pytest_llmroute.tasks.values import Known
+
+if TYPE_CHECKING:
+    from pytest_llmroute.engine.replay import Replay
 
 SCORE = pytest.StashKey[CheckResult]()
 MARK = pytest.StashKey[Mark]()
@@ -92,7 +92,7 @@ class LLMSession:
         self.keeper = Keeper(Journal(path, run_header(run_id, self.worker, about)), Redactor(self.env))
         store = store_path(self.settings["store"], config.rootpath, self.settings.origin("store"))
         typed = self.settings.level("baseline") is Level.COMMAND_LINE
-        gate = Gate(self.settings, head, config.invocation_params.dir if typed else config.rootpath, store)
+        gate = gate_of(self.settings, head, config.invocation_params.dir if typed else config.rootpath, store)
         self.controller = (
             None if hasattr(config, "workerinput") else Controller(config, self.settings, head, gate, store, self.env)
         )
@@ -171,8 +171,14 @@ class LLMSession:
         return replace(engine, replay=self.replay)
 
     @cached_property
-    def replay(self) -> Replay:
+    def replay(self) -> Replay | None:
+        """None where every reply is asked for."""
         settings = self.settings
+        if settings["replay"] == "none" and not settings["cache"]:
+            return None
+        from pytest_llmroute.engine.replay import Replay
+        from pytest_llmroute.store.recordings import Recordings
+
         recordings = Recordings(self.config.rootpath, settings["recordings"], self.keeper.redact, __version__)
         return Replay(settings["replay"], recordings, cache=settings["cache"])
 
@@ -187,6 +193,8 @@ class LLMSession:
 
     def collect_named(self, path: Path, parent: pytest.Collector) -> TaskCollector | None:
         """A file without our suffix: named on the command line or by `llm_tasks`, and of a format that we know."""
+        from pytest_llmroute.tasks.files import recognises
+
         patterns = self.settings["tasks"]
         root = self.config.rootpath
         listed = path.is_relative_to(root) and any(path.relative_to(root).match(pattern) for pattern in patterns)
@@ -414,6 +422,8 @@ class LLMSession:
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         if not self.settings["plan"] or session.config.option.collectonly:
             return None
+        from pytest_llmroute.pytest_side import plan
+
         self._write(plan.lines(self, session.items))
         return True
 
@@ -446,8 +456,8 @@ class LLMSession:
                 self.keeper.series(series)
         stopped = bool(session.shouldfail or session.shouldstop) or int(exitstatus) in (2, 3)
         self.keeper.end("interrupted" if stopped else "finished")
-        troubles = [*map(str, filter(None, [self.keeper.trouble])), *self.replay.troubles]
-        missing = self.replay.missing
+        troubles = [*map(str, filter(None, [self.keeper.trouble])), *(self.replay.troubles if self.replay else ())]
+        missing = self.replay.missing if self.replay else []
         if self.controller is None:
             self.config.workeroutput["llmroute_told"] = (troubles, missing)  # type: ignore[attr-defined]
         else:

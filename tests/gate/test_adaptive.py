@@ -6,9 +6,10 @@ import random
 
 import pytest
 
+from pytest_llmroute.core.passk import Tries
 from pytest_llmroute.gate.adaptive import LOOKS, Look, level, look
 from pytest_llmroute.gate.judge import Member
-from pytest_llmroute.gate.pairs import Pair, Shared, Tries, shared
+from pytest_llmroute.gate.pairs import Pair, Shared, shared
 from pytest_llmroute.gate.result import GateSettings
 from tests.gate.made import flipped
 from tests.gate.simulate import Setting, chances, error, lowered, tried

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from pytest_llmroute.core.passk import Tries
 from pytest_llmroute.gate import judge
-from pytest_llmroute.gate.pairs import Pair, Tries
+from pytest_llmroute.gate.pairs import Pair
 from pytest_llmroute.gate.verdict import Change, Repeats
 from tests.gate.made import flipped, mappings, outcomes, pairs
 
