@@ -43,6 +43,8 @@ class Controller:
         self.tally = Tally(head)
         self.groups = Groups()
         self.missed: list[tuple[str, str]] = []
+        self.made: tuple[str, Record | None] = "", None
+        """What this process made last: its text need not be read again."""
         self._open: dict[str, Record] = {}
         """Records whose tests are yet to be torn down."""
         self.forgiven = 0
@@ -69,7 +71,8 @@ class Controller:
         self.crashed = self.crashed or report.when not in ("setup", "call")
         for key, value in report.user_properties:
             if key == PROPERTY and isinstance(value, str):
-                self._add(Record.from_json(value), report)
+                text, record = self.made
+                self._add(record if record is not None and value is text else Record.from_json(value), report)
 
     def _add(self, record: Record, report: pytest.TestReport) -> None:
         self.tally.add(record)

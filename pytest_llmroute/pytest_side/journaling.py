@@ -36,8 +36,11 @@ class Keeper:
         kept = None if reply is None else self.redact(reply)
         self._try(partial(self._journal.call, messages=safe, reply=kept), nodeid, call)
 
-    def record(self, record: Record) -> None:
-        self._try(self._journal.record, record)
+    def record(self, record: Record) -> str:
+        """The record's JSON, as it was written."""
+        text = record.to_json()
+        self._try(self._journal.record_text, text)
+        return text
 
     def amend(self, nodeid: str, outcome: str, message: str) -> None:
         self._try(self._journal.amend, nodeid, outcome, message)

@@ -367,8 +367,10 @@ class LLMSession:
             run.setup_seconds = sum(made.total_s for made in run.calls)
             return report
         self._shape(report, run.case, found)
-        record = self._record(item, run, found, report)
-        report.user_properties.append((PROPERTY, record.without_texts().to_json()))
+        record, text = self._record(item, run, found, report)
+        report.user_properties.append((PROPERTY, text))
+        if self.controller is not None:
+            self.controller.made = text, record
         item.user_properties[:] = [*reports.foreign(item.user_properties), *reports.flat(record)]
         return report
 
@@ -379,7 +381,10 @@ class LLMSession:
         elif found.outcome == "error" and report.when == "call":
             report.__dict__[SHOWN] = "error"
 
-    def _record(self, item: pytest.Item, run: CaseRun, found: reports.Verdict, report: pytest.TestReport) -> Record:
+    def _record(
+        self, item: pytest.Item, run: CaseRun, found: reports.Verdict, report: pytest.TestReport
+    ) -> tuple[Record, str]:
+        """The record as it travels, and its JSON; all of it is in the journal."""
         self._measured(item)
         usage = item.stash[USAGE]
         score = item.stash.get(SCORE, None)
@@ -393,8 +398,11 @@ class LLMSession:
             usage=_figures(usage) if usage else None,
         )
         record = reports.without_secrets(record, self.keeper.redact)
-        self.keeper.record(record)
-        return record
+        text = self.keeper.record(record)
+        if record.solution is None:
+            return record, text
+        light = record.without_texts()
+        return light, light.to_json()
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, Any] | None:
         shown = getattr(report, SHOWN, None)
