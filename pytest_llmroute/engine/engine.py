@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -59,18 +59,29 @@ class Engine:
         decision = self.router.decide(request, column, repeat=repeat)
         if request.template is None:
             return decision
-        settings, clamped_from = self._fitted(request, decision, self.router.catalog.model(decision.model), repeat)[1:]
+        card = self.router.catalog.model(decision.model)
+        settings, clamped_from = self._settings(request, decision, card, repeat, self._messages(request, card))
         return replace(decision, settings=settings, clamped_from=clamped_from)
 
     def _fitted(
         self, request: Request, decision: Decision, card: ModelCard, repeat: int
     ) -> tuple[tuple[Message, ...], Sampling, int | None]:
         """What one model is sent: the prompt in its template, settings within its limits."""
-        messages = request.messages
-        if request.template is not None:
-            messages = messages_for(request, self.router.catalog.template(request.template, card), card)
+        messages = self._messages(request, card)
+        if card.name == decision.model:
+            return messages, decision.settings, decision.clamped_from
+        return messages, *self._settings(request, decision, card, repeat, messages)
+
+    def _messages(self, request: Request, card: ModelCard) -> tuple[Message, ...]:
+        if request.template is None:
+            return request.messages
+        return messages_for(request, self.router.catalog.template(request.template, card), card)
+
+    def _settings(
+        self, request: Request, decision: Decision, card: ModelCard, repeat: int, messages: Sequence[Message]
+    ) -> tuple[Sampling, int | None]:
         characters = sum(len(message.content) for message in messages)
-        return messages, *self.router.settings(request, card, decision.asked, repeat, characters)
+        return self.router.settings(request, card, decision.asked, repeat, characters)
 
     def ask(
         self, request: Request, column: Column, *, run: CaseRun | None = None, calls: CallLog | None = None
@@ -149,7 +160,9 @@ class Engine:
             logprobs=request.logprobs,
             script=case.script if case else None,
         )
-        return replace(call, script=self.scripted(call)) if call.script is None else call
+        if call.script is not None or (script := self.scripted(call)) is None:
+            return call
+        return replace(call, script=script)
 
     def _policy_id(self, decision: Decision) -> str:
         way = decision.column, decision.decided_by, decision.strategy

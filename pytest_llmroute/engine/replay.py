@@ -39,6 +39,8 @@ class Replay:
 
     def over(self, open_: Open, item: str) -> Open:
         """Opens what answers the calls of an item: the model itself only when it must be asked."""
+        if self.mode == "none" and self._replies is None:
+            return open_
         return lambda card: open_(card) if card.scripted else _Replaying(self, card, open_, item)
 
     def answer(self, call: Call, item: str, ask: Callable[[Call], Reply]) -> Reply:
