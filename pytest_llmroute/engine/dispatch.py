@@ -165,6 +165,11 @@ class Dispatcher:
             self._work.put(None)
 
     @property
+    def under_way(self) -> bool:
+        """Whether any plan has not ended yet."""
+        return bool(self._jobs)
+
+    @property
     def most_at_once(self) -> int:
         return max((lane.most for lane in self._lanes.values()), default=0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 JOB = pytest.StashKey[Job]()
 WAIT = pytest.StashKey["Wait"]()
+GIVE_WAY = 0.0002
+"""Seconds after which a thread that computes lets another one compute: an answer must not wait for pytest's own work,
+nor the next call for the answer."""
 OWN = frozenset({"llm", "llm_reply", "_llm_case", "_llm_column", "_llm_run", "request"})
 """Fixtures of ours; a test that uses another one may need it for its call."""
 
@@ -43,6 +47,7 @@ class Ahead:
 
     def __init__(self, session: LLMSession, wanted: int | None, bound: bool) -> None:
         self._session, self._wanted = session, wanted
+        self._usual_interval = sys.getswitchinterval()
         pool = session.engine.pool
         self.dispatcher = Dispatcher(
             pool.lane, partial(_width, pool, wanted), ahead=2 * (wanted or 4) if bound else None
@@ -50,6 +55,7 @@ class Ahead:
 
     def begin(self, items: Iterable[pytest.Item]) -> None:
         """In the order in which pytest runs them."""
+        sys.setswitchinterval(min(GIVE_WAY, self._usual_interval))
         for index, item in enumerate(items):
             if JOB in item.stash or (messages := known(item)) is None:
                 continue
@@ -81,9 +87,12 @@ class Ahead:
             return job.wait()
         finally:
             item.stash[WAIT] = Wait(time.perf_counter() - started, job.own_seconds)
+            if not self.dispatcher.under_way:
+                sys.setswitchinterval(self._usual_interval)
 
     def stop(self) -> None:
         self.dispatcher.stop()
+        sys.setswitchinterval(self._usual_interval)
 
 
 def known(item: pytest.Item) -> tuple[Message, ...] | None:
