@@ -362,6 +362,7 @@ class LLMSession:
         if report.when == "teardown":
             if report.failed:
                 self.keeper.amend(run.draft.nodeid, "error", self.keeper.redact(found.message))
+            _forget(item)
             return report
         if report.when == "setup" and report.passed:
             run.setup_seconds = sum(made.total_s for made in run.calls)
@@ -419,8 +420,15 @@ class LLMSession:
 
     # Ending
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, None, None]:
+        self.heard(report)
+        yield
+        # Pytest keeps all reports until it ends: what has been heard is not kept twice.
+        report.user_properties[:] = [one for one in report.user_properties if one[0] != PROPERTY]
+
+    def heard(self, report: pytest.TestReport) -> None:
+        """Takes the record off a report."""
         if self.controller is not None:
             self.controller.take(report)
             if self.controller.tally.count:
@@ -505,11 +513,11 @@ class LLMSession:
 
 
 def _forget(item: pytest.Item) -> None:
-    """A plugin that reruns a test runs its set-up again: a fresh start, not a longer one."""
-    if item_side.RUN in item.stash:
-        del item.stash[item_side.RUN]
-    if SCORE in item.stash:
-        del item.stash[SCORE]
+    """What a test left behind is of no use after it; a plugin that reruns one begins with its set-up again, afresh."""
+    keys: tuple[pytest.StashKey[Any], ...] = (item_side.RUN, SCORE, USAGE)
+    for key in keys:
+        if key in item.stash:
+            del item.stash[key]
 
 
 def _figures(usage: Usage) -> dict[str, Any]:
