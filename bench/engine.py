@@ -31,6 +31,7 @@ ALONE = 30
 MODELS = {"one": 1, "two": 1}
 YARDSTICKS = ("http.client", "urllib3")
 LOAD, SWAP_CALL, SWAP_SLOTS, SWAP_TASKS = 0.1, 0.01, 4, 80
+SWAP_SIZE, SWAP_ROOM = 4_000_000_000, 6_000_000_000
 NOBODY_ELSE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
 """Nobody else's plugins: what they cost is not ours."""
 OURS = ("-p", "pytest_llmroute.plugin")
@@ -187,9 +188,10 @@ def start_and_memory(suite: Suite, tasks: int, rounds: int) -> None:
 
 def swaps(suite: Suite) -> None:
     """Tasks dealt to two models in turn, with room for one of them."""
-    setup = {"latency": SWAP_CALL, "slots": SWAP_SLOTS, "room": 1, "load_seconds": LOAD, "strict": True}
-    with MockServer(models=MODELS, **setup) as server:
-        stats = suite.run(server, SWAP_TASKS, SWAP_SLOTS, "--llm-strategy=dealt", backend="ollama").stats
+    setup = {"latency": SWAP_CALL, "slots": SWAP_SLOTS, "room": SWAP_ROOM, "load_seconds": LOAD, "strict": True}
+    args = ("--llm-strategy=dealt", f"--llm-ram-budget={SWAP_ROOM / 1e9:g}GB")
+    with MockServer(models=dict.fromkeys(MODELS, SWAP_SIZE), **setup) as server:
+        stats = suite.run(server, SWAP_TASKS, SWAP_SLOTS, *args, backend="ollama").stats
     ideal = 2 * LOAD + SWAP_TASKS * SWAP_CALL / SWAP_SLOTS
     print(
         f"two models, room for one, {SWAP_TASKS} calls in turn, {1000 * LOAD:.0f} ms a load: {len(stats.loaded)} loads"

@@ -9,16 +9,22 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from statistics import fmean
 
+from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.steps import Attempt, Plan
+from pytest_llmroute.engine.dispatch import Dispatcher, Job
+from pytest_llmroute.engine.memory import Hands, Memory
 from pytest_llmroute.engine.residency.chains import Chain, Models, counted, taken, waiting
 from pytest_llmroute.engine.residency.online import Load, Residency, Serve, Situation
 from pytest_llmroute.engine.residency.room import ModelNeeds, Room
 from pytest_llmroute.engine.residency.waves import plan_waves
+from pytest_llmroute.engine.width import Fixed
 
 GB = 10**9
 SIZES = {"1b": 1.5, "2b": 2.5, "7b": 5.5, "8b": 6.5, "14b": 10.5}
 """GB. Assumed, as is the speed of loading: 1 GB/s and 1.5 s."""
 NEEDS = {name: ModelNeeds(name, round(size * GB), size + 1.5) for name, size in SIZES.items()}
 TYPES = tuple(tuple(chain.split()) for chain in ("1b 2b 8b", "2b 7b", "8b", "14b", "1b 2b 14b", "7b 14b"))
+CARDS = {name: ModelCard(name, "none") for name in SIZES}
 TESTS = 60
 STOPS = 0.5
 """How often an answer is good enough, so that the next model is not asked."""
@@ -79,6 +85,33 @@ def driven(machine: Residency, jobs: Sequence[Models]) -> list[str]:
     return loads
 
 
+def dispatched(planned: Sequence[Chain], jobs: Sequence[Models], budget: int | None) -> list[str]:
+    """Loads when the dispatcher runs the jobs in four slots, with hands that load at once."""
+    loads: list[str] = []
+    there: set[str] = set()
+
+    def load(model: str) -> int:
+        loads.append(model)
+        there.add(model)
+        return 0
+
+    def asking(job: Models) -> Plan[None]:
+        for model in job:
+            yield Attempt(CARDS[model], lambda queued: None)
+
+    hands = Hands(load, there.discard, there.__contains__, lambda model, size: None)
+    memory = Memory(Residency.planned(planned, NEEDS, budget), hands)
+    dispatcher = Dispatcher(lambda card: "one", lambda card: Fixed(4), memory_of=lambda card: memory)
+    made = [Job(partial(asking, job), index=number) for number, job in enumerate(jobs)]
+    with dispatcher.gathering():
+        for job, models in zip(made, jobs, strict=True):
+            dispatcher.submit(job, CARDS[models[0]])
+    for job in made:
+        job.wait()
+    dispatcher.stop()
+    return loads
+
+
 def policies(rng: random.Random, room: Room, judge: bool) -> Iterator[tuple[str, list[str]]]:
     planned, needed = suite(rng, judge)
     calls = [model for job in needed for model in job]
@@ -88,6 +121,7 @@ def policies(rng: random.Random, room: Room, judge: bool) -> Iterator[tuple[str,
     yield "test order, knowing all calls", in_turn(calls, room, needed_last)
     yield "no plan, most waiting first", driven(Residency(room), needed)
     yield "waves", driven(Residency.planned(planned, NEEDS, room.budget), needed)
+    yield "waves, by the dispatcher in 4 slots", dispatched(planned, needed, room.budget)
 
 
 def main(repeats: int) -> None:
@@ -108,7 +142,7 @@ def main(repeats: int) -> None:
         )
         for name, each in loads.items():
             number, seconds = fmean(map(len, each)), fmean(map(room.seconds, each))
-            print(f"  {name:<32} {number:6.1f} loads {seconds:7.1f} s   {number / waves:5.1f} x waves")
+            print(f"  {name:<36} {number:6.1f} loads {seconds:7.1f} s   {number / waves:5.1f} x waves")
 
 
 if __name__ == "__main__":

@@ -87,6 +87,11 @@ class Code(Enum):
         "`--llm-require` is read before any call. The message names the part that is wrong, the nearest name and the grammar;"
         " `docs/requirements.md` has every metric.",
     )  # fmt: skip
+    ADAPTIVE = (
+        "LLR208", "adaptive repeats are not possible here",
+        "`--llm-repeat=adaptive` asks the gate, between repeats, whether more of them could change its verdict. That needs a gate"
+        " that is on, a baseline, and one process that sees all results; `docs/gate.md` tells why.",
+    )  # fmt: skip
     TASK_FILE = (
         "LLR301", "a task file is broken",
         "Every mistake is listed with its line; pytest stops with exit status 2."

@@ -118,6 +118,7 @@ def run_id(config: pytest.Config) -> str:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     node.workerinput["llmroute_run"] = run_id(node.config)
+    node.workerinput["llmroute_dist"] = node.config.getoption("dist", "")
 
 
 @pytest.hookimpl(optionalhook=True)

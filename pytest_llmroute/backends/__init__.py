@@ -27,6 +27,7 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
             _of("embedded.backend", "EmbeddedModel"),
             _of("embedded.backend", "missing_engine"),
             slots=lambda card: 1,
+            memory=_of("embedded.backend", "expected_memory"),
         ),
         BackendType(
             "ollama",
@@ -34,6 +35,8 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
             _of("ollama.backend", "missing_ollama", around=around),
             endpoint=_of("ollama.backend", "endpoint_of", around=around),
             pull=_of("ollama.backend", "pull", around=around),
+            parallel=lambda card: _of("ollama.backend", "parallel_of")(around),
+            memory=lambda card: None,
             survey=_of("ollama.survey", "survey_ollama", around=around),
         ),
         BackendType(
@@ -55,5 +58,7 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
             _of("transformers_local.backend", "TransformersModel", around=around),
             _of("transformers_local.missing", "missing", around=around),
             pull=lambda card, progress: _of("transformers_local.fetch", "fetch")(card, around, progress),
+            slots=lambda card: 1,
+            memory=_of("transformers_local.files", "expected_size", around=around),
         ),
     ]

@@ -28,11 +28,12 @@ def answering(
     canned: bool = False,
     left: Callable[[], float | None] = lambda: None,
     breaker_of: Callable[[ModelCard], Breaker] = lambda card: Breaker(card.name),
+    known: Callable[[ModelCard], bool] = lambda card: False,
 ) -> Plan[Reply]:
     """The first reply that a link gives; it says which link, and why the earlier ones did not.
 
     Each model is tried as often as its card's retry policy says, as long as the time limit leaves room: `left` is asked
-    when the first try begins, so that waiting for a slot is not the model's time.
+    when the first try begins, so that waiting for a slot is not the model's time. What is `known` needs no slot.
     """
     __tracebackhide__ = True  # of a failed call people want to see their own line
     limit = _Limit(left)
@@ -44,7 +45,7 @@ def answering(
         while True:
             tries += 1
             try:
-                reply = yield Attempt(card, partial(_try, card, call_for, open_, breaker, limit))
+                reply = yield Attempt(card, partial(_try, card, call_for, open_, breaker, limit), known(card))
             except ModelCallError as error:
                 failure = error
             else:

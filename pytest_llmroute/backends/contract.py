@@ -27,6 +27,21 @@ class Streams(Protocol):
     def stream(self, call: Call) -> Iterator[str]: ...
 
 
+@runtime_checkable
+class Resident(Protocol):
+    """A backend whose model takes memory of this machine only while it is loaded; nothing of it runs meanwhile."""
+
+    def load(self) -> object:
+        """Brings it into memory, if it is not there; raises ModelCallError."""
+        ...
+
+    def unload(self) -> object: ...
+
+    def resident(self) -> int:
+        """Bytes that it takes now; 0 where it is not in memory."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a backend may know of where it runs. The environment is read per call: a key may come or go."""
@@ -64,6 +79,8 @@ class Survey:
     """Its models by their ids; None where it can't say."""
     resident: Mapping[str, int] = field(default_factory=dict)
     """Loaded models by id, with their bytes."""
+    files: Mapping[str, int] = field(default_factory=dict)
+    """Bytes of its models on disk, by id."""
     elsewhere: frozenset[str] = frozenset()
     """Models that a local server runs on somebody else's machine."""
 
@@ -82,5 +99,12 @@ class BackendType:
     """Fetches a model, when somebody asks for it."""
     slots: Callable[[ModelCard], int] | None = None
     """The most calls at once of such models together, where no server is behind them; 0: they answer without slots."""
+    parallel: Callable[[ModelCard], int | None] | None = None
+    """How many calls the card's server answers at once; None where nobody knows without asking it."""
+    memory: Callable[[ModelCard], int | None] | None = None
+    """Bytes that a model will take of its machine's memory, None where only its server knows.
+
+    Where a backend has this, its models are loaded and unloaded as there is room.
+    """
     survey: Callable[[Sequence[ModelCard], float], Sequence[Survey]] | None = None
     """Asks the servers of these cards, each once and all within so many seconds."""

@@ -8,10 +8,10 @@ import time
 from collections.abc import Mapping
 
 from pytest_llmroute.backends.breaker import Breaker
-from pytest_llmroute.backends.contract import Backend, BackendType
+from pytest_llmroute.backends.contract import Backend, BackendType, Resident
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
-from pytest_llmroute.errors import UserError
+from pytest_llmroute.errors import ModelCallError, UserError
 
 log = logging.getLogger("pytest_llmroute.backends")
 
@@ -29,6 +29,8 @@ class BackendPool:
         """The backend that answers for cards whose own is missing; its replies say so."""
         self._opened: dict[str, Backend] = {}
         self._breakers: dict[str, Breaker] = {}
+        self._fresh: dict[str, float] = {}
+        """Models that were loaded and have not answered since, with the seconds that it took."""
         self._lock = threading.Lock()
 
     @property
@@ -79,6 +81,56 @@ class BackendPool:
         """The most calls that the card's backend takes at once; None where a server is behind it."""
         kind = self._types.get(card.backend)
         return kind.slots(card) if kind is not None and kind.slots is not None else None
+
+    def parallel(self, card: ModelCard) -> int | None:
+        """How many calls the card's server answers at once, where that is known."""
+        kind = self._types.get(card.backend)
+        return kind.parallel(card) if kind is not None and kind.parallel is not None else None
+
+    def takes_memory(self, card: ModelCard) -> bool:
+        """Whether the model is in memory only while somebody has it there, and it is for us to say when."""
+        kind = self._types.get(card.backend)
+        return kind is not None and kind.memory is not None and not card.remote and self._stand_in is None
+
+    def expected(self, card: ModelCard) -> int | None:
+        """Bytes that the model will take, as its file or its card says; None where neither does."""
+        kind = self._types.get(card.backend)
+        told = kind.memory(card) if kind is not None and kind.memory is not None else None
+        if told is None and card.expected.ram_gb is not None:
+            return int(card.expected.ram_gb * 1e9)
+        return told
+
+    def load(self, card: ModelCard) -> int:
+        """Brings a model into memory; the bytes that it takes there, 0 where nobody can tell."""
+        backend = self.get(card)
+        if not isinstance(backend, Resident):
+            return 0
+        started = time.perf_counter()
+        if not backend.resident():
+            backend.load()
+            self._fresh[card.name] = time.perf_counter() - started
+        return backend.resident()
+
+    def unload(self, card: ModelCard) -> None:
+        self._fresh.pop(card.name, None)
+        if (backend := self._resident(card)) is not None:
+            backend.unload()
+
+    def resident(self, card: ModelCard) -> bool:
+        """Whether a model that was loaded is still in memory; where its server can't say, it is."""
+        backend = self._resident(card)
+        try:
+            return backend is None or backend.resident() > 0
+        except ModelCallError:
+            return True
+
+    def _resident(self, card: ModelCard) -> Resident | None:
+        backend: object = self._opened.get(card.name)
+        return backend if isinstance(backend, Resident) else None
+
+    def taken_load(self, model: str) -> float | None:
+        """The seconds that loading a model took, told once: to the first call after it."""
+        return self._fresh.pop(model, None)
 
     def breaker(self, card: ModelCard) -> Breaker:
         """That of the card's endpoint: its server, or the model itself where it has none."""

@@ -158,7 +158,7 @@ def _rates(pair: _Pair, one: ColumnVerdict) -> tuple[str, ...]:
     if stats is None:
         return (word, *["-"] * (len(RATES) - 1))
     fall, rise = stats.p_value if one.adjusted is None else one.adjusted, pair.rises[one.column]
-    better = stats.drop < 0 and rise <= pair.result.settings.alpha
+    better = stats.drop < 0 and rise <= stats.level
     return (
         "better" if better else word,
         f"{stats.baseline_rate:.1%}",

@@ -11,6 +11,8 @@ from typing import Any, Literal
 Kind = Literal[
     "names", "name", "count", "choice", "flag", "path", "paths", "number", "size", "text", "lines", "mapping", "slots"
 ]
+ADAPTIVE = "adaptive"
+"""As many repeats as the gate needs."""
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 """The words of a flag."""
 
@@ -80,7 +82,10 @@ OPTIONS: tuple[Option, ...] = (
         "run tests that declare no phase once per phase, the others only in their own",
         metavar="NAME[,NAME…]", file="phase",
     ),
-    Option("repeat", "count", "run every case this many times", metavar="N", default=1, file="repeat"),
+    Option(
+        "repeat", "count", "run every case this many times; adaptive: once, and up to five times while the gate may still fail",
+        metavar="N|adaptive", choices=(ADAPTIVE,), default=1, file="repeat",
+    ),
     Option(
         "timeout", "number", "seconds that the calls of one test may take together, retries and fallbacks included",
         metavar="SECONDS", default=300.0, file="timeout", least=0.001, most=86_400,
@@ -162,8 +167,17 @@ OPTIONS: tuple[Option, ...] = (
         aliases=("MODEL_CACHE_DIR",), command_line=False, file="machine.cache_dir",
     ),
     Option(
-        "ram_budget", "size", "the RAM that models may take together, such as 6GB; unset: what is free",
-        command_line=False, file="machine.ram_budget",
+        "ram_budget", "size", "the RAM that models may take together, such as 6GB; unset: what is free less a reserve",
+        metavar="SIZE", file="machine.ram_budget",
+    ),
+    Option(
+        "pin", "names", "models that stay in memory where that is possible", default=(), command_line=False,
+        file="machine.pin",
+    ),
+    Option(
+        "order", "choice",
+        "model: where models can't all be in memory, tests run model by model; file: they run in the order of their files",
+        choices=("model", "file"), default="model", command_line=False, file="order",
     ),
     _gate("alpha", "number", "the chance of a false alarm that is accepted", 0.05, least=0.0001, most=0.5),
     _gate("margin", "number", "the drop in the success rate that must be ruled out for a pass", 0.05, least=0.0, most=1.0),

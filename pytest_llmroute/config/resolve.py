@@ -116,7 +116,7 @@ def parse(option: Option, given: Any, where: str) -> Any:
     if option.kind == "flag":
         return _flag(given, where)
     if option.kind == "count":
-        return _count(given, where)
+        return _count(given, where, option.choices)
     if option.kind == "number":
         return _number(option, given, where)
     if option.kind == "size":
@@ -156,10 +156,12 @@ def _flag(given: Any, where: str) -> bool:
     raise _bad(f'{where}: "{printable(text)}" is neither true nor false', fix="use 1 or 0")
 
 
-def _count(given: Any, where: str) -> int:
+def _count(given: Any, where: str, words: tuple[str, ...] = ()) -> int | str:
     text = str(given).strip()
+    if text in words:
+        return text
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 1000):
-        raise _bad(f'{where}: "{printable(text)}" is not a whole number from 1 to 1000')
+        raise _bad(f'{where}: "{printable(text)}" is not {" or ".join(["a whole number from 1 to 1000", *words])}')
     return int(text)
 
 

@@ -80,10 +80,16 @@ def _of(option: Option) -> dict[str, Any]:
         "paths": {"type": "array", "items": keys.NAME},
         "slots": {"type": ["integer", "string"], "minimum": 1, "maximum": 1000, "pattern": "^(auto|[0-9]+)$"},
         "lines": {"type": "array", "items": keys.TEXT},
-        "count": {"type": "integer", "minimum": 1, "maximum": 1000},
+        "count": _count(option.choices),
         "number": {"type": "number", "minimum": option.least, "maximum": option.most},
         "flag": keys.FLAG,
         "choice": {"type": "string", "enum": list(option.choices)},
         "mapping": {"type": "object", "additionalProperties": keys.NAME},
     }
     return dict(kinds[option.kind])
+
+
+def _count(words: tuple[str, ...]) -> dict[str, Any]:
+    """A number, or one of some words."""
+    number = {"type": "integer", "minimum": 1, "maximum": 1000}
+    return {**number, "type": ["integer", "string"], "pattern": f"^({'|'.join(words)})$"} if words else number

@@ -19,6 +19,8 @@ class Attempt:
     card: ModelCard
     do: Callable[[float], Any]
     """Given the seconds that it waited for its slot."""
+    free: bool = False
+    """Needs neither slot nor model: the reply is known."""
 
 
 @dataclass(frozen=True, slots=True)

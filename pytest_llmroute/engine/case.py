@@ -32,6 +32,8 @@ class Case:
     line: int = 0
     repeat: int = 1
     repeats: int = 1
+    round: int = 1
+    """Above 1 for a repeat that runs only if the results before it ask for it."""
     min_pass: int | None = None
     must_pass: bool = False
     tags: tuple[str, ...] = ()

@@ -12,7 +12,8 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
@@ -20,9 +21,15 @@ from typing import Any
 
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.steps import Attempt, Pause, Plan, Step, Work
-from pytest_llmroute.engine.width import Width
+from pytest_llmroute.engine.memory import Memory
+from pytest_llmroute.engine.residency.online import Load
+from pytest_llmroute.engine.width import Fixed, Width
 
 log = logging.getLogger("pytest_llmroute.engine")
+SHARE, LOOK = 0.02, 0.25
+"""Seconds between looks at slots, and at memory, that other processes may want."""
+BESIDE = ""
+"""The lane of plans that need no slot."""
 
 
 class Dropped(Exception):
@@ -90,6 +97,31 @@ class _Ticket:
     since: float
 
 
+class _Queue:
+    """The steps that wait for one model: those that somebody waits for, then those of plans that have begun."""
+
+    def __init__(self) -> None:
+        self._rows: tuple[deque[_Ticket], deque[_Ticket], deque[_Ticket]] = (deque(), deque(), deque())
+
+    def put(self, ticket: _Ticket) -> None:
+        self._rows[0 if ticket.job.index < 0 else 1 if ticket.step is not None else 2].append(ticket)
+
+    @property
+    def head(self) -> _Ticket | None:
+        return next((row[0] for row in self._rows if row), None)
+
+    def take(self) -> _Ticket:
+        return next(row for row in self._rows if row).popleft()
+
+    @property
+    def waited_since(self) -> float | None:
+        """When the first of those came that somebody waits for."""
+        return self._rows[0][0].since if self._rows[0] else None
+
+    def __len__(self) -> int:
+        return sum(map(len, self._rows))
+
+
 @dataclass(slots=True)
 class _Lane:
     """The calls to one endpoint."""
@@ -98,10 +130,14 @@ class _Lane:
     """How many at once, now."""
     free: threading.Condition
     """On the dispatcher's lock: idle slots wait here."""
-    waiting: dict[str, deque[_Ticket]] = field(default_factory=dict)
+    waiting: dict[str, _Queue] = field(default_factory=dict)
     """By model, in order."""
     busy: dict[str, int] = field(default_factory=dict)
+    memories: dict[str, Memory] = field(default_factory=dict)
+    """Of the models that must be in memory before they are asked."""
     threads: int = 0
+    shares: bool = False
+    """Whether slots are being taken and left, as other processes want them."""
     idle: int = 0
     """Slots that wait and have not been called."""
     most: int = 0
@@ -116,10 +152,13 @@ class Dispatcher:
     """All lanes of a session."""
 
     def __init__(
-        self, lane_of: Callable[[ModelCard], str], width_of: Callable[[ModelCard], Width], *,
-        ahead: int | None = None, workers: int | None = None,
+        self, lane_of: Callable[[ModelCard], str], width_of: Callable[[ModelCard], Width | None], *,
+        memory_of: Callable[[ModelCard], Memory | None] = lambda card: None, ahead: int | None = None,
+        workers: int | None = None,
     ) -> None:  # fmt: skip
-        self._lane_of, self._width_of = lane_of, width_of
+        self._lane_of, self._width_of, self._memory_of = lane_of, width_of, memory_of
+        self._slotless: dict[str, bool] = {}
+        """By model: whether its calls need no slot."""
         self._ahead = ahead
         """How far beyond `reached` jobs may begin; None: without bound."""
         self._reached = 0
@@ -129,14 +168,27 @@ class Dispatcher:
         self._orders = itertools.count()
         self._work: SimpleQueue[tuple[Job, Work] | None] = SimpleQueue()
         self._workers, self._most_workers = 0, workers or max(1, (os.cpu_count() or 2) - 1)
-        self._pauses: list[tuple[float, int, Job]] = []
+        self._alarms: list[tuple[float, int, Callable[[], object]]] = []
         self._timer: threading.Thread | None = None
         self._jobs: set[Job] = set()
-        self._stopped = False
+        self._stopped = self._gathers = False
 
-    def submit(self, job: Job, card: ModelCard) -> None:
-        """A plan whose first call goes to this model, most likely."""
+    def submit(self, job: Job, card: ModelCard | None = None) -> None:
+        """A plan whose first call goes to this model, most likely; None: it needs no slot."""
         self._enqueue(job, None, card)
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """While many plans are submitted: where models make way for each other, who comes first is known at the end."""
+        self._gathers = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._gathers = False
+                memories = {id(each): each for lane in self._lanes.values() for each in lane.memories.values()}
+                for memory in memories.values():
+                    self._settle(memory)
 
     def follow(self, plan: Plan[Any]) -> Job:
         """A plan that somebody waits for: its calls go before all that wait."""
@@ -147,9 +199,15 @@ class Dispatcher:
     def reached(self, index: int) -> None:
         """Whoever waits in order has come so far."""
         with self._lock:
-            self._reached = max(self._reached, index)
-            if self._ahead is not None:
-                for name, lane in self._lanes.items():
+            before, self._reached = self._reached, max(self._reached, index)
+            if self._ahead is None or self._reached == before:
+                return
+            for name, lane in self._lanes.items():
+                for model, queue in lane.waiting.items():
+                    if (head := queue.head) is None or not before <= head.job.index - self._ahead < self._reached:
+                        continue
+                    if (memory := lane.memories.get(model)) is not None and model not in memory.served:
+                        self._settle(memory)
                     self._call(name, lane)
 
     def stop(self) -> None:
@@ -164,6 +222,15 @@ class Dispatcher:
         for _ in range(self._workers):
             self._work.put(None)
 
+    def _needs_no_slot(self, step: Attempt) -> bool:
+        return step.free or self.slotless(step.card)
+
+    def slotless(self, card: ModelCard) -> bool:
+        """Whether calls of a model need no slot."""
+        if card.name not in self._slotless:
+            self._slotless[card.name] = self._width_of(card) is None
+        return self._slotless[card.name]
+
     @property
     def under_way(self) -> bool:
         """Whether any plan has not ended yet."""
@@ -175,8 +242,8 @@ class Dispatcher:
 
     # Slots
 
-    def _enqueue(self, job: Job, step: Attempt | None, card: ModelCard) -> None:
-        name = self._lane_of(card)
+    def _enqueue(self, job: Job, step: Attempt | None, card: ModelCard | None) -> None:
+        name, model = (self._lane_of(card), card.name) if card is not None else (BESIDE, "")
         ticket = _Ticket(next(self._orders), job, step, time.perf_counter())
         with self._lock:
             if self._stopped:
@@ -185,13 +252,38 @@ class Dispatcher:
             self._jobs.add(job)
             lane = self._lanes.get(name)
             if lane is None:
-                lane = self._lanes[name] = _Lane(self._width_of(card), threading.Condition(self._lock))
-            queue = lane.waiting.setdefault(card.name, deque())
-            if job.index < 0:
-                queue.appendleft(ticket)
-            else:
-                queue.append(ticket)
+                width = self._width_of(card) if card is not None else None
+                lane = self._lanes[name] = _Lane(width or Fixed(self._most_workers), threading.Condition(self._lock))
+            queue = lane.waiting.get(model)
+            if queue is None:
+                queue = lane.waiting[model] = _Queue()
+                if card is not None and (memory := self._memory_of(card)) is not None:
+                    lane.memories[model] = memory
+                    self._alarm(LOOK, partial(self._give_way, memory))
+            queue.put(ticket)
+            if (needed := lane.memories.get(model)) is not None and model not in needed.served:
+                self._settle(needed)
+                if job.index < 0 and model not in needed.served:
+                    self._alarm(needed.patience, partial(self._look, needed))
+            if lane.width.shared and not lane.shares:
+                lane.shares = True
+                self._share(name, lane)
             self._call(name, lane)
+
+    def _share(self, name: str, lane: _Lane) -> None:
+        """With the lock: slots that are shared with other processes are taken and left, as long as there are calls."""
+        running, waiting = lane.running, sum(map(len, lane.waiting.values()))
+        before = lane.width()
+        lane.width.balance(running + waiting, running)
+        for _ in range(lane.width() - before):
+            self._call(name, lane)
+        lane.shares = bool(running or waiting) and not self._stopped
+        if lane.shares:
+            self._alarm(SHARE, partial(self._share_again, name, lane))
+
+    def _share_again(self, name: str, lane: _Lane) -> None:
+        with self._lock:
+            self._share(name, lane)
 
     def _call(self, name: str, lane: _Lane) -> None:
         """One more slot for a call that may begin: an idle one, else a new one while there is room."""
@@ -215,6 +307,8 @@ class Dispatcher:
             finally:
                 with self._lock:
                     lane.busy[model] -= 1
+                    if (memory := lane.memories.get(model)) is not None and memory.unmet:
+                        self._settle(memory)
                     if lane.threads < lane.width():
                         self._call(name, lane)
 
@@ -224,7 +318,7 @@ class Dispatcher:
             while not self._stopped:
                 model = self._next(lane) if lane.running < lane.width() else None
                 if model is not None:
-                    ticket = lane.waiting[model].popleft()
+                    ticket = lane.waiting[model].take()
                     lane.busy[model] = lane.busy.get(model, 0) + 1
                     lane.most = max(lane.most, lane.running)
                     return model, ticket
@@ -234,13 +328,19 @@ class Dispatcher:
 
     def _next(self, lane: _Lane) -> str | None:
         """The model whose first waiting call came first, among those that may begin."""
-        horizon = None if self._ahead is None else self._reached + self._ahead
         heads = [
-            (queue[0].order if queue[0].job.index >= 0 else -1, model)
+            (head.order if head.job.index >= 0 else -1, model)
             for model, queue in lane.waiting.items()
-            if queue and (horizon is None or queue[0].job.index < horizon)
+            if (head := queue.head) is not None
+            and self._may_begin(head)
+            and (model not in lane.memories or model in lane.memories[model].served)
         ]
         return min(heads)[1] if heads else None
+
+    def _may_begin(self, ticket: _Ticket) -> bool:
+        """What has begun goes on, however far somebody has come who waits."""
+        begun = ticket.step is not None or self._ahead is None
+        return begun or ticket.job.index < self._reached + (self._ahead or 0)
 
     def _follow(self, lane: _Lane, ticket: _Ticket, model: str) -> None:
         """A plan's steps, as long as this slot can do them: its next call to the same model, and short work."""
@@ -248,7 +348,9 @@ class Dispatcher:
         queued = time.perf_counter() - ticket.since if step is not None or job.index < 0 else 0.0
         current: Step | None = step if step is not None else job.step()
         while current is not None:
-            if isinstance(current, Attempt) and current.card.name == model:
+            if isinstance(current, Attempt) and (
+                current.card.name == model or current.free or self.slotless(current.card)
+            ):
                 current = self._do(job, partial(current.do, queued), lane)
                 queued = 0.0
             elif isinstance(current, Work) and not current.long:
@@ -302,7 +404,7 @@ class Dispatcher:
         while step is not None:
             if isinstance(step, Work) and not step.long:
                 step = self._do(job, step.do)
-            elif isinstance(step, Attempt) and not self._width_of(step.card)():
+            elif isinstance(step, Attempt) and self._needs_no_slot(step):
                 step = self._do(job, partial(step.do, 0.0))
             else:
                 break
@@ -311,22 +413,86 @@ class Dispatcher:
         else:
             self._hand_over(job, step)
 
+    # Models in memory
+
+    def _settle(self, memory: Memory) -> None:
+        """With the lock: what may be served now, and the next load."""
+        if self._gathers and memory.crowded:
+            return
+        waiting: dict[str, int] = {}
+        busy: dict[str, int] = {}
+        foreground: dict[str, float] = {}
+        lanes: dict[str, _Lane] = {}
+        now = time.perf_counter()
+        for name, lane in self._lanes.items():
+            for model, its in lane.memories.items():
+                if its is not memory:
+                    continue
+                queue, lanes[name] = lane.waiting[model], lane
+                busy[model] = lane.busy.get(model, 0)
+                if (head := queue.head) is not None and self._may_begin(head):
+                    waiting[model] = len(queue)
+                    if (since := queue.waited_since) is not None:
+                        foreground[model] = now - since
+        served = memory.served
+        if (load := memory.settle(waiting, busy, foreground)) is not None:
+            threading.Thread(target=self._swap, args=(memory, load), name="llmroute-load", daemon=True).start()
+        if memory.served - served:
+            for name, lane in lanes.items():
+                for _ in range(min(lane.width(), sum(map(len, lane.waiting.values())))):
+                    self._call(name, lane)
+
+    def _swap(self, memory: Memory, load: Load) -> None:
+        done = memory.swap(load)
+        with self._lock:
+            memory.swapped(done)
+            self._settle(memory)
+
+    def _give_way(self, memory: Memory) -> None:
+        """Models that nobody uses here are not kept where others wait for room."""
+        if memory.others_wait():
+            with self._lock:
+                calls = [
+                    (model, lane)
+                    for lane in self._lanes.values()
+                    for model, its in lane.memories.items()
+                    if its is memory
+                ]
+                used = frozenset(model for model, lane in calls if lane.waiting[model] or lane.busy.get(model))
+                idle = memory.give_way(used)
+            if idle:
+                memory.unload(idle)
+                with self._lock:
+                    memory.loading = None
+                    self._settle(memory)
+        with self._lock:
+            if not self._stopped:
+                self._alarm(LOOK, partial(self._give_way, memory))
+
+    def _look(self, memory: Memory) -> None:
+        with self._lock:
+            self._settle(memory)
+
     # Pauses
 
     def _pause(self, job: Job, pause: Pause) -> None:
         with self._lock:
-            heapq.heappush(self._pauses, (time.monotonic() + pause.seconds, next(self._orders), job))
-            if self._timer is None:
-                self._timer = threading.Thread(target=self._keep_time, name="llmroute-timer", daemon=True)
-                self._timer.start()
-            self._due.notify()
+            self._alarm(pause.seconds, lambda: self._move_on(job, job.step()))
+
+    def _alarm(self, seconds: float, do: Callable[[], object]) -> None:
+        """With the lock: something to do later, in a thread of its own."""
+        heapq.heappush(self._alarms, (time.monotonic() + seconds, next(self._orders), do))
+        if self._timer is None:
+            self._timer = threading.Thread(target=self._keep_time, name="llmroute-timer", daemon=True)
+            self._timer.start()
+        self._due.notify()
 
     def _keep_time(self) -> None:
         while True:
             with self._lock:
-                while not self._pauses or self._pauses[0][0] > time.monotonic():
+                while not self._alarms or self._alarms[0][0] > time.monotonic():
                     if self._stopped:
                         return
-                    self._due.wait(self._pauses[0][0] - time.monotonic() if self._pauses else None)
-                _, _, job = heapq.heappop(self._pauses)
-            self._move_on(job, job.step())
+                    self._due.wait(self._alarms[0][0] - time.monotonic() if self._alarms else None)
+                _, _, do = heapq.heappop(self._alarms)
+            do()

@@ -119,6 +119,7 @@ class Engine:
                 canned=decision.canned,
                 left=lambda: self._left(request, run),
                 breaker_of=self.pool.breaker,
+                known=lambda card: self._known(card, request, decision, run),
             )
         except ModelCallError as error:
             seconds = time.perf_counter() - started
@@ -126,15 +127,30 @@ class Engine:
             raise
         finally:
             server = gauge.end()
+        reply = self._loaded(reply)
         reply = reply.priced(catalog.models.get(reply.model)).with_(decision=decision, parsed=_parsed(reply, request))
         self._keep(request, decision, reply, run, calls, server=server)
         return reply
+
+    def _loaded(self, reply: Reply) -> Reply:
+        """The first reply after a load that was made for it says so."""
+        if reply.replayed or reply.reused or (seconds := self.pool.taken_load(reply.model)) is None:
+            return reply
+        return reply.with_(cold=True, timings=replace(reply.timings, load=reply.timings.load + seconds))
 
     def _opener(self, run: CaseRun | None) -> Open:
         """What opens a model: the pool, or what stands before it."""
         if self.replay is None:
             return self.pool.get
         return self.replay.over(self.pool.get, run.case.nodeid if run else "")
+
+    def _known(self, card: ModelCard, request: Request, decision: Decision, run: CaseRun | None) -> bool:
+        """Whether the reply is there without asking the model."""
+        if self.replay is None or not self.replay.looks:
+            return not self.asks
+        if card.scripted:
+            return False
+        return self.replay.knows(self._call(card, request, decision, run), run.case.nodeid if run else "")
 
     def _left(self, request: Request, run: CaseRun | None) -> float | None:
         """Seconds that this call has: its own limit, within what the test has left."""

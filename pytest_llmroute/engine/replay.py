@@ -37,6 +37,21 @@ class Replay:
         """Whether any model may be asked."""
         return self.mode != "only"
 
+    @property
+    def looks(self) -> bool:
+        """Whether a reply may be there or not: who asks finds out."""
+        return self.mode == "auto" or (self._replies is not None and self.asks)
+
+    def knows(self, call: Call, item: str) -> bool:
+        """Whether the next such call of an item would be answered without asking a model."""
+        request = self._recordings.request(call)
+        with self._lock:
+            number = _free(self._taken.get((item, key_of(request)), set()))
+        key = key_of(request if number == 1 else {**request, "occurrence": number})
+        return (self._replies is not None and key in self._replies) or (
+            self.mode == "auto" and self._recordings.has(key)
+        )
+
     def over(self, open_: Open, item: str) -> Open:
         """Opens what answers the calls of an item: the model itself only when it must be asked."""
         if self.mode == "none" and self._replies is None:
@@ -57,7 +72,7 @@ class Replay:
     def _take(self, place: tuple[str, str]) -> int:
         with self._lock:
             taken = self._taken.setdefault(place, set())
-            number = next(number for number in range(1, len(taken) + 2) if number not in taken)
+            number = _free(taken)
             taken.add(number)
             return number
 
@@ -107,6 +122,10 @@ class Replay:
     @cached_property
     def _all(self) -> list[Recording]:
         return list(self._recordings.all())
+
+
+def _free(taken: set[int]) -> int:
+    return next(number for number in range(1, len(taken) + 2) if number not in taken)
 
 
 @dataclass(frozen=True, slots=True)

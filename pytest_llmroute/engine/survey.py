@@ -61,12 +61,15 @@ def installed(survey: Survey, card: ModelCard) -> bool | None:
     return bool({card.served_as, f"{card.served_as}:latest"} & survey.installed)
 
 
-def troubles(servers: Iterable[Server], free: int, *, of: int = 0) -> list[UserError]:
-    """What would make tests fail for want of a server, a model or memory; `of`: how many tests there are."""
+def troubles(servers: Iterable[Server], free: int | None = None, *, of: int = 0) -> list[UserError]:
+    """What would make tests fail for want of a server or a model, or of memory where it is said how much is free.
+
+    `of`: how many tests there are.
+    """
     return [error for server in servers for error in _troubles(server, free, of)]
 
 
-def _troubles(server: Server, free: int, of: int) -> Iterator[UserError]:
+def _troubles(server: Server, free: int | None, of: int) -> Iterator[UserError]:
     survey = server.survey
     if not survey.up:
         yield UserError(
@@ -89,7 +92,7 @@ def _troubles(server: Server, free: int, of: int) -> Iterator[UserError]:
             )
         elif installed(survey, card) is False:
             yield _absent(survey, need, of)
-        elif error := _too_large(survey, need, free, of):
+        elif free is not None and (error := _too_large(survey, need, free, of)):
             yield error
 
 
@@ -119,7 +122,7 @@ def _too_large(survey: Survey, need: Need, free: int, of: int) -> UserError | No
         f'model "{need.card.name}" is expected to need {expected:g} GB of RAM, {max(0, room) / 1e9:.1f} GB can be had',
         code=Code.MEMORY,
         means=_wanted([need], of) + (f"; loaded: {loaded}" if loaded else ""),
-        fix=f'free some memory, or a smaller model; run anyway: [machine] ram_budget = "{expected + 1:.0f}GB"',
+        fix=f"free some memory, or a smaller model; run anyway: --llm-ram-budget={expected + 1:.0f}GB",
         instead=EMBEDDED,
     )
 

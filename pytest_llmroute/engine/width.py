@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from pytest_llmroute.errors import Cause, ModelCallError
@@ -12,12 +13,30 @@ FIRST, MOST = 4, 64
 class Width(Protocol):
     """A number that may change; it hears how each call went. Asked under the dispatcher's lock."""
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes want the same slots: then they are taken and left as calls come and go."""
+        ...
+
     def __call__(self) -> int: ...
 
     def heard(self, error: BaseException | None) -> None: ...
 
+    def balance(self, wanted: int, running: int) -> None:
+        """Told now and then how many calls there are, and how many are on their way."""
+        ...
 
-class Fixed:
+
+class _Own:
+    """Slots of this process alone."""
+
+    shared = False
+
+    def balance(self, wanted: int, running: int) -> None:
+        """Nothing changes."""
+
+
+class Fixed(_Own):
     """Always the same."""
 
     def __init__(self, slots: int) -> None:
@@ -30,7 +49,7 @@ class Fixed:
         """Nothing changes."""
 
 
-class Growing:
+class Growing(_Own):
     """Begins with few; one more when as many calls went well as there are slots; half when told to slow down."""
 
     def __init__(self, first: int = FIRST, most: int = MOST) -> None:
@@ -49,10 +68,18 @@ class Growing:
             self._slots, self._well = min(self._most, self._slots + 1), 0
 
 
-def width_for(wanted: int | None, own: int | None) -> Width:
-    """`wanted`: what the user says, None for auto; `own`: the most that a backend without a server can do."""
+def width_for(
+    wanted: int | None, own: int | None, parallel: int | None = None, *, shared: Callable[[int], Width] = Fixed,
+    workers: int = 1,
+) -> Width | None:  # fmt: skip
+    """`wanted`: what the user says, None for auto; `own`: the most that a backend without a server can do.
+
+    `parallel`: what a server answers at once, where that is known; `shared`: so many slots, among all `workers`. None:
+    such calls need no slot.
+    """
     if own:
         return Fixed(own if wanted is None else min(wanted, own))
-    if wanted is not None:
-        return Fixed(wanted)
-    return Growing() if own is None else Fixed(0)
+    slots = wanted if wanted is not None else own if own is not None else parallel
+    if slots is None:
+        return Growing(max(1, FIRST // workers), max(1, MOST // workers))
+    return shared(slots) if slots else None

@@ -9,16 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_llmroute.gate.judge import Member, judge_family
+from pytest_llmroute.gate.looks import level
+from pytest_llmroute.gate.members import Member, judge_family
 from pytest_llmroute.gate.result import GateSettings
-from pytest_llmroute.gate.verdict import CellsVerdict
+from pytest_llmroute.gate.verdict import CellsVerdict, GateVerdict
 
-LOOKS = (1, 3, 5)
-"""Repeats of the candidate after which a look is taken."""
 STOP = 0.30
 """A member with a larger p-value is done: it will not fail."""
-INTERIM = 0.1
-"""The share of alpha that each look but the last one may spend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +29,20 @@ class Look:
     """By what this look may spend. Where there is no further look it is the last word: do not judge once more."""
 
 
-def level(number: int, of: int, alpha: float) -> float:
-    """The alpha of look `number`, counted from 1: those of all looks together are `alpha`."""
-    if not 1 <= number <= of <= 1 / INTERIM:
-        raise ValueError(f"look {number} of {of}: from 1 to {1 / INTERIM:g} looks are possible")
-    return alpha * INTERIM if number < of else alpha * (1 - INTERIM * (of - 1))
-
-
 def look(
     members: Sequence[Member], number: int, of: int, settings: GateSettings, done: frozenset[str] = frozenset()
 ) -> Look:
-    """Judge what there is so far; `members` keep their names from look to look."""
+    """Judge what there is so far; `members` keep their names from look to look.
+
+    Where nothing is paired it stops: repeats would not change that.
+    """
     verdict = judge_family(members, settings, level(number, of, settings.alpha))
-    done |= {name for name, one in verdict.cells.items() if one.p_value > STOP}
+    done |= {name for name, one in verdict.cells.items() if _done(one, settings)}
     if verdict.failed:
         return Look("fail", done, verdict)
-    open_ = number < of and not (verdict.cells and done.issuperset(verdict.cells))
-    return Look("go on" if open_ else "stop", done, verdict)
+    return Look("go on" if number < of and not done.issuperset(verdict.cells) else "stop", done, verdict)
+
+
+def _done(one: GateVerdict, settings: GateSettings) -> bool:
+    """Where too few tries to tell are a failure, a member goes on until it passes."""
+    return one.p_value > STOP and (settings.inconclusive == "warn" or one.verdict == "pass")

@@ -171,6 +171,8 @@ def unfit(figures: RunFigures, settings: GateSettings) -> str:
         return "no case gave an outcome"
     if figures.head.selection:
         return f"the run is a part of the suite ({figures.head.selection})"
+    if figures.head.adaptive:
+        return "its repeats were adaptive: few, and as many as its results asked for"
     if (replayed := sum(case.replayed for case in cases)) and not settings.allow_replayed:
         return f"{replayed} of {made} tries were replayed"
     if lost > settings.max_lost * made:

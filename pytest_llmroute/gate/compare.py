@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from pytest_llmroute.gate.adaptive import Look, look
 from pytest_llmroute.gate.figures import RunFigures
-from pytest_llmroute.gate.judge import CellsVerdict, GateVerdict, Member, judge_family, members_of
 from pytest_llmroute.gate.matching import ENOUGH, Matched, MatchedColumn, changes, match, part_of
+from pytest_llmroute.gate.members import CellsVerdict, GateVerdict, Member, judge_family, members_of
 from pytest_llmroute.gate.pairs import Shared, shared
 from pytest_llmroute.gate.require import RateMember, RequirementResult, evaluate, members, rate_result
 from pytest_llmroute.gate.requirement import Requirement
@@ -30,14 +31,11 @@ def compare(
         return GateResult(verdict, source, requirements=held, why=incomplete, settings=settings, now=now.head)
     if why := incomplete or _nothing(now, then):
         return GateResult("incomparable", source, why=why, settings=settings, now=now.head, then=then.head)
-    matched = match(now, then, dict(settings.columns))
-    part = part_of(now.head, then.head)
-    refused = {one.column: why for one in matched.columns if (why := _refused(one, matched, settings, part))}
-    able = [one for one in matched.columns if one.against is not None and one.column not in refused]
-    rates = [(one, rate) for one in requirements for rate in members(one, tries, then, matched.names)]
-    judged = _judged(able, rates, settings)
+    sides = _laid(tries, now, then, settings, requirements)
+    matched, part = sides.matched, sides.part
+    judged = _judged(sides, settings, now.head.looks.level(settings.alpha))
     columns = [
-        _column(one, refused.get(one.column), judged, settings, tries, now, then, part) for one in matched.columns
+        _column(one, sides.refused.get(one.column), judged, settings, tries, now, then, part) for one in matched.columns
     ]
     if ALL in judged.cells:
         columns.append(_word(ColumnVerdict(ALL, "pass"), judged, ALL))
@@ -47,13 +45,50 @@ def compare(
         columns=tuple(columns),
         requirements=(
             *evaluate(requirements, tries, then, machine=now.head.machine, columns=matched.names),
-            *(_rate(requirement, rate, judged) for requirement, rate in rates),
+            *(_rate(requirement, rate, judged) for requirement, rate in sides.rates),
         ),
-        notes=tuple(_notes(matched, now, then, part)),
+        notes=tuple(_notes(matched, now, then, part, settings)),
         settings=settings,
         now=now.head,
         then=then.head,
     )
+
+
+def look_at(
+    tries: Sequence[Try], now: RunFigures, then: RunFigures, settings: GateSettings, number: int, of: int, *,
+    done: frozenset[str] = frozenset(), requirements: Sequence[Requirement] = (),
+) -> Look:  # fmt: skip
+    """What a look at an unfinished run says of all that `compare` would judge together."""
+    sides = _laid(in_order(tries, now.columns), now, then, settings, requirements)
+    return look(sides.family, number, of, settings, done)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """A run laid beside its baseline."""
+
+    matched: Matched
+    part: str
+    refused: Mapping[str, str]
+    """Columns that can't be compared, and why."""
+    cells: Mapping[str, Shared]
+    """The others."""
+    rates: Rates
+    family: tuple[Member, ...]
+    """What is judged together: the columns, all of them together and the required rates."""
+
+
+def _laid(
+    tries: Sequence[Try], now: RunFigures, then: RunFigures, settings: GateSettings, requirements: Sequence[Requirement]
+) -> _Sides:
+    matched = match(now, then, dict(settings.columns))
+    part = part_of(now.head, then.head)
+    refused = {one.column: why for one in matched.columns if (why := _refused(one, matched, settings, part))}
+    able = (one for one in matched.columns if one.against is not None and one.column not in refused)
+    cells = {one.column: _shared(one) for one in able}
+    rates = [(one, rate) for one in requirements for rate in members(one, tries, then, matched.names)]
+    extra = (Member(_key(rate), shared(rate.baseline, rate.candidate), rate.min_drop) for _, rate in rates)
+    return _Sides(matched, part, refused, cells, rates, (*members_of(cells, settings), *extra))
 
 
 def _nothing(now: RunFigures, then: RunFigures) -> str:
@@ -93,13 +128,9 @@ def _refused(one: MatchedColumn, matched: Matched, settings: GateSettings, part:
     return ""
 
 
-def _judged(able: Iterable[MatchedColumn], rates: Rates, settings: GateSettings) -> CellsVerdict:
-    """The columns, all of them together and the required rates: one family."""
-    cells = {one.column: _shared(one) for one in able}
-    family = members_of(cells, settings)
-    extra = [Member(_key(rate), shared(rate.baseline, rate.candidate), rate.min_drop) for _, rate in rates]
-    judged = judge_family([*family, *extra], settings)
-    apart = {name: one for name, one in cells.items() if name not in {member.name for member in family}}
+def _judged(sides: _Sides, settings: GateSettings, level: float) -> CellsVerdict:
+    judged = judge_family(sides.family, settings, level)
+    apart = {name: one for name, one in sides.cells.items() if name not in {member.name for member in sides.family}}
     if not apart:
         return judged
     # Under the family "pooled" a column has its figures, and no verdict.
@@ -185,8 +216,14 @@ def _key(rate: RateMember) -> str:
     return f"{rate.column}: {rate.text}"
 
 
-def _notes(matched: Matched, now: RunFigures, then: RunFigures, part: str) -> list[str]:
+def _notes(matched: Matched, now: RunFigures, then: RunFigures, part: str, settings: GateSettings) -> list[str]:
     notes = []
+    looks = now.head.looks
+    if looks.of > 1:
+        level = f"{looks.level(settings.alpha):g} of {settings.alpha:g} allowed"
+        notes.append(f"adaptive repeats: judged by look {looks.number} of {looks.of} ({level})")
+    if then.head.adaptive:
+        notes.append("the baseline is a run with adaptive repeats: few, and as many as its results asked for")
     if part:
         shared_cases = sum(len(one.shared) for one in matched.columns)
         total = sum(len(one.then) for one in matched.columns)

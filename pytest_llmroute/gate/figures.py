@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from pytest_llmroute.config.options import ADAPTIVE
+from pytest_llmroute.gate.looks import Looks
 from pytest_llmroute.gate.tries import SKIPPED, Try, in_order
 
 
@@ -64,6 +66,12 @@ class RunHead:
     """The options that left cases out (-k, -m, --lf, an id, …); empty for a whole run."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Values of options that play a part in the result."""
+    looks: Looks = Looks()
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the results decided how many repeats there are."""
+        return self.settings.get("repeat") == ADAPTIVE
 
 
 @dataclass(frozen=True, slots=True)

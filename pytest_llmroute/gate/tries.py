@@ -77,7 +77,7 @@ def try_of(record: Record) -> Try:
         repeat=record.repeat,
         outcome=int(record.success) if scored else None,
         gated=record.gated,
-        fixed=bool(calls) and all(_fixed(call) for call in calls),
+        fixed=fixed(record),
         replayed=record.replayed,
         check=record.check_hash or "",
         suite=record.suite,
@@ -105,8 +105,11 @@ def try_of(record: Record) -> Try:
     )
 
 
-def _fixed(call: CallRecord) -> bool:
-    return call.replayed or (call.temperature == 0 and not call.scripted)
+def fixed(record: Record) -> bool:
+    """Whether another repeat would say the same."""
+    return bool(record.calls) and all(
+        call.replayed or (call.temperature == 0 and not call.scripted) for call in record.calls
+    )
 
 
 def in_order(tries: Iterable[Try], columns: Iterable[str] = ()) -> list[Try]:

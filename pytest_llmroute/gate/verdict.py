@@ -42,6 +42,8 @@ class GateVerdict:
     verdict: Word
     p_value: float
     """Of "passes less often", by itself: uncorrected also where several columns are judged together."""
+    level: float
+    """Up to where a p-value fails: alpha, or the part of it that one look of several may spend."""
     drop: float
     """Baseline minus candidate."""
     lower: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections.abc import Iterable
@@ -11,22 +12,26 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.requests import Message
 from pytest_llmroute.core.steps import Plan
 from pytest_llmroute.engine.dispatch import Dispatcher, Job
-from pytest_llmroute.engine.width import Width, width_for
+from pytest_llmroute.engine.leases import POSSIBLE, SlotLeases, file_name
+from pytest_llmroute.engine.width import Fixed, Width, width_for
 from pytest_llmroute.errors import LLMRouteError
 from pytest_llmroute.pytest_side import items as item_side
+from pytest_llmroute.pytest_side.assigned import Assigned
 from pytest_llmroute.pytest_side.collect import TaskItem
 from pytest_llmroute.pytest_side.marker import messages_of
+from pytest_llmroute.pytest_side.once import lease_folder
 
 if TYPE_CHECKING:
     from pytest_llmroute.pytest_side.session import LLMSession
 
 JOB = pytest.StashKey[Job]()
 WAIT = pytest.StashKey["Wait"]()
+FAR = 10_000
+"""How many items ahead calls are made at most: their results are in memory until a test takes them."""
 GIVE_WAY = 0.0002
 """Seconds after which a thread that computes lets another one compute: an answer must not wait for pytest's own work,
 nor the next call for the answer."""
@@ -45,35 +50,66 @@ class Wait:
 class Ahead:
     """The calls that are made ahead in one process."""
 
-    def __init__(self, session: LLMSession, wanted: int | None, bound: bool) -> None:
-        self._session, self._wanted = session, wanted
+    def __init__(self, session: LLMSession, slots: int | None, bound: bool) -> None:
+        self._session, self._slots = session, slots
         self._usual_interval = sys.getswitchinterval()
-        pool = session.engine.pool
+        self._leases = lease_folder(session.config.rootpath, session.run_id)
+        self._assigned = Assigned(session.config)
+        self._memories = session.holdings.memories(session.wanted) if session.holdings is not None else None
+        self._numbers = itertools.count()
+        replay = session.engine.replay
+        self._looks = replay is not None and replay.looks
+        """Whether a call may be known: then its plan begins without slot and model, and asks for them when it must."""
         self.dispatcher = Dispatcher(
-            pool.lane, partial(_width, pool, wanted), ahead=2 * (wanted or 4) if bound else None
+            session.engine.pool.lane,
+            self._width,
+            memory_of=self._memories.of if self._memories is not None else lambda card: None,
+            ahead=2 * (slots or 4) if bound else FAR,
         )
 
-    def begin(self, items: Iterable[pytest.Item]) -> None:
-        """In the order in which pytest runs them."""
+    def assigned(self, item: pytest.Item) -> list[tuple[int, pytest.Item]]:
+        """The tests of this worker that are new since it was asked last, `item` among them, each with its place."""
+        return [(next(self._numbers), one) for one in self._assigned.new(item)]
+
+    def begin(self, items: Iterable[tuple[int, pytest.Item]]) -> None:
+        """Each with its place in the order in which pytest runs them; one slot makes no call before its test."""
         sys.setswitchinterval(min(GIVE_WAY, self._usual_interval))
-        for index, item in enumerate(items):
-            if JOB in item.stash or (messages := known(item)) is None:
-                continue
-            card = self._card(item, messages)
-            if card is not None:
-                job = Job(partial(self._plan, item, messages), index=index)
-                item.stash[JOB] = job
-                self.dispatcher.submit(job, card)
+        with self.dispatcher.gathering():
+            for index, item in items:
+                if self._slots != 1 and JOB not in item.stash:
+                    self._begin(index, item)
+
+    def _begin(self, index: int, item: pytest.Item) -> None:
+        if (messages := known(item)) is None:
+            return
+        card = self._card(item, messages)
+        if card is not None or _long(item):
+            job = Job(partial(self._plan, item, messages), index=index)
+            item.stash[JOB] = job
+            self.dispatcher.submit(job, None if self._looks else card)
 
     def _card(self, item: pytest.Item, messages: tuple[Message, ...]) -> ModelCard | None:
-        """The model that is asked first; None where the test itself shall ask, without a slot or in vain."""
+        """The model that is asked first; None where no slot is needed."""
         engine = self._session.engine
+        if not engine.asks:
+            return None
         case = item_side.case_of(item, self._session.columns[0])
         try:
             card = engine.router.catalog.model(engine.decide(case.request(messages), case.column, case.repeat).model)
         except LLMRouteError:
-            return None
-        return card if _width(engine.pool, self._wanted, card)() else None
+            return None  # the test itself will tell
+        return None if self.dispatcher.slotless(card) else card
+
+    def _width(self, card: ModelCard) -> Width | None:
+        pool, workers = self._session.engine.pool, self._session.workers
+
+        def shared(slots: int) -> Width:
+            share = max(1, slots // workers)
+            if workers == 1 or not POSSIBLE:
+                return Fixed(share)
+            return SlotLeases(self._leases / file_name(pool.lane(card)), slots, share)
+
+        return width_for(self._slots, pool.slots(card), pool.parallel(card), shared=shared, workers=workers)
 
     def _plan(self, item: pytest.Item, messages: tuple[Message, ...]) -> Plan[Any]:
         return self._session.plan_of(item, messages)
@@ -94,6 +130,11 @@ class Ahead:
         self.dispatcher.stop()
         sys.setswitchinterval(self._usual_interval)
 
+    def leave(self) -> None:
+        """When all models are closed: others may have the room."""
+        if self._memories is not None:
+            self._memories.leave()
+
 
 def known(item: pytest.Item) -> tuple[Message, ...] | None:
     """The messages of an item's call, if they are known before it runs and need nothing of its fixtures."""
@@ -101,14 +142,24 @@ def known(item: pytest.Item) -> tuple[Message, ...] | None:
         return item.task.messages
     if not item_side.is_ours(item) or "llm_reply" not in getattr(item, "fixturenames", ()):
         return None
-    params = item_side.params_of(item)
-    if set(item.fixturenames) - OWN - params.keys():  # type: ignore[attr-defined]
+    if set(item.fixturenames) - OWN - item_side.params_of(item).keys():  # type: ignore[attr-defined]
         return None
+    return messages_of_item(item)
+
+
+def messages_of_item(item: pytest.Item) -> tuple[Message, ...] | None:
+    """What an item declares to ask; None where that is known to its body alone, or wrong."""
+    if isinstance(item, TaskItem):
+        return item.task.messages
     try:
-        return messages_of(item_side.declared_of(item), params, item_side.where_of(item))
+        spec = item_side.declared_of(item)
+        if spec.prompt is None:
+            return None
+        return messages_of(spec, item_side.params_of(item), item_side.where_of(item))
     except Exception:
         return None  # the test itself will tell
 
 
-def _width(pool: BackendPool, wanted: int | None, card: ModelCard) -> Width:
-    return width_for(wanted, pool.slots(card))
+def _long(item: pytest.Item) -> bool:
+    """Whether a check takes so long that it is made beside the calls."""
+    return isinstance(item, TaskItem) and getattr(item.task.check, "long", False)

@@ -67,7 +67,7 @@ class TaskCollector(pytest.File):
         self._register_tags(contents.tasks)
         for column in self.ours.columns:
             for task in contents.tasks:
-                for cell in self.ours.cells(task.phase, task.repeat):
+                for cell in self.ours.cells(task.phase, task.repeat, task.min_pass):
                     yield TaskItem.of(self, task, column, cell)
         if contents.errors:
             yield BrokenTasks.of(self, contents)
@@ -117,6 +117,7 @@ class TaskItem(pytest.Item):
             line=task.line,
             repeat=cell.repeat,
             repeats=cell.repeats,
+            round=cell.round,
             min_pass=task.min_pass,
             must_pass=task.must_pass,
             tags=task.tags,

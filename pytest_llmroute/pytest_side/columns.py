@@ -9,6 +9,7 @@ from pytest_llmroute.codes import Code
 from pytest_llmroute.config.resolve import DEFAULT_STRATEGY, Settings
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.errors import UserError
+from pytest_llmroute.gate.looks import round_of_repeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class Cell:
     repeat: int
     repeats: int
     excluded: bool = False
+    round: int = 1
+    """Repeats of a later round run only if the results before them ask for it."""
 
     @property
     def label(self) -> str:
@@ -52,9 +55,12 @@ def distinct(columns: Iterable[Column]) -> tuple[Column, ...]:
     return tuple(by_label.values())
 
 
-def cells_of(declared_phase: str | None, phases: tuple[str, ...], repeats: int) -> tuple[Cell, ...]:
+def cells_of(
+    declared_phase: str | None, phases: tuple[str, ...], repeats: int, *, adaptive: bool = False
+) -> tuple[Cell, ...]:
     """The phases and repeats of one case: a declared phase restricts, the option multiplies."""
+    runs = [(k, round_of_repeat(k) if adaptive else 1) for k in range(1, repeats + 1)]
     if declared_phase is not None or not phases:
         excluded = bool(phases) and declared_phase not in phases
-        return tuple(Cell(None, k, repeats, excluded) for k in range(1, repeats + 1))
-    return tuple(Cell(phase, k, repeats) for phase in phases for k in range(1, repeats + 1))
+        return tuple(Cell(None, k, repeats, excluded, of) for k, of in runs)
+    return tuple(Cell(phase, k, repeats, round=of) for phase in phases for k, of in runs)

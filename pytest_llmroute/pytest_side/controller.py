@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,10 +20,12 @@ from pytest_llmroute.pytest_side.repeats import Groups
 from pytest_llmroute.report.summary import RunHead, Summary, Tally
 from pytest_llmroute.report.terminal import misses, not_recorded, render
 from pytest_llmroute.store.contract import RunInfo
+from pytest_llmroute.store.experience import keep_experience
 from pytest_llmroute.store.merge import Gathered, gather, recover, save_run
 from pytest_llmroute.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
+    from pytest_llmroute.gate.looks import Looks
     from pytest_llmroute.gate.result import GateResult
 
 FOLDER = ".llmroute"
@@ -87,6 +90,11 @@ class Controller:
         """By the processes that ran tests, when they end."""
         self.notes += [text for text in troubles if text not in self.notes]
         self.missing += missing
+
+    def looked(self, looks: Looks) -> None:
+        """What became of adaptive repeats: kept with the run, so that it is judged as what it was at any time."""
+        self.head = self.tally.run = replace(self.head, facts={**self.head.facts, "looks": asdict(looks)})
+        self.gate.looked(looks)
 
     def loop_ended(self, session: pytest.Session, incomplete: str) -> None:
         """Only when every test has run: a run that was stopped keeps pytest's own exit status."""
@@ -203,6 +211,7 @@ class Controller:
         try:
             save_run(root, info, found, store)
             self.stored = True
+            keep_experience(root, (kept.call for kept in found.calls))
             for run in recover(root, store, current=self.run_id):
                 self.notes.append(f"run {run} had been interrupted; its records are in the store now")
         finally:

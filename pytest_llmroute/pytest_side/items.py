@@ -65,6 +65,7 @@ def case_of(item: pytest.Item, first: Column) -> Case:
             line=(item.location[1] or 0) + 1,
             repeat=cell.repeat,
             repeats=cell.repeats,
+            round=cell.round,
             min_pass=spec.min_pass,
             must_pass=spec.must_pass,
             task=spec.task,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from pytest_llmroute.config.options import ADAPTIVE
 from pytest_llmroute.config.resolve import Level, Settings
 from pytest_llmroute.core.records import Record
+from pytest_llmroute.gate.adaptive import Look
 from pytest_llmroute.gate.baseline import NAME, unfit, write_baseline, written
-from pytest_llmroute.gate.compare import compare
+from pytest_llmroute.gate.compare import compare, look_at
 from pytest_llmroute.gate.figures import RunFigures, figures_of
+from pytest_llmroute.gate.looks import Looks
 from pytest_llmroute.gate.matching import part_of
 from pytest_llmroute.gate.result import GateResult
 from pytest_llmroute.gate.tries import Try, try_of
@@ -31,7 +35,9 @@ class Gate(NoGate):
         self._columns = head.columns
         self._tries: dict[str, Try] = {}
         self.requirements = requirements(settings["require"], settings.origin("require"))
-        wanted = self.mode in JUDGING or (self.mode == "off" and any(one.relative for one in self.requirements))
+        adaptive = settings["repeat"] == ADAPTIVE and self.mode != "off"
+        relative = self.mode == "off" and any(one.relative for one in self.requirements)
+        wanted = self.mode in JUDGING or adaptive or relative
         self._source: str = settings["baseline"]
         self._folder = folder
         """Where the baseline's path starts from."""
@@ -54,7 +60,7 @@ class Gate(NoGate):
 
     def take(self, record: Record) -> None:
         """The last record of an item counts."""
-        if self.judges or self.saving:
+        if self.judges or self.saving or self.head.adaptive:
             self._tries[record.nodeid] = try_of(record)
 
     @property
@@ -72,6 +78,18 @@ class Gate(NoGate):
             self.tries, now, then, self.settings,
             source=self.against.source, requirements=self.requirements, incomplete=incomplete,
         )  # fmt: skip
+
+    def look(self, number: int, of: int, done: frozenset[str]) -> Look:
+        """What the results so far say of a run with adaptive repeats."""
+        then = self.against.figures
+        assert then is not None, "without a baseline adaptive repeats are refused"
+        return look_at(
+            self.tries, self.figures(), then, self.settings, number, of, done=done, requirements=self.requirements
+        )
+
+    def looked(self, looks: Looks) -> None:
+        """How the run is judged: by its last look."""
+        self.head = replace(self.head, looks=looks)
 
     def figures(self) -> RunFigures:
         return figures_of(self.tries, self.head, self._columns)

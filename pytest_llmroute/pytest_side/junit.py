@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_llmroute.report.terminal import savings
+
 if TYPE_CHECKING:
     from pytest_llmroute.gate.result import GateResult
 
@@ -16,6 +18,8 @@ def tell(config: pytest.Config, result: GateResult) -> None:
         xml.add_global_property("llm.gate", result.verdict)
         for one in result.columns:
             xml.add_global_property(f"llm.gate.{one.column}", one.verdict)
+        if result.now.adaptive:
+            xml.add_global_property("llm.adaptive", savings(result.now.looks))
 
 
 def skip_misses(config: pytest.Config) -> None:

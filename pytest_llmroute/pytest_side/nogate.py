@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_llmroute.core.records import Record
 
 if TYPE_CHECKING:
+    from pytest_llmroute.gate.looks import Looks
     from pytest_llmroute.gate.result import GateResult
 
 
@@ -43,3 +44,6 @@ class NoGate:
     def save(self, incomplete: str) -> str:
         """Writes the baseline; says what was written, or why nothing was."""
         return ""
+
+    def looked(self, looks: Looks) -> None:
+        """How a run with adaptive repeats is judged: by its last look."""

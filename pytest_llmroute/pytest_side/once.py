@@ -8,10 +8,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from pytest_llmroute.codes import Code
-from pytest_llmroute.errors import UserError
+from shutil import rmtree
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_llmroute.pytest_side.session import LLMSession
@@ -24,7 +22,13 @@ def path_of(root: Path, run_id: str) -> Path:
     return root / ".llmroute" / f"preflight-{run_id}.json"
 
 
-def once_for_all(session: LLMSession, ask: Callable[[], list[UserError]]) -> list[UserError]:
+def lease_folder(root: Path, run_id: str) -> Path:
+    """Where the workers of a run share slots."""
+    return root / ".llmroute" / f"leases-{run_id}"
+
+
+def once_for_all(session: LLMSession, ask: Callable[[], Any]) -> Any:
+    """What `ask` gives, as JSON has it."""
     path = path_of(session.config.rootpath, session.run_id)
     lock = path.with_suffix(".lock")
     try:
@@ -35,12 +39,12 @@ def once_for_all(session: LLMSession, ask: Callable[[], list[UserError]]) -> lis
         return ask() if found is None else found
     except OSError:
         return ask()  # nothing can be written here: the journal says so
-    errors = ask()
+    told = ask()
     whole = path.with_suffix(".part")
     with suppress(OSError):
-        whole.write_text(json.dumps([_plain(error) for error in errors]), encoding="utf-8")
+        whole.write_text(json.dumps(told), encoding="utf-8")
         whole.replace(path)
-    return errors
+    return told
 
 
 def forget(root: Path, run_id: str) -> None:
@@ -49,24 +53,13 @@ def forget(root: Path, run_id: str) -> None:
     for each in (path, path.with_suffix(".lock")):
         with suppress(OSError):
             each.unlink()
+    rmtree(lease_folder(root, run_id), ignore_errors=True)
 
 
-def _waited(path: Path) -> list[UserError] | None:
+def _waited(path: Path) -> Any:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         with suppress(OSError, ValueError):
-            return [_error(item) for item in json.loads(path.read_text(encoding="utf-8"))]
+            return json.loads(path.read_text(encoding="utf-8"))
         time.sleep(0.02)
     return None
-
-
-def _plain(error: UserError) -> dict[str, str]:
-    code = error.code.name if error.code else ""
-    return {"what": error.what, "means": error.means, "fix": error.fix, "instead": error.instead, "code": code}
-
-
-def _error(item: dict[str, str]) -> UserError:
-    return UserError(
-        item["what"], code=Code[item["code"]] if item["code"] else None, means=item["means"], fix=item["fix"],
-        instead=item["instead"],
-    )  # fmt: skip

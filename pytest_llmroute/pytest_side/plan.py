@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_llmroute.core.decisions import Decision, describe
-from pytest_llmroute.core.requests import Message
-from pytest_llmroute.errors import UserError, printable
+from pytest_llmroute.errors import printable
 from pytest_llmroute.pytest_side import items as item_side
-from pytest_llmroute.pytest_side.collect import TaskItem
-from pytest_llmroute.pytest_side.marker import messages_of
+from pytest_llmroute.pytest_side.order import decision_of
+from pytest_llmroute.pytest_side.rounds import round_of
+from pytest_llmroute.pytest_side.waves import waves
 
 if TYPE_CHECKING:
     from pytest_llmroute.pytest_side.session import LLMSession
@@ -27,7 +27,7 @@ def lines(session: LLMSession, items: Sequence[pytest.Item]) -> list[str]:
     ours = [item for item in items if item_side.CASE in item.stash or item_side.is_ours(item)]
     if not ours:
         return ["llmroute plan: no test here uses llm, and no task file was collected"]
-    decisions = [(item, _decision(session, item)) for item in ours]
+    decisions = [(item, decision_of(session, item)) for item in ours]
     models = Counter(decision.model for _, decision in decisions if decision is not None)
     columns = list(dict.fromkeys(item_side.case_of(item, session.columns[0]).column for item in ours))
     out = [
@@ -35,6 +35,8 @@ def lines(session: LLMSession, items: Sequence[pytest.Item]) -> list[str]:
         f"llmroute plan: {len(ours)} items in {len(columns)} column(s), profile {session.settings['profile']};"
         " nothing was called, no test was run",
     ]
+    if later := sum(round_of(item) > 1 for item in ours):
+        out.append(f"adaptive repeats: {len(ours) - later} items, and of {later} more those that the gate asks for")
     for column in columns:
         here = [
             (item, d) for item, d in decisions
@@ -42,6 +44,7 @@ def lines(session: LLMSession, items: Sequence[pytest.Item]) -> list[str]:
         ]  # fmt: skip
         out += ["", f"{printable(column.name)} ({column.kind}, {len(here)} items)", *_routes(here)]
     out += ["", "models: " + ", ".join(f"{printable(name)} ×{count}" for name, count in models.most_common())]
+    out += waves(session, models)
     undecided = sum(decision is None for _, decision in decisions)
     if undecided:
         out.append(f"{undecided} items without a decision yet ({UNKNOWN})")
@@ -87,25 +90,3 @@ def _wrapped(title: str, text: str) -> list[str]:
 def _names(items: Sequence[pytest.Item], shown: int = 3) -> str:
     names = [printable(item.nodeid, 70) for item in items[:shown]]
     return ", ".join(names) + (f" and {len(items) - shown} more" if len(items) > shown else "")
-
-
-def _decision(session: LLMSession, item: pytest.Item) -> Decision | None:
-    """The decision as far as it is known now; None where it hangs on a message nobody has written yet."""
-    case = item_side.case_of(item, session.columns[0])
-    messages = _messages(item)
-    if messages is not None:
-        return session.engine.decide(case.request(messages), case.column, case.repeat)
-    decision = session.decide(case)
-    return None if decision.task is not None and not decision.task_declared else decision
-
-
-def _messages(item: pytest.Item) -> tuple[Message, ...] | None:
-    if isinstance(item, TaskItem):
-        return item.task.messages
-    try:
-        spec = item_side.declared_of(item)
-        if spec.prompt is None:
-            return None
-        return messages_of(spec, item_side.params_of(item), item_side.where_of(item))
-    except UserError:
-        return None

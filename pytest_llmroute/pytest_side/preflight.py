@@ -5,8 +5,9 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,45 +15,65 @@ from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.engine.case import Case
+from pytest_llmroute.engine.holdings import Facts
 from pytest_llmroute.engine.setup import sandbox_of
-from pytest_llmroute.engine.survey import Need, look, troubles
+from pytest_llmroute.engine.survey import Need, Server, look, troubles
 from pytest_llmroute.errors import LLMRouteWarning, UserError
 from pytest_llmroute.measure.machine import available_ram
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side.collect import TaskItem
 from pytest_llmroute.pytest_side.marker import messages_of
 from pytest_llmroute.pytest_side.once import once_for_all
+from pytest_llmroute.store.experience import read_experience
 from pytest_llmroute.tasks.checks import unit_tests_of
 
 if TYPE_CHECKING:
     from pytest_llmroute.pytest_side.session import LLMSession
 
 
-def check(session: LLMSession, items: Iterable[pytest.Item]) -> list[UserError]:
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is known before any test runs."""
+
+    errors: list[UserError] = field(default_factory=list)
+    wanted: Mapping[str, int] = field(default_factory=dict)
+    """Tests by the model that they lead to, as far as that is known."""
+    facts: Facts | None = None
+    """Of the memory for models; None where none of them is asked."""
+
+
+def check(session: LLMSession, items: Iterable[pytest.Item]) -> Checked:
     """Names of the options, then what each selected test declares, then whether its model can be had."""
     ours = [item for item in items if item_side.CASE in item.stash or item_side.is_ours(item)]
     if not ours and not session.errors:
-        return []
+        return Checked()
     errors: dict[str, UserError] = {error.text(): error for error in session.errors}
     if session.broken:
-        return list(errors.values())
+        return Checked(list(errors.values()))
     options = _options(session)
     wanted: Counter[str] = Counter()
     for error in [*options, *_items(session, ours, wanted, routes=not (options or errors))]:
         errors.setdefault(error.text(), error)
-    if not errors and not _runs_nothing(session):
-        servers = _servers(session, wanted, len(ours)) if _asks(session) else []
-        return [*_sandbox(session, ours), *servers]
-    return list(errors.values())
+    if errors:
+        return Checked(list(errors.values()))
+    if runs_nothing(session):
+        return Checked([], wanted, local_facts(session))
+    servers, facts = _servers(session, wanted, len(ours)) if _asks(session) else ([], None)
+    return Checked([*_sandbox(session, ours), *servers], wanted, facts)
 
 
-def _runs_nothing(session: LLMSession) -> bool:
+def local_facts(session: LLMSession) -> Facts:
+    """What is known of the memory without asking a server."""
+    return Facts(available_ram(), known=read_experience(session.config.rootpath))
+
+
+def runs_nothing(session: LLMSession) -> bool:
     return bool(session.settings["plan"] or session.config.getoption("collectonly"))
 
 
 def _asks(session: LLMSession) -> bool:
     """Whether any model will be asked."""
-    return not _runs_nothing(session) and session.engine.asks
+    return not runs_nothing(session) and session.engine.asks
 
 
 def _sandbox(session: LLMSession, items: Iterable[pytest.Item]) -> list[UserError]:
@@ -70,22 +91,47 @@ def _sandbox(session: LLMSession, items: Iterable[pytest.Item]) -> list[UserErro
     return []
 
 
-def _servers(session: LLMSession, wanted: Mapping[str, int], tests: int) -> list[UserError]:
+def _servers(session: LLMSession, wanted: Mapping[str, int], tests: int) -> tuple[list[UserError], Facts | None]:
     """What the servers behind the models say; under xdist one worker of a host asks for all of them."""
     pool, catalog = session.engine.pool, session.catalog
     needs = [Need(catalog.model(name), count) for name, count in wanted.items()]
     if session.settings["offline"]:
         away = [need.card for need in needs if (at := pool.endpoint(need.card)) and not is_loopback(at)]
         if away:
-            return [_offline(card, pool.endpoint(card)) for card in away]
-    if not any(pool.endpoint(need.card) for need in needs):
-        return []
+            return [_offline(card, pool.endpoint(card)) for card in away], None
+    if not any(pool.endpoint(need.card) or pool.takes_memory(need.card) for need in needs):
+        return [], None
 
-    def ask() -> list[UserError]:
-        free = session.settings["ram_budget"] or available_ram()
-        return troubles(look(pool.types, needs), free, of=tests)
+    def ask() -> dict[str, Any]:
+        servers = look(pool.types, needs)
+        found = troubles(servers, of=tests)
+        return {"errors": [_plain(error) for error in found], "facts": _facts(session, servers).to_dict()}
 
-    return once_for_all(session, ask) if session.worker != "main" else ask()
+    told = once_for_all(session, ask) if session.worker != "main" else ask()
+    facts = Facts.from_dict(told["facts"])
+    return [*map(_error, told["errors"]), *session.holdings_of(facts).troubles(wanted)], facts
+
+
+def _facts(session: LLMSession, servers: Iterable[Server]) -> Facts:
+    facts = local_facts(session)
+    surveys = [(server.survey, need.card) for server in servers for need in server.needs]
+    resident = {
+        card.name: survey.resident[card.served_as] for survey, card in surveys if card.served_as in survey.resident
+    }
+    files = {name: size for survey, _ in surveys for name, size in survey.files.items()}
+    return Facts(facts.free, resident, files, facts.known)
+
+
+def _plain(error: UserError) -> dict[str, str]:
+    code = error.code.name if error.code else ""
+    return {"what": error.what, "means": error.means, "fix": error.fix, "instead": error.instead, "code": code}
+
+
+def _error(told: Mapping[str, str]) -> UserError:
+    return UserError(
+        told["what"], code=Code[told["code"]] if told["code"] else None, means=told["means"], fix=told["fix"],
+        instead=told["instead"],
+    )  # fmt: skip
 
 
 def _offline(card: ModelCard, endpoint: str) -> UserError:
@@ -113,6 +159,7 @@ def _options(session: LLMSession) -> list[UserError]:
         for column in session.columns
     ]
     checks += [partial(router.catalog.phase, phase, settings.origin("phase")) for phase in settings["phase"] or ()]
+    checks += [partial(router.catalog.model, name, settings.origin("pin")) for name in settings["pin"]]
     return [error for action in checks if (error := _mistake(action))]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -16,7 +16,7 @@ import pytest
 
 from pytest_llmroute import __version__
 from pytest_llmroute.config.catalog import Catalog
-from pytest_llmroute.config.options import BY_NAME
+from pytest_llmroute.config.options import ADAPTIVE, BY_NAME
 from pytest_llmroute.config.resolve import Level
 from pytest_llmroute.config.situation import Situation, nothing_configured, situation
 from pytest_llmroute.core.columns import Column
@@ -29,6 +29,7 @@ from pytest_llmroute.core.requests import Message, as_messages
 from pytest_llmroute.core.steps import Plan, Work, run_now
 from pytest_llmroute.engine.case import Case, CaseRun
 from pytest_llmroute.engine.engine import Engine
+from pytest_llmroute.engine.holdings import Facts, Holdings
 from pytest_llmroute.engine.llm import LLM
 from pytest_llmroute.engine.setup import (
     catalog_of,
@@ -41,6 +42,7 @@ from pytest_llmroute.engine.setup import (
 )
 from pytest_llmroute.errors import LLMRouteWarning, UserError, one
 from pytest_llmroute.extensions import Extensions
+from pytest_llmroute.gate.looks import LOOKS
 from pytest_llmroute.measure.mark import Mark, Usage
 from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.pytest_side import items as item_side
@@ -48,13 +50,15 @@ from pytest_llmroute.pytest_side import preflight, reports
 from pytest_llmroute.pytest_side.ahead import JOB, WAIT, Ahead
 from pytest_llmroute.pytest_side.collect import Solved, TaskCollector, TaskItem
 from pytest_llmroute.pytest_side.columns import Cell, cells_of, columns_of, distinct
-from pytest_llmroute.pytest_side.controller import SHOWN, SYNTHETIC, Controller
+from pytest_llmroute.pytest_side.controller import FOLDER, SHOWN, SYNTHETIC, Controller
 from pytest_llmroute.pytest_side.facts import run_facts
 from pytest_llmroute.pytest_side.gating import gate_of
 from pytest_llmroute.pytest_side.header import header
 from pytest_llmroute.pytest_side.journaling import Keeper
 from pytest_llmroute.pytest_side.marker import Declared, let_prompt_use_parameters, messages_of
 from pytest_llmroute.pytest_side.once import forget
+from pytest_llmroute.pytest_side.order import put_in_order
+from pytest_llmroute.pytest_side.rounds import Rounds, in_rounds, out_of_order, refuse
 from pytest_llmroute.report.summary import RunHead
 from pytest_llmroute.store.journal import Journal, journal_path, run_header
 from pytest_llmroute.store.locate import store_path
@@ -96,7 +100,14 @@ class LLMSession:
         self.controller = (
             None if hasattr(config, "workerinput") else Controller(config, self.settings, head, gate, store, self.env)
         )
+        refuse(self.settings, gate, spread=config.getoption("dist", "no") != "no" or self.worker != "main")
         self.ahead: Ahead | None = None
+        self.wanted: Mapping[str, int] = {}
+        """Tests by the model that they ask first, as far as that is known before they run."""
+        self.holdings: Holdings | None = None
+        """The memories of the models; None where none of them is asked."""
+        self.rounds: Rounds | None = None
+        """Where repeats are adaptive and tests run in this process."""
         self._warned = False
         self.broken = False
         """Whether the options or files can't be used: nothing runs."""
@@ -186,6 +197,13 @@ class LLMSession:
     def meter(self) -> ProcessMeter:
         return ProcessMeter(several=self.shared)
 
+    def holdings_of(self, facts: Facts) -> Holdings:
+        settings = self.settings
+        return Holdings(
+            self.engine.pool, self.catalog, facts, folder=self.config.rootpath / FOLDER,
+            budget=settings["ram_budget"], pin=frozenset(settings["pin"]), workers=self.workers,
+        )  # fmt: skip
+
     # Collecting
 
     def collect_tasks(self, path: Path, parent: pytest.Collector) -> TaskCollector:
@@ -202,14 +220,19 @@ class LLMSession:
             return None
         return self.collect_tasks(path, parent)
 
-    def cells(self, phase: str | None, repeat: int | None) -> tuple[Cell, ...]:
-        return cells_of(phase, self.settings["phase"] or (), repeat or self.settings["repeat"])
+    def cells(self, phase: str | None, repeat: int | None, min_pass: int | None) -> tuple[Cell, ...]:
+        """A test that counts its own passes needs all of its repeats."""
+        wanted = repeat or self.settings["repeat"]
+        adaptive = wanted == ADAPTIVE
+        return cells_of(
+            phase, self.settings["phase"] or (), LOOKS[-1] if adaptive else wanted, adaptive=adaptive and not min_pass
+        )
 
     def parametrize(self, metafunc: pytest.Metafunc) -> None:
         try:
             spec = item_side.declared_of(metafunc.definition)
             columns = distinct(Column("model", name) for name in spec.models) or self.columns
-            cells = self.cells(spec.phase, spec.repeat)
+            cells = self.cells(spec.phase, spec.repeat, spec.min_pass)
         except UserError as error:
             self.errors.append(error)
             spec, columns, cells = Declared(), self.columns, (Cell(None, 1, 1),)
@@ -221,17 +244,30 @@ class LLMSession:
             labels = [cell.label or "rep1" for cell in cells]
             metafunc.parametrize("_llm_run", cells, ids=labels, indirect=True)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
+        """The first to choose, and the last to order: `--ff` too does it after all others."""
         excluded = [item for item in items if _excluded(item)]
         if excluded:
             left = set(map(id, excluded))
             items[:] = [item for item in items if id(item) not in left]
             self.config.hook.pytest_deselected(items=excluded)
+        result = yield
+        if self.settings["repeat"] == ADAPTIVE:
+            in_rounds(items)
+        return result
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """After every selection: what is left must be able to run."""
-        errors = preflight.check(self, session.items)
+        """After every selection: what is left must be able to run, and runs model by model where memory is short."""
+        checked = preflight.check(self, session.items)
+        errors = checked.errors
+        if not errors and checked.facts is not None:
+            self.wanted = checked.wanted
+            self.holdings = self.holdings_of(checked.facts)
+            errors = put_in_order(self, session.items)
+            if preflight.runs_nothing(self):
+                return  # the plan says what does not fit
         if not errors:
             return
         error = one(errors)
@@ -254,7 +290,9 @@ class LLMSession:
             reply: Reply = job()
             return reply
         spec = item_side.declared_of(item)
-        return run_now(self._asking(item, messages_of(spec, item_side.params_of(item), item_side.where_of(item))))
+        messages = messages_of(spec, item_side.params_of(item), item_side.where_of(item))
+        now: Reply = self._now(self._asking(item, messages))
+        return now
 
     def solved(self, item: TaskItem) -> Solved:
         """The reply to a task, judged where that is done beside the calls; made ahead, or now."""
@@ -262,8 +300,13 @@ class LLMSession:
         if (job := self._job_of(item)) is not None:
             solved: Solved = job()
             return solved
-        made: Solved = run_now(self.plan_of(item, item.task.messages))
+        made: Solved = self._now(self.plan_of(item, item.task.messages))
         return made
+
+    def _now(self, plan: Plan[Any]) -> Any:
+        """What a plan gives that was not begun before."""
+        __tracebackhide__ = True
+        return self.ahead.dispatcher.follow(plan).wait() if self.ahead is not None else run_now(plan)
 
     def _job_of(self, item: pytest.Item) -> Callable[[], Any] | None:
         """What waits for the call that was made ahead for an item: once, since a rerun wants a new one."""
@@ -316,9 +359,13 @@ class LLMSession:
             del item.stash[MARK]
 
     @property
+    def workers(self) -> int:
+        """How many processes run tests."""
+        return int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) if self.worker != "main" else 1
+
+    @property
     def shared(self) -> bool:
-        count = os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")
-        return self.worker != "main" and count != "1"
+        return self.workers > 1
 
     def decide(self, case: Case, text: str = "") -> Decision:
         return self.engine.decide(case.request(as_messages(text)), case.column, case.repeat)
@@ -338,6 +385,8 @@ class LLMSession:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if self.rounds is not None and not self.rounds.wants(item):
+            return
         if item_side.is_ours(item) or item_side.CASE in item.stash:
             if JOB not in item.stash:
                 _forget(item)
@@ -400,6 +449,8 @@ class LLMSession:
         )
         record = reports.without_secrets(record, self.keeper.redact)
         text = self.keeper.record(record)
+        if self.rounds is not None:
+            self.rounds.heard(record)
         if record.solution is None:
             return record, text
         light = record.without_texts()
@@ -447,17 +498,33 @@ class LLMSession:
         """Where items are run: calls that are known by now are begun."""
         if session.config.option.collectonly or self.settings["plan"] or not session.items or self.broken:
             return
-        if self.worker == "main" and self.settings["concurrency"] != 1:
-            stops = session.config.getoption("maxfail", 0)
-            self.ahead = Ahead(self, self.settings["concurrency"], bound=bool(stops))
-            self.ahead.begin(session.items)
+        stops = session.config.getoption("maxfail", 0)
+        self.ahead = Ahead(self, self.settings["concurrency"], bound=bool(stops))
+        if self.settings["repeat"] == ADAPTIVE and self.controller is not None:
+            self.rounds = Rounds(session.items, self.controller.gate, self.ahead.begin)
+            if self.rounds.disturbed:
+                raise self._usage_error(out_of_order())
+            self.rounds.start()
+        elif self.worker == "main":
+            self.ahead.begin(enumerate(session.items))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        """A worker of xdist's learns from time to time which tests are its own."""
+        if self.ahead is not None and self.worker != "main":
+            self.ahead.begin(self.ahead.assigned(item))
 
     def loop_ended(self, session: pytest.Session, incomplete: str) -> None:
         """`incomplete` says why the results are not those of a whole run."""
         option = session.config.option
         ran = not (option.collectonly or getattr(option, "setuponly", False) or self.settings["plan"])
-        if self.controller is not None and ran:
-            self.controller.loop_ended(session, incomplete)
+        if self.controller is None or not ran:
+            return
+        if self.rounds is not None:
+            self.controller.looked(self.rounds.looks)
+            if self.rounds.disturbed and not incomplete:
+                incomplete = "tests with adaptive repeats ran in another order than that of their rounds"
+        self.controller.loop_ended(session, incomplete)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -465,6 +532,8 @@ class LLMSession:
             self.ahead.stop()
         if "engine" in self.__dict__:
             self.engine.pool.close()
+        if self.ahead is not None:
+            self.ahead.leave()
         close_sandbox()
         if "meter" in self.__dict__:
             self.meter.close()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from pytest_llmroute.errors import printable
+from pytest_llmroute.gate.looks import LOOKS
 from pytest_llmroute.gate.require import RequirementResult
 from pytest_llmroute.gate.result import ALL, CaseChange, ColumnVerdict, GateResult, GateSettings
 from pytest_llmroute.report import verdicts
@@ -80,14 +81,15 @@ def next_steps(result: GateResult) -> tuple[tuple[str, str], ...]:
     """What a reader may want now, and the command for it."""
     run = printable(result.now.run_id) or "last"
     columns = result.columns
+    anew = f"pytest … --llm-repeat={LOOKS[-1]} --llm-save" if result.now.adaptive else f"llmroute baseline save {run}"
     repeats = max((one.stats.repeats_needed or 0 for one in columns if one.stats), default=0)
     worse = result.verdict != "pass" and any(one.failing for one in columns)
     moved = any(one.verdict == "incomparable" and one.missing and one.added for one in columns)
     steps = (
-        (result.then is None, "to have a baseline", f"llmroute baseline save {run}"),
+        (result.then is None, "to have a baseline", anew),
         (worse, "every case, then and now", f"llmroute baseline diff {run}"),
         (moved, "where cases have other names now", "llmroute baseline rename OLD NEW"),
-        (result.verdict == "fail", "where this is what you want", f"llmroute baseline save {run}"),
+        (result.verdict == "fail", "where this is what you want", anew),
         (result.verdict == "inconclusive" and repeats > 0, "for a verdict", f"pytest … --llm-repeat={repeats}"),
     )
     return tuple((why, command) for wanted, why, command in steps if wanted)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from pytest_llmroute.codes import Code
 from pytest_llmroute.errors import printable
-from pytest_llmroute.gate.result import CaseChange, ColumnVerdict, GateResult, GateSettings
+from pytest_llmroute.gate.result import CaseChange, ColumnVerdict, GateResult
 from pytest_llmroute.report import verdicts
 from pytest_llmroute.report.jsonfile import ReportError
 from pytest_llmroute.report.summary import Summary
-from pytest_llmroute.report.terminal import figures
+from pytest_llmroute.report.terminal import figures, savings
 
 SUMMARY_LIMIT = 900_000
 """Bytes; GitHub drops the whole summary of a step above 1024 KiB."""
@@ -143,8 +143,9 @@ def _section(title: str, *body: Lines) -> list[Lines]:
 def _head(result: GateResult) -> list[Lines]:
     says = [verdicts.sentence(one, result.settings) for one in result.columns]
     says += [result.why] if result.why else []
+    says += [f"adaptive: {savings(result.now.looks)}"] if result.now.adaptive else []
     says += [f"note: {note}" for note in result.notes]
-    rows = [_column(one, result.settings) for one in result.columns]
+    rows = [_column(one) for one in result.columns]
     titles = ("column", "verdict", "now", "then", "drop in points", "p", "p among all", "shared cases")
     return [
         [f"## LLM {inert(verdicts.heading(result))}"],
@@ -153,7 +154,7 @@ def _head(result: GateResult) -> list[Lines]:
     ]
 
 
-def _column(one: ColumnVerdict, settings: GateSettings) -> Sequence[str]:
+def _column(one: ColumnVerdict) -> Sequence[str]:
     name, word, stats = code(verdicts.column_name(one)), verdicts.WORDS[one.verdict], one.stats
     if stats is None:
         return name, word, "", "", "", "", "", ""
@@ -163,8 +164,8 @@ def _column(one: ColumnVerdict, settings: GateSettings) -> Sequence[str]:
         verdicts.percent(stats.candidate_rate),
         verdicts.percent(stats.baseline_rate),
         f"{verdicts.points(stats.drop)} ({verdicts.points(stats.lower)} to {verdicts.points(stats.upper)})",
-        inert(verdicts.p_figure(stats.p_value, settings.alpha)),
-        "" if one.adjusted is None else inert(verdicts.p_figure(one.adjusted, settings.alpha)),
+        inert(verdicts.p_figure(stats.p_value, stats.level)),
+        "" if one.adjusted is None else inert(verdicts.p_figure(one.adjusted, stats.level)),
         str(stats.items),
     )
 

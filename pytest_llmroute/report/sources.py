@@ -16,6 +16,7 @@ from pytest_llmroute.errors import UserError, nearest, printable
 from pytest_llmroute.gate.baseline import BaselineError, read_baseline
 from pytest_llmroute.gate.figures import RunFigures, figures_of
 from pytest_llmroute.gate.figures import RunHead as GateHead
+from pytest_llmroute.gate.looks import Looks, looks_of
 from pytest_llmroute.gate.tries import Try, try_of
 from pytest_llmroute.measure.machine import machine_class
 from pytest_llmroute.report.jsonfile import SCHEMA
@@ -57,7 +58,9 @@ class StoredRun:
     def incomplete(self) -> str:
         """Why it is no whole run; empty if it is one."""
         known = str(self.info.facts.get("incomplete", ""))
-        return known or (f"{self.source} was interrupted" if self.info.status != "finished" else "")
+        if known or self.info.status != "finished":
+            return known or f"{self.source} was interrupted"
+        return "" if looks_of(self.info.facts) else f"{self.source} had adaptive repeats, and its looks are not known"
 
 
 def run_head(info: RunInfo, options: Mapping[str, Any] | None = None) -> RunHead:
@@ -78,6 +81,7 @@ def gate_head(run: RunHead) -> GateHead:
         paths=tuple(facts.get("paths", (".",))),
         selection=str(facts.get("selection", "")),
         settings=facts.get("settings", {}),
+        looks=looks_of(facts) or Looks(),
     )
 
 
@@ -220,10 +224,10 @@ def _merged_info(runs: Sequence[StoredRun]) -> RunInfo:
     machines = sorted({machine_class(info.facts) for info in infos})
     paths = list(dict.fromkeys(tuple(info.facts.get("paths", (".",))) for info in infos))
     facts = {
-        **infos[0].facts,
+        **(infos[0].facts if len(runs) == 1 else _without_looks(infos[0].facts)),
         "paths": list(paths[0]) if len(paths) == 1 else ["."],
         "selection": infos[0].facts.get("selection", "") if len(runs) == 1 else "",
-        "incomplete": "; ".join(run.incomplete for run in runs if run.incomplete),
+        "incomplete": "; ".join(filter(None, [*(run.incomplete for run in runs), _each_its_own_looks(runs)])),
         "shards": ids,
     }
     if len(machines) > 1:
@@ -236,6 +240,16 @@ def _merged_info(runs: Sequence[StoredRun]) -> RunInfo:
         columns=tuple(dict.fromkeys(column for info in infos for column in info.columns)),
         facts=facts,
     )
+
+
+def _without_looks(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: fact for name, fact in facts.items() if name != "looks"}
+
+
+def _each_its_own_looks(runs: Sequence[StoredRun]) -> str:
+    """Alpha is divided among the looks of one run; those of several runs are more than that."""
+    adaptive = any(gate_head(run_head(run.info)).adaptive for run in runs)
+    return "runs with adaptive repeats, which each stopped by looks of its own" if adaptive and len(runs) > 1 else ""
 
 
 @dataclass(frozen=True, slots=True)

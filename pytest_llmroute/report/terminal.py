@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from pytest_llmroute.core.units import show_bytes, show_seconds, show_usd
 from pytest_llmroute.errors import printable
+from pytest_llmroute.gate.looks import Looks
 from pytest_llmroute.report.summary import ColumnSummary, Summary
 
 ASCII = str.maketrans({"–": "-", "—": "-", "×": "x", "→": ">", "…": "~", "·": ".", "²": "2"})
@@ -46,6 +47,7 @@ def render(summary: Summary, *, width: int = 100, unicode: bool = True) -> list[
     fields, dropped = _fit(figures(columns), width)
     lines = [_line(fields, None), *(_line(fields, row) for row in range(len(columns)))]
     lines += _models(columns)
+    lines += _adaptive(summary)
     lines += _repeats(columns)
     for column in columns:
         lines += _aside(column)
@@ -189,6 +191,17 @@ def _marks(column: ColumnSummary) -> str:
     return ", ".join(mark for mark in NOTES if getattr(column, mark))
 
 
+def savings(looks: Looks) -> str:
+    """What adaptive repeats brought."""
+    why = f", {printable(looks.why, 200)}" if looks.why else ""
+    return f"{looks.saved} of {looks.planned} calls saved{why}"
+
+
+def _adaptive(summary: Summary) -> list[str]:
+    looks = Looks.from_dict(summary.run.facts.get("looks"))
+    return [f"adaptive: {savings(looks)}"] if looks else []
+
+
 def _models(columns: Sequence[ColumnSummary]) -> list[str]:
     """Which models answered how many calls, a line a column."""
     named = [(cut(printable(column.column), 22), column) for column in columns if column.models]
@@ -202,7 +215,8 @@ def _models(columns: Sequence[ColumnSummary]) -> list[str]:
 
 def _repeats(columns: Sequence[ColumnSummary]) -> list[str]:
     """Of cases with repeats: at least one of k tries passes, and all of them do."""
-    named = [(cut(printable(column.column), 22), column.repeated[-1]) for column in columns if column.repeated]
+    tried = [column for column in columns if column.repeated and column.repeated[-1].k > 1]
+    named = [(cut(printable(column.column), 22), column.repeated[-1]) for column in tried]
     width = max((display_width(name) for name, _ in named), default=0)
     return [
         f"{name}{' ' * (width - display_width(name))}  pass@{most.k} {most.pass_at_k:.1%},"

@@ -44,14 +44,14 @@ def finding(one: ColumnVerdict, settings: GateSettings) -> str:
     if one.stats is None:
         return printable(one.why, LONG) or "the baseline does not have this column"
     if one.verdict == "fail":
-        return f"{moved(one.stats)}{_bounds(one.stats)}, {p_of(one, settings)}"
+        return f"{moved(one.stats)}{_bounds(one.stats)}, {p_of(one)}"
     if one.verdict == "not judged":
         return f"{moved(one.stats)}; only all columns together are judged"
     if one.verdict == "pass":
-        return f"{moved(one.stats)}; {_ruled_out(one.stats, settings)}{_improved(one.stats, settings)}"
+        return f"{moved(one.stats)}; {_ruled_out(one.stats, settings)}{_improved(one.stats)}"
     if one.stats.too_small:
         return f"{moved(one.stats)}; {_too_small(one.stats)}"
-    chance = f", {p_of(one, settings)}" if one.stats.drop > 0 else ""
+    chance = f", {p_of(one)}" if one.stats.drop > 0 else ""
     doubt = f"a drop of {_margin(settings)} points can't be ruled out (up to {points(one.stats.upper)})"
     return "; ".join([moved(one.stats) + chance, doubt, *_advice(one.stats)])
 
@@ -94,10 +94,10 @@ def _margin(settings: GateSettings) -> str:
     return f"{100 * settings.margin:g}"
 
 
-def _improved(stats: GateVerdict, settings: GateSettings) -> str:
-    if stats.improvement_p > settings.alpha:
+def _improved(stats: GateVerdict) -> str:
+    if stats.improvement_p > stats.level:
         return ""
-    return f"; better by more than luck explains, {p_text(stats.improvement_p, settings.alpha)}"
+    return f"; better by more than luck explains, {p_text(stats.improvement_p, stats.level)}"
 
 
 def _too_small(stats: GateVerdict) -> str:
@@ -127,28 +127,28 @@ def _span(repeats: Repeats) -> str:
     return str(repeats.most) if repeats.least == repeats.most else f"{repeats.least} to {repeats.most}"
 
 
-def p_of(one: ColumnVerdict, settings: GateSettings) -> str:
+def p_of(one: ColumnVerdict) -> str:
     """The p value that counts, the one by itself where it is another, and what is allowed."""
     if one.stats is None:
         return ""
-    alpha = settings.alpha
-    alone = p_text(one.stats.p_value, alpha)
+    level = one.stats.level
+    alone = p_text(one.stats.p_value, level)
     if one.adjusted is None or one.adjusted == one.stats.p_value:
-        return f"{alone} ({alpha:g} allowed)"
-    return f"{p_text(one.adjusted, alpha)} among all columns ({alpha:g} allowed), {alone} alone"
+        return f"{alone} ({level:g} allowed)"
+    return f"{p_text(one.adjusted, level)} among all columns ({level:g} allowed), {alone} alone"
 
 
-def p_text(p: float, alpha: float) -> str:
-    figure = p_figure(p, alpha)
+def p_text(p: float, level: float) -> str:
+    figure = p_figure(p, level)
     return f"p {figure}" if figure[0] == "<" else f"p = {figure}"
 
 
-def p_figure(p: float, alpha: float) -> str:
-    """Two digits, or as many as it takes to stay on its side of `alpha`."""
+def p_figure(p: float, level: float) -> str:
+    """Two digits, or as many as it takes to stay on its side of `level`."""
     if p < LEAST:
         return f"< {LEAST:.4f}"
     shown = (f"{p:.{digits}g}" for digits in range(2, 18))
-    return next(text for text in shown if (float(text) <= alpha) == (p <= alpha))
+    return next(text for text in shown if (float(text) <= level) == (p <= level))
 
 
 def percent(share: float) -> str:

@@ -158,6 +158,9 @@ class Recordings:
     def file(self, key: str) -> Path:
         return self.path / key[:2] / f"{key}.json"
 
+    def has(self, key: str) -> bool:
+        return self.file(key).is_file()
+
     def find(self, key: str) -> Recording | None:
         """None where nothing is recorded; a file that can't be believed is an error that names it."""
         try:

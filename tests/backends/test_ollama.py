@@ -255,13 +255,15 @@ def test_unload_waits_until_it_is_gone(server: LoopbackOllama) -> None:
         assert not any(same_name(item.name, "nano") for item in model.server.resident())
 
 
-def test_keep_alive_goes_with_every_call_once_it_is_set(server: LoopbackOllama) -> None:
+def test_a_model_that_was_loaded_stays_until_it_is_closed_and_then_as_long_as_usual(server: LoopbackOllama) -> None:
     with opened(server) as model:
-        model.keep_alive = "1m"
+        assert model.resident() == 0
         model.load()
+        assert model.resident() > 0
         ask(model)
-    assert server.bodies("/api/generate")[-1]["keep_alive"] == "1m"
-    assert server.bodies("/api/chat")[-1]["keep_alive"] == "1m"
+        assert server.bodies("/api/generate")[-1]["keep_alive"] == "60m"
+        assert server.bodies("/api/chat")[-1]["keep_alive"] == "60m"
+    assert server.bodies("/api/generate")[-1]["keep_alive"] == "5m"
 
 
 # Models of somebody else's

@@ -92,9 +92,9 @@ def test_a_model_that_never_fits_is_told_with_what_wants_it() -> None:
     with pytest.raises(UserError) as caught:
         plan_waves([Chain(("small", "big"), 3), Chain(("small",), 4)], sizes, 4_000_000_000)
     assert caught.value.code is Code.MEMORY
-    assert caught.value.what == 'model "big" needs 9.0 GB of RAM, models may take 4.0 GB'
+    assert caught.value.what == 'model "big" is expected to need 9.0 GB of RAM, models may take 4.0 GB'
     assert caught.value.means == "3 of 7 tests may need it"
-    assert 'ram_budget = "10GB"' in caught.value.fix
+    assert "--llm-ram-budget=10GB" in caught.value.fix
 
 
 def test_nothing_to_do_is_a_plan_without_waves() -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import pytest
 
 from pytest_llmroute.core.passk import Tries
-from pytest_llmroute.gate.adaptive import LOOKS, Look, level, look
-from pytest_llmroute.gate.judge import Member
+from pytest_llmroute.gate.adaptive import Look, look
+from pytest_llmroute.gate.looks import LOOKS, level
+from pytest_llmroute.gate.members import Member, members_of
 from pytest_llmroute.gate.pairs import Pair, Shared, shared
 from pytest_llmroute.gate.result import GateSettings
 from tests.gate.made import flipped
@@ -68,10 +72,14 @@ def test_members_are_corrected_at_every_look() -> None:
     assert look([member(100, 8, "a"), member(100, 0, "b")], 1, 3, SETTINGS).decision == "fail"
 
 
-def test_with_nothing_paired_it_goes_on_to_the_last_look() -> None:
-    nothing = [Member("a", Shared(()))]
-    assert look(nothing, 1, 3, SETTINGS).decision == "go on"
-    assert look(nothing, 3, 3, SETTINGS).decision == "stop"
+def test_with_nothing_paired_it_stops() -> None:
+    assert look([Member("a", Shared(()))], 1, 3, SETTINGS).decision == "stop"
+    assert look([], 1, 3, SETTINGS).decision == "stop"
+
+
+@pytest.mark.parametrize(("items", "decision"), [(100, "stop"), (20, "go on")])
+def test_where_inconclusive_is_red_it_goes_on_until_a_drop_is_ruled_out(items: int, decision: str) -> None:
+    assert look([member(items, 0)], 1, 3, GateSettings(inconclusive="fail")).decision == decision
 
 
 def build(setting: Setting, rng: random.Random) -> tuple[Look, int]:
@@ -124,3 +132,60 @@ def test_unchanged_builds_cost_two_repeats_and_large_drops_one(drop: float, fail
 )
 def test_the_design_holds_its_table(items: int, base: float, drop: float, failing: float, repeats: float) -> None:
     hold(1000, Setting(items, 0, base, drop), failing, repeats)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One of several: the chances of its items, and what they are tried against."""
+
+    chances: list[float]
+    baseline: list[Tries]
+
+
+def columns_build(columns: Sequence[Column], settings: GateSettings, rng: random.Random) -> tuple[Look, int]:
+    """One unchanged build of several columns and all of them together, repeated in rounds."""
+    passed = [[0] * len(one.chances) for one in columns]
+    done: frozenset[str] = frozenset()
+    for number, repeats in enumerate(LOOKS, 1):
+        more = repeats - (LOOKS[number - 2] if number > 1 else 0)
+        cells = {}
+        for place, one in enumerate(columns):
+            passed[place] = [
+                had + tried(chance, more, rng).passes for had, chance in zip(passed[place], one.chances, strict=True)
+            ]
+            now = (Tries(passes, repeats) for passes in passed[place])
+            both = zip(one.baseline, now, strict=True)
+            cells[f"c{place}"] = Shared(tuple(Pair(str(at), *sides) for at, sides in enumerate(both)))
+        found = look(members_of(cells, settings), number, len(LOOKS), settings, done)
+        done = found.done
+        if found.decision != "go on":
+            break
+    return found, repeats
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("inconclusive", ["warn", "fail"])
+def test_several_columns_cry_wolf_no_more_often_than_one(inconclusive: Literal["warn", "fail"]) -> None:
+    """Holm at every look, and a part of alpha for each; going on until a drop is ruled out costs no alpha either."""
+    rng, runs, failed = random.Random(11), 600, 0
+    for _ in range(runs):
+        made = [chances(Setting(30, 0, 0.85, 0), rng) for _ in range(3)]
+        columns = [Column(each, [tried(chance, 5, rng) for chance in each]) for each in made]
+        failed += columns_build(columns, GateSettings(inconclusive=inconclusive), rng)[0].decision == "fail"
+    assert failed / runs <= 0.05 + 2 * error(0.05, runs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("inconclusive", "decided"), [("warn", 0.63), ("fail", 0.89)])
+def test_until_a_drop_is_ruled_out(inconclusive: Literal["warn", "fail"], decided: float) -> None:
+    """Where inconclusive is red, more unchanged builds are decided; a drop of the margin still passes in one of ten."""
+    rng, runs = random.Random(3), 300
+    passes = {0.0: 0, 0.05: 0}
+    for drop in passes:
+        for _ in range(runs):
+            before = chances(Setting(100, 0, 0.85, 0), rng)
+            column = Column(lowered(before, drop), [tried(chance, 5, rng) for chance in before])
+            found, _ = columns_build([column], GateSettings(inconclusive=inconclusive), rng)
+            passes[drop] += found.verdict.verdict == "pass"
+    assert passes[0.0] / runs == pytest.approx(decided, abs=3 * error(decided, runs))
+    assert passes[0.05] / runs <= 0.09 + 2 * error(0.09, runs)

@@ -194,6 +194,11 @@ def test_nothing_but_a_baseline_is_believed(text: str) -> None:
         ([], {}, "no case gave an outcome"),
         ([one("a", None, cause="refused")], {}, "no case gave an outcome"),
         (some({"a": [1]}), {"selection": "-k fix"}, "the run is a part of the suite (-k fix)"),
+        (
+            some({"a": [1]}),
+            {"settings": {"repeat": "adaptive"}},
+            "its repeats were adaptive: few, and as many as its results asked for",
+        ),
         (some({"a": [1] * 8 + [None, None]}, cause="timeout"), {}, "2 of 10 tries were lost to infrastructure"),
         (some({"a": [1] * 9 + [None]}, cause="timeout"), {}, ""),
         # A test that is skipped here is skipped there: no reason to have no baseline.

@@ -31,6 +31,8 @@ def pytester(
     """Which jails hold here is found out once, not in the new home of each test."""
     monkeypatch.setenv("PYTEST_ADDOPTS", WITHIN)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+    # What other tests have in memory at the same time is no concern of this one.
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(pytester.path))
     return pytester
 
 

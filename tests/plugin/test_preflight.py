@@ -122,16 +122,28 @@ def test_offline_nothing_but_this_machine_is_asked(suite: pytest.Pytester, run: 
 
 
 def test_a_model_that_would_not_fit_is_told_unless_a_budget_says_otherwise(
-    suite: pytest.Pytester, run: Run, rough: Rough
+    suite: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rough.plan = lambda asked: lists("house")
-    configured(suite, rough.url, '[models.house.expected]\nram_gb = 9000\nsource = "us"\ndate = "2026-11-21"\n')
-    result = run("--llm-profile=house")
-    assert result.ret == 4
-    result.stderr.fnmatch_lines(['*model "house" is expected to need 9000 GB of RAM, * GB can be had*', "*9001GB*"])
-    with Path(suite.path / "llmroute.toml").open("a") as file:
-        file.write('[machine]\nram_budget = "9001GB"\n')
-    run("--llm-profile=house").assert_outcomes(passed=4)
+    pytest.importorskip("xllamacpp")
+    suite.makepyfile(test_it="def test_a(llm): assert llm.generate('analyze\\nbash: x: unbound variable').text\n")
+    Path(suite.path / "llmroute.toml").write_text(
+        '[models.house]\nbackend = "ollama"\n'
+        '[models.house.expected]\nram_gb = 9000\nsource = "us"\ndate = "2026-11-21"\n'
+    )
+    with LoopbackOllama({"house": Served("pico")}) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.url)
+        result = run("--llm-model=house")
+        assert result.ret == 4
+        result.stderr.fnmatch_lines(
+            [
+                '*model "house" is expected to need 9000.0 GB of RAM, models may take * GB*',
+                "*1 of 1 tests may need it*",
+                "*--llm-ram-budget=9001GB*",
+            ]
+        )
+        run("--llm-model=house", "--llm-ram-budget=9001GB").assert_outcomes(passed=1)
+        # What was measured replaces what was expected.
+        run("--llm-model=house", "--llm-ram-budget=1GB").assert_outcomes(passed=1)
 
 
 def test_ollamas_models_are_known_before_any_test(
@@ -150,7 +162,7 @@ def test_ollamas_models_are_known_before_any_test(
     absent.stderr.fnmatch_lines(["*is not installed at*", "*1 of 1 tests need it (llama3.2:3b); installed: *",
                                  "*llmroute pull llama3.2:3b"])  # fmt: skip
     cloud.stderr.fnmatch_lines(["*is not run by http://127.0.0.1:* itself but by somebody else's server*"])
-    assert not server.bodies("/api/generate")
+    assert {body["model"] for body in server.bodies("/api/generate")} == {"gemma2:2b"}
 
 
 PLUG = """

@@ -28,6 +28,7 @@ from pytest_llmroute.report.sources import (
     run_of_file,
     stored,
 )
+from pytest_llmroute.report.terminal import render
 from pytest_llmroute.store.contract import RunInfo
 from pytest_llmroute.store.journal import Journal, KeptCall
 from pytest_llmroute.store.sqlite import SqliteStore
@@ -318,6 +319,48 @@ def test_shards_of_several_machines_and_folders_say_so() -> None:
 def test_shards_of_several_profiles_are_no_run() -> None:
     with pytest.raises(UserError, match="runs of several profiles can't be one run: embedded, ollama"):
         merged([a_run("20261121-1"), a_run("20261121-2", profile="ollama")])
+
+
+ADAPTIVE = {"settings": {"repeat": "adaptive"}}
+LOOKS = {
+    "number": 2, "of": 3, "taken": [{"repeats": 1, "decision": "go on", "p": 0.1}], "why": "p = 0.4 after 3 repeats",
+    "saved": 2, "planned": 5,
+}  # fmt: skip
+
+
+def test_a_stored_run_with_adaptive_repeats_is_judged_by_its_last_look(tmp_path: Path) -> None:
+    found = run_of_file(as_json(tmp_path / "a.json", a_run(facts={**ADAPTIVE, "looks": LOOKS})))
+    looks = found.figures.head.looks
+    assert (found.incomplete, found.figures.head.adaptive) == ("", True)
+    assert (looks.number, looks.of, looks.taken[0].p) == (2, 3, 0.1)
+    assert looks.level(0.05) == pytest.approx(0.005)
+    assert (looks.saved, looks.planned, looks.why) == (2, 5, "p = 0.4 after 3 repeats")
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        {}, {"looks": None}, {"looks": []}, {"looks": {**LOOKS, "number": 4}}, {"looks": {**LOOKS, "of": 11}},
+        {"looks": {**LOOKS, "more": 1}}, {"looks": {**LOOKS, "taken": [{"p": 1}]}}, {"looks": {**LOOKS, "saved": "x"}},
+    ],
+)  # fmt: skip
+def test_one_whose_looks_are_not_known_is_no_whole_run(looks: dict[str, Any]) -> None:
+    run = a_run(facts={**ADAPTIVE, **looks})
+    assert run.incomplete == "20261121-1 had adaptive repeats, and its looks are not known"
+    assert run.figures.head.looks.of == 1
+    assert "adaptive:" not in "".join(render(run.summary))
+
+
+def test_shards_that_each_stopped_by_their_own_looks_are_not_judged_together() -> None:
+    one = a_run("20261121-1", facts={**ADAPTIVE, "looks": LOOKS})
+    two = a_run("20261121-2", facts={**ADAPTIVE, "looks": LOOKS})
+    fixed = a_run("20261121-3")
+    why = "runs with adaptive repeats, which each stopped by looks of its own"
+    for runs in ([one, two], [one, fixed], [fixed, two]):
+        assert merged(runs)[0].incomplete == why
+    assert "adaptive:" not in "".join(render(merged([one, two])[0].summary))
+    assert "adaptive: 2 of 5 calls saved, p = 0.4 after 3 repeats" in render(one.summary)
+    assert merged([one])[0].incomplete == ""
 
 
 def test_columns_of_all_shards_are_there() -> None:

@@ -60,6 +60,21 @@ def missing_engine(card: ModelCard) -> UserError | None:
     )
 
 
+def expected_memory(card: ModelCard) -> int | None:
+    """What a model will take, by its file; None where the file can't be read."""
+    try:
+        file = find_file(card)
+    except ModelCallError:
+        return None
+    return needed(file, context_of(card, file))
+
+
+def context_of(card: ModelCard, file: ModelFile) -> int:
+    """The card's, or the file's up to a bound; the engine itself rounds up to 256."""
+    known = [size for size in (card.context, file.head.context) if size]
+    return min([*known, *([] if card.context else [DEFAULT_CONTEXT])])
+
+
 class EmbeddedModel:
     """One opened model; calls come one after the other, whoever asks."""
 
@@ -74,9 +89,7 @@ class EmbeddedModel:
 
     @property
     def context(self) -> int:
-        """The card's, or the file's up to a bound; the engine itself rounds up to 256."""
-        known = [size for size in (self.card.context, self.file.head.context) if size]
-        return min([*known, *([] if self.card.context else [DEFAULT_CONTEXT])])
+        return context_of(self.card, self.file)
 
     @property
     def threads(self) -> int:
@@ -108,6 +121,19 @@ class EmbeddedModel:
                     yield from _deltas(answer.get("piece"))
             except (WorkerLate, WorkerGone) as error:
                 raise self._failure(error, call.timeout) from None
+
+    def load(self) -> None:
+        with self._lock:
+            self._open(None)
+
+    def unload(self) -> None:
+        with self._lock:
+            self.close()
+
+    def resident(self) -> int:
+        """Bytes of its worker's memory."""
+        worker = self._worker
+        return worker.memory() if worker is not None else 0
 
     def close(self) -> None:
         worker, self._worker = self._worker, None

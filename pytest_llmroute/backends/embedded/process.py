@@ -56,6 +56,15 @@ class Worker:
     def pid(self) -> int:
         return self._process.pid
 
+    def memory(self) -> int:
+        """Bytes that it takes now; 0 where it has ended."""
+        import psutil
+
+        try:
+            return int(psutil.Process(self.pid).memory_info().rss)
+        except psutil.Error:
+            return 0
+
     def ask(self, request: Mapping[str, Any], within: float | None) -> dict[str, Any]:
         """The answer to one request; raises WorkerLate or WorkerGone."""
         *_, last = self.stream(request, within)

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import util
@@ -28,7 +28,7 @@ from pytest_llmroute.backends.ollama.facts import (
 )
 from pytest_llmroute.backends.ollama.messages import offered, options, written
 from pytest_llmroute.backends.ollama.pulling import free_space
-from pytest_llmroute.backends.ollama.server import LOAD_WITHIN, OllamaServer
+from pytest_llmroute.backends.ollama.server import ASK_WITHIN, LOAD_WITHIN, OllamaServer
 from pytest_llmroute.backends.ollama.trouble import refusal
 from pytest_llmroute.backends.wire import LONGEST, Late, Refusal, until_of
 from pytest_llmroute.codes import Code
@@ -40,6 +40,10 @@ log = logging.getLogger("pytest_llmroute.backends")
 PACKAGE = "ollama"
 USUAL_CONTEXT = 8192
 """Tokens where a card only says what a model was made for: room for all of it may cost many gigabytes."""
+LONG, USUAL = "60m", "5m"
+"""How long the server keeps a model that the session wants, and what holds where nobody says anything."""
+LAST_WORD = 0.5
+"""Seconds for what a server is told at the end."""
 Loads = MutableMapping[tuple[str, str], dict[str, Any]]
 """With which constants each model of each server was opened in this session."""
 
@@ -54,6 +58,12 @@ def endpoint_of(card: ModelCard, around: Surroundings) -> str:
         return address_of(card, around).url
     except UserError:
         return (card.base_url or around.ollama_host).rpartition("@")[2]
+
+
+def parallel_of(around: Surroundings) -> int:
+    """Calls of one model that the server answers at once: it does not say, so its own variable is believed."""
+    told = around.env.get("OLLAMA_NUM_PARALLEL", "")
+    return max(1, int(told)) if told.isdecimal() else 1
 
 
 def pull(card: ModelCard, progress: Progress, *, around: Surroundings) -> None:
@@ -112,9 +122,6 @@ class Known:
 class OllamaModel:
     """One model of one server; any thread may ask. The server is asked nothing before the first call."""
 
-    keep_alive: str | float | None = None
-    """How long the server shall keep the model after a call; None leaves it to the server."""
-
     def __init__(self, card: ModelCard, around: Surroundings, loads: Loads | None = None) -> None:
         if wrong := missing_ollama(card, around):
             raise wrong
@@ -126,6 +133,8 @@ class OllamaModel:
         self._lock = threading.Lock()
         self._known: Known | None = None
         self._cold: bool | None = None
+        self._keep_alive: str | None = None
+        """How long the server shall keep the model after a call; None leaves it to the server."""
         self._sizes: tuple[int, int] | None = None
         """Bytes in all and on a GPU, by the server's own word after the first call."""
 
@@ -154,20 +163,41 @@ class OllamaModel:
             answer.reply(self.card.name)
 
     def load(self, within: float = LOAD_WITHIN) -> Loaded:
-        """Brings the model into memory as its calls will want it; says whether it was there already."""
+        """Brings the model into memory as its calls will want it; says whether it was there already.
+
+        It stays there until it is unloaded, or closed: then the server's own rule holds again.
+        """
         with self._told():
             known = self._opened(time.monotonic() + within)
+            self._keep_alive = LONG
             loaded = self.server.load(
-                self.name, known.constant, more=known.fields, keep_alive=self.keep_alive, within=within
+                self.name, known.constant, more=known.fields, keep_alive=self._keep_alive, within=within
             )
             self._cold = False
         return loaded
 
     def unload(self) -> bool:
         with self._told():
+            self._keep_alive = self._sizes = None
             return self.server.unload(self.name)
 
+    def resident(self, within: float = ASK_WITHIN) -> int:
+        """Bytes by the server's word; 0 where it is not in memory, or in memory with another context."""
+        with self._told():
+            until = time.monotonic() + within
+            context = self._opened(until).constant["num_ctx"]
+            return sum(
+                item.size
+                for item in self.server.resident(max(0.1, until - time.monotonic()))
+                if same_name(item.name, self.name) and item.context in (None, context)
+            )
+
     def close(self) -> None:
+        kept, self._keep_alive = self._keep_alive, None
+        with suppress(ModelCallError):
+            if kept is not None and self._known is not None and self.resident(LAST_WORD):
+                known = self._known
+                self.server.load(self.name, known.constant, more=known.fields, keep_alive=USUAL, within=LAST_WORD)
         self.server.close()
 
     def _opened(self, until: float) -> Known:
@@ -259,8 +289,8 @@ class OllamaModel:
             body["format"] = dict(call.schema)
         if call.logprobs:
             body["logprobs"] = True
-        if self.keep_alive is not None:
-            body["keep_alive"] = self.keep_alive
+        if self._keep_alive is not None:
+            body["keep_alive"] = self._keep_alive
         return body
 
     def _thinks(self, call: Call, shown: Shown) -> bool:

@@ -52,6 +52,7 @@ def _survey(address: Address, cards: Sequence[ModelCard], *, around: Surrounding
         text=version,
         installed=frozenset(name for model in installed for name in _both(model.name)),
         resident={name: model.size for model in resident for name in _both(model.name)},
+        files={name: model.size for model in installed if model.size for name in _both(model.name)},
         elsewhere=frozenset(
             [name for model in installed if model.elsewhere for name in _both(model.name)]
             + [name for name in wanted if looks_remote(name)]

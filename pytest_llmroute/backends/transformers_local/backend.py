@@ -71,14 +71,27 @@ class TransformersModel:
             gone.set()
             thread.join()
 
-    def close(self) -> None:
-        """Ends the call that runs and frees the model."""
-        self._gone.set()
+    def load(self) -> None:
+        with self._lock:
+            self._open()
+
+    def unload(self) -> None:
+        """Waits for the call that runs, and frees the model."""
         with self._lock:
             was, self._loaded = self._loaded, None
             if was is not None:
                 del was
                 free_memory()
+
+    def resident(self) -> int:
+        """Bytes of its weights."""
+        loaded = self._loaded
+        return int(loaded.model.get_memory_footprint()) if loaded is not None else 0
+
+    def close(self) -> None:
+        """Ends the call that runs and frees the model."""
+        self._gone.set()
+        self.unload()
 
     def _answer(self, call: Call, say: Callable[[str], None] | None, gone: threading.Event) -> Reply:
         if call.tools or call.schema is not None:

@@ -69,6 +69,15 @@ def find_folder(card: ModelCard, around: Surroundings) -> ModelFolder:
     return found
 
 
+def expected_size(card: ModelCard, around: Surroundings) -> int | None:
+    """About the bytes that a model will take, by its files; None where they are not here."""
+    try:
+        folder = find_folder(card, around)
+        return folder.needed(card.dtype if card.dtype in WIDTHS else folder.stored)
+    except (ModelCallError, OSError, ValueError):
+        return None
+
+
 def hub_id(card: ModelCard) -> str:
     return card.served_as
 

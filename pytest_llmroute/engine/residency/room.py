@@ -67,9 +67,9 @@ def _too_large(model: str, chains: Iterable[Chain], room: Room) -> UserError:
     size, budget = room.size(model) / 1e9, (room.budget or 0) / 1e9
     wanting = sum(chain.jobs for chain in chains if model in chain.models)
     return UserError(
-        f'model "{model}" needs {size:.1f} GB of RAM, models may take {budget:.1f} GB',
+        f'model "{model}" is expected to need {size:.1f} GB of RAM, models may take {budget:.1f} GB',
         code=Code.MEMORY,
         means=f"{wanting} of {sum(chain.jobs for chain in chains)} tests may need it",
-        fix=f'free some memory, or a smaller model; run anyway: [machine] ram_budget = "{size + 1:.0f}GB"',
+        fix=f"free some memory, or a smaller model; run anyway: --llm-ram-budget={size + 1:.0f}GB",
         instead=EMBEDDED,
     )

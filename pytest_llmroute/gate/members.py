@@ -114,6 +114,7 @@ def _told(weighed: _Weighed, settings: GateSettings, p_value: float, level: floa
     return GateVerdict(
         verdict=word,
         p_value=weighed.p_value,
+        level=level,
         drop=limits.drop,
         lower=limits.lower,
         upper=limits.upper,
