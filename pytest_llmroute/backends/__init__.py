@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache, partial
 from importlib import import_module
 from typing import Any
 
@@ -12,8 +13,12 @@ from pytest_llmroute.backends.contract import BackendType, Surroundings
 def _of(module: str, name: str, *first: Any, **given: Any) -> Callable[..., Any]:
     """A function or class of one of the ways; its module is imported by the first call."""
 
+    @cache
+    def found() -> Callable[..., Any]:
+        return partial(getattr(import_module(f"pytest_llmroute.backends.{module}"), name), *first, **given)
+
     def call(*args: Any) -> Any:
-        return getattr(import_module(f"pytest_llmroute.backends.{module}"), name)(*first, *args, **given)
+        return found()(*args)
 
     return call
 

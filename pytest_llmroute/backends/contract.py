@@ -83,6 +83,8 @@ class Survey:
     """Bytes of its models on disk, by id."""
     elsewhere: frozenset[str] = frozenset()
     """Models that a local server runs on somebody else's machine."""
+    parallel: int | None = None
+    """Calls that it answers at once; None where it does not say."""
 
 
 @dataclass(frozen=True, slots=True)

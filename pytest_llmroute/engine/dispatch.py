@@ -17,13 +17,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.steps import Attempt, Pause, Plan, Step, Work
-from pytest_llmroute.engine.memory import Memory
-from pytest_llmroute.engine.residency.online import Load
 from pytest_llmroute.engine.width import Fixed, Width
+
+if TYPE_CHECKING:
+    from pytest_llmroute.engine.memory import Memory
+    from pytest_llmroute.engine.residency.online import Load
 
 log = logging.getLogger("pytest_llmroute.engine")
 SHARE, LOOK = 0.02, 0.25

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.codes import Code
@@ -21,10 +21,12 @@ from pytest_llmroute.engine.memory import Hands, Memory
 from pytest_llmroute.engine.residency.chains import Chain
 from pytest_llmroute.engine.residency.online import PATIENCE, Residency
 from pytest_llmroute.engine.residency.room import ModelNeeds, Room, troubles
-from pytest_llmroute.engine.residency.waves import WavePlan, plan_waves
 from pytest_llmroute.engine.survey import RESERVE
 from pytest_llmroute.errors import UserError
 from pytest_llmroute.store.experience import Measured, measured
+
+if TYPE_CHECKING:
+    from pytest_llmroute.engine.residency.waves import WavePlan
 
 log = logging.getLogger("pytest_llmroute.engine")
 HERE = "this machine"
@@ -48,6 +50,8 @@ class Facts:
     """Bytes of models on their server's disk."""
     known: Mapping[str, Measured] = field(default_factory=dict)
     """What earlier runs measured."""
+    parallel: Mapping[str, int] = field(default_factory=dict)
+    """Calls that servers answer at once, by their address."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -55,7 +59,7 @@ class Facts:
     @staticmethod
     def from_dict(told: Mapping[str, Any]) -> Facts:
         known = {name: measured(values) for name, values in told["known"].items()}
-        return Facts(told["free"], told["resident"], told["files"], known)
+        return Facts(told["free"], told["resident"], told["files"], known, told["parallel"])
 
 
 class _Needs(dict[str, ModelNeeds]):
@@ -114,6 +118,11 @@ class Holdings:
         """Of a call without loading, as an earlier run measured it."""
         return self._facts.known.get(model, Measured()).call_seconds
 
+    def parallel(self, card: ModelCard) -> int | None:
+        """How many calls the card's server answers at once, by its own word."""
+        told = self._facts.parallel.get(self._pool.endpoint(card))
+        return told if told is not None else self._pool.parallel(card)
+
     def chains(self, wanted: Mapping[str, int]) -> dict[str, list[Chain]]:
         """Jobs of one call each, by the memory that their models share."""
         found: dict[str, list[Chain]] = {}
@@ -140,6 +149,8 @@ class Holdings:
 
     def plans(self, wanted: Mapping[str, int]) -> dict[str, WavePlan]:
         """The waves of each memory; raises UserError where a model does not fit."""
+        from pytest_llmroute.engine.residency.waves import plan_waves
+
         chains = self.chains(wanted)
         return {
             place: plan_waves(chains[place], self.needs, room.budget, self._there(place), self._pin)

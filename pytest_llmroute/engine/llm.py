@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypedDict, Unpack
 
 from pytest_llmroute.codes import Code
@@ -107,6 +108,12 @@ class LLM:
         """`generate` for async tests: the call runs in a thread, the event loop stays free."""
         import asyncio
 
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:  # trio's, under anyio
+            import anyio.to_thread
+
+            return await anyio.to_thread.run_sync(partial(self.generate, prompt, **options))
         return await asyncio.to_thread(self.generate, prompt, **options)
 
     def explain(

@@ -109,7 +109,9 @@ class Ahead:
                 return Fixed(share)
             return SlotLeases(self._leases / file_name(pool.lane(card)), slots, share)
 
-        return width_for(self._slots, pool.slots(card), pool.parallel(card), shared=shared, workers=workers)
+        holdings = self._session.holdings
+        parallel = holdings.parallel(card) if holdings is not None else None
+        return width_for(self._slots, pool.slots(card), parallel, shared=shared, workers=workers)
 
     def _plan(self, item: pytest.Item, messages: tuple[Message, ...]) -> Plan[Any]:
         return self._session.plan_of(item, messages)

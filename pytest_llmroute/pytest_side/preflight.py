@@ -119,7 +119,8 @@ def _facts(session: LLMSession, servers: Iterable[Server]) -> Facts:
         card.name: survey.resident[card.served_as] for survey, card in surveys if card.served_as in survey.resident
     }
     files = {name: size for survey, _ in surveys for name, size in survey.files.items()}
-    return Facts(facts.free, resident, files, facts.known)
+    parallel = {survey.endpoint: survey.parallel for survey, _ in surveys if survey.parallel is not None}
+    return Facts(facts.free, resident, files, facts.known, parallel)
 
 
 def _plain(error: UserError) -> dict[str, str]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -287,3 +288,13 @@ def test_lines_are_the_same_however_they_are_cut(data: bytes, cuts: list[int]) -
         pieces.append(rest[:cut])
         rest = rest[cut:]
     assert list(lines_of(iter([*pieces, rest]))) == list(lines_of(iter([data])))
+
+
+def test_a_llama_cpp_server_says_how_many_calls_it_answers_at_once(llama: LlamaServer, rough: Rough) -> None:
+    card = ModelCard("nano", "openai", base_url=f"{llama.url}/v1", server="llama.cpp")
+    assert survey(Surroundings(), [card], 2.0)[0].parallel == 2
+    assert survey(Surroundings(), [replace(card, server="vllm")], 2.0)[0].parallel is None
+    told: list[object] = [{}, {"total_slots": "many"}, []]
+    for nonsense in told:
+        rough.plan = partial(lambda props, asked: said(props if asked.path == "/props" else {"data": []}), nonsense)
+        assert survey(Surroundings(), [replace(card, base_url=f"{rough.url}/v1")], 2.0)[0].parallel is None

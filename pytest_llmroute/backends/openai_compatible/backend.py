@@ -100,6 +100,19 @@ class OpenAIModel:
         except (ValueError, KeyError, TypeError):
             return None
 
+    def parallel(self, within: float) -> int | None:
+        """How many calls the server answers at once, where it says that."""
+        if not self.preset.slots_at:
+            return None
+        beside = Wire(self.base.removesuffix("/v1"))
+        try:
+            told = beside.ask("GET", self.preset.slots_at, until=time.monotonic() + within)
+            return max(1, int(told["total_slots"]))
+        except (ModelCallError, Refusal, KeyError, TypeError, ValueError):
+            return None
+        finally:
+            beside.close()
+
     def _chunks(self, body: Mapping[str, Any], until: float) -> Iterator[Any]:
         for data in events_of(self._send("POST", CHAT, body, until)):
             if data == "[DONE]":
@@ -179,7 +192,7 @@ def survey(around: Surroundings, cards: Sequence[ModelCard], within: float) -> S
 def _survey(around: Surroundings, card: ModelCard, within: float) -> Survey:
     model = OpenAIModel(card, around)
     try:
-        names = model.models(within)
+        names, parallel = model.models(within), model.parallel(within)
     except ModelCallError as error:
         return Survey(model.base, False, error.text, fix=model.preset.start)
     except Refusal as refusal:
@@ -190,6 +203,7 @@ def _survey(around: Surroundings, card: ModelCard, within: float) -> Survey:
     finally:
         model.close()
     if names is None:
-        return Survey(model.base, True, "answers, but lists no models")
+        return Survey(model.base, True, "answers, but lists no models", parallel=parallel)
     listed = ", ".join(sorted(names)[:SHOWN])
-    return Survey(model.base, True, f"{len(names)} models: {listed}", installed=names if model.preset.lists else None)
+    installed = names if model.preset.lists else None
+    return Survey(model.base, True, f"{len(names)} models: {listed}", installed=installed, parallel=parallel)

@@ -23,6 +23,8 @@ class Preset:
     """Whether thinking is switched by `reasoning_effort`."""
     start: str = ""
     """The command that starts it."""
+    slots_at: str = ""
+    """Where, beside its API, it says how many calls it answers at once, as `total_slots`."""
     lists: bool = False
     """Whether a model that it does not list is one that it does not have."""
 
@@ -33,7 +35,10 @@ PRESETS = {
         "https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY", seed=False, effort=True
     ),
     "llama.cpp": Preset(
-        "http://127.0.0.1:8080/v1", template_thinking=True, start="llama-server -m MODEL.gguf --port 8080"
+        "http://127.0.0.1:8080/v1",
+        template_thinking=True,
+        start="llama-server -m MODEL.gguf --port 8080",
+        slots_at="/props",
     ),
     "vllm": Preset("http://127.0.0.1:8000/v1", template_thinking=True, start="vllm serve MODEL", lists=True),
     "lm-studio": Preset("http://127.0.0.1:1234/v1", start="lms server start", lists=True),
