@@ -57,6 +57,8 @@ class Controller:
         self.notes: list[str] = []
         self.missing: list[tuple[str, str, str]] = []
         """Calls that are not recorded: the test, which file it lacks, and the closest that there is."""
+        self._unkept: RunInfo | None = None
+        """The run as it will be kept, from its end until it is."""
         self.stored = False
         self.result: GateResult | None = None
         self.incomplete = ""
@@ -156,14 +158,18 @@ class Controller:
         report.__dict__[SHOWN] = "failed"
 
     def finish(self, stopped: bool) -> None:
-        """Journals into the store, the JSON file, and what `--lf` runs next."""
+        """What `--lf` runs next; the rest is kept when the table has been shown."""
         self._last_failed()
         if stopped and (self.gate.judges or self.gate.saving):
             self.notes.append("the run was stopped: the gate does not judge it, and no baseline is written")
-        if not self.tally.count:
+        self._unkept = self._info(stopped)
+
+    def keep(self) -> None:
+        """Journals into the store and the JSON file, once."""
+        info, self._unkept = self._unkept, None
+        if info is None or not self.tally.count:
             return
         found = gather(self.config.rootpath, self.run_id)
-        info = self._info(stopped)
         for keep in (partial(self._json, info, found), partial(self._store, info, found), self._on_github):
             try:
                 keep()
@@ -238,6 +244,8 @@ class Controller:
             terminal.write_sep("-", "llmroute")
             for line in render(self.tally.summary(), width=100, unicode=_unicode(terminal)):
                 terminal.write_line(line)
+            terminal.flush()  # with many results it takes a while to store them
+            self.keep()
             if verbose >= 0 and self.stored:
                 terminal.write_line(f"run {self.run_id} is kept in {self._store_shown()}{self._ignore_hint()}")
         if self.result is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -102,6 +103,7 @@ class LLMSession:
         )
         refuse(self.settings, gate, spread=config.getoption("dist", "no") != "no" or self.worker != "main")
         self.ahead: Ahead | None = None
+        self._beginning = threading.Lock()
         self.wanted: Mapping[str, int] = {}
         """Tests by the model that they ask first, as far as that is known before they run."""
         self.holdings: Holdings | None = None
@@ -343,7 +345,11 @@ class LLMSession:
         item.stash[SCORE] = result
 
     def _run_of(self, item: pytest.Item) -> CaseRun:
-        """The running case of an item, begun on first need."""
+        """The running case of an item, begun on first need: by its test or by its call, whichever comes first."""
+        with self._beginning:
+            return self._begun_run(item)
+
+    def _begun_run(self, item: pytest.Item) -> CaseRun:
         if item_side.RUN not in item.stash:
             case = item_side.case_of(item, self.columns[0])
             draft = case.draft(self.run_id, self.settings["profile"], self.worker, shared=self.shared)
@@ -556,6 +562,11 @@ class LLMSession:
         told = (getattr(node, "workeroutput", None) or {}).get("llmroute_told")
         if told and self.controller is not None:
             self.controller.told(*told)
+
+    def pytest_unconfigure(self) -> None:
+        """Where there was no summary to show."""
+        if self.controller is not None:
+            self.controller.keep()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.controller is not None:
