@@ -17,13 +17,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.steps import Attempt, Pause, Plan, Step, Work, tamed
-from pytest_llmroute.engine.memory import Memory, Swapped
-from pytest_llmroute.engine.residency.online import Load
 from pytest_llmroute.engine.width import Fixed, Width
+
+if TYPE_CHECKING:
+    from pytest_llmroute.engine.memory import Memory
+    from pytest_llmroute.engine.residency.online import Load
 
 log = logging.getLogger("pytest_llmroute.engine")
 SHARE, LOOK = 0.02, 0.25
@@ -239,6 +241,11 @@ class Dispatcher:
         if card.name not in self._slotless:
             self._slotless[card.name] = self._width_of(card) is None
         return self._slotless[card.name]
+
+    @property
+    def under_way(self) -> bool:
+        """Whether any plan has not ended yet."""
+        return bool(self._jobs)
 
     @property
     def most_at_once(self) -> int:
@@ -460,6 +467,8 @@ class Dispatcher:
                     self._call(name, lane)
 
     def _swap(self, memory: Memory, load: Load) -> None:
+        from pytest_llmroute.engine.memory import Swapped
+
         done = Swapped(load.model, 0, frozenset())
         try:
             done = memory.swap(load)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.codes import Code
@@ -21,10 +21,12 @@ from pytest_llmroute.engine.memory import Hands, Memory
 from pytest_llmroute.engine.residency.chains import Chain
 from pytest_llmroute.engine.residency.online import PATIENCE, Residency
 from pytest_llmroute.engine.residency.room import ModelNeeds, Room, troubles
-from pytest_llmroute.engine.residency.waves import WavePlan, plan_waves
 from pytest_llmroute.engine.survey import RESERVE
 from pytest_llmroute.errors import UserError
 from pytest_llmroute.store.experience import Measured, measured
+
+if TYPE_CHECKING:
+    from pytest_llmroute.engine.residency.waves import WavePlan
 
 log = logging.getLogger("pytest_llmroute.engine")
 HERE = "this machine"
@@ -147,6 +149,8 @@ class Holdings:
 
     def plans(self, wanted: Mapping[str, int]) -> dict[str, WavePlan]:
         """The waves of each memory; raises UserError where a model does not fit."""
+        from pytest_llmroute.engine.residency.waves import plan_waves
+
         chains = self.chains(wanted)
         return {
             place: plan_waves(chains[place], self.needs, room.budget, self._there(place), self._pin)

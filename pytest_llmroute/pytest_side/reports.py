@@ -17,7 +17,7 @@ from pytest_llmroute.engine.case import CaseRun
 from pytest_llmroute.engine.dispatch import Dropped
 from pytest_llmroute.errors import LLMRouteError, ModelCallError, UserError, printable
 from pytest_llmroute.store.journal import JournalError
-from pytest_llmroute.tasks.unit_tests import SolutionLost
+from pytest_llmroute.tasks.values import SolutionLost
 
 SHOWN = "llmroute_shown"
 """The attribute of a report that says how it shows; xdist carries it along."""
