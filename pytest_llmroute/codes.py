@@ -179,6 +179,10 @@ class Code(Enum):
         "The file of a recorded call is broken, was changed, was written by a newer version, or can't be written. The message"
         " names it; `docs/replay.md` tells what stands in it.",
     )  # fmt: skip
+    RESUME = (
+        "LLR605", "a run can't be resumed",
+        "It has nothing left to run, or a process of it still runs. The message says which; `docs/resume.md` has the rules.",
+    )  # fmt: skip
     ENVIRONMENT = (
         "LLR701", "something configured can't be used here",
         "`llmroute doctor` lists what is here, what is missing and the command that fixes it; exit status 4.",

@@ -42,15 +42,14 @@ _ACTIONS = {"flag": "store_true", "lines": "append"}
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("llmroute", "language models (pytest-llmroute)")
     for option in OPTIONS:
-        if not option.ini:
-            continue
-        about = f"{option.help} (ini {option.ini}, environment {', '.join(option.env)})"
+        about = f"{option.help} (ini {option.ini}, environment {', '.join(option.env)})" if option.ini else option.help
         if option.command_line:
             how: dict[str, Any] = {"action": _ACTIONS.get(option.kind, "store")}
             if option.kind != "flag":
                 how["metavar"] = option.metavar
             group.addoption(option.flag, dest=option.dest, default=None, help=about.replace("%", "%%"), **how)
-        parser.addini(option.ini, about, type=_INI_TYPES.get(option.kind, "string"), default=None)
+        if option.ini:
+            parser.addini(option.ini, about, type=_INI_TYPES.get(option.kind, "string"), default=None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -97,6 +96,7 @@ def activate(config: pytest.Config) -> LLMSession:
         from pytest_llmroute.pytest_side.session import LLMSession
 
         session = LLMSession.of(config, run_id(config))
+        config.stash[RUN_ID] = session.run_id
         config.pluginmanager.register(session, SESSION)
     return session
 
@@ -118,6 +118,8 @@ def run_id(config: pytest.Config) -> str:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     node.workerinput["llmroute_run"] = run_id(node.config)
+    if (ours := active(node.config)) is not None and ours.resuming is not None:
+        node.workerinput["llmroute_part"] = ours.resuming.part.told
     node.workerinput["llmroute_dist"] = node.config.getoption("dist", "")
 
 

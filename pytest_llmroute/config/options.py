@@ -107,6 +107,12 @@ OPTIONS: tuple[Option, ...] = (
         " call that would exceed it",
         metavar="AMOUNT[,AMOUNT…]", file="budget",
     ),
+    Option(
+        "resume", "text",
+        "go on with a run that was cut short: its finished tests are reported as they ended, and no call that was answered is"
+        " made again",
+        metavar="last|RUN", ini_key=False,
+    ),
     Option("plan", "flag", "print what would run and why; no call, no test", default=False),
     Option("json", "path", "write the run's figures and records to this file", metavar="FILE"),
     Option(

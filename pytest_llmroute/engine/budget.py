@@ -30,7 +30,6 @@ LOOK_AGAIN = 0.02
 UNPAID = frozenset(Cause) - {Cause.TIMEOUT, Cause.SERVER, Cause.BACKEND}
 """Failures before a model has written anything; of the others nobody knows what they cost."""
 SPENT = "the budget of the run is spent"
-GO_ON = "--llm-resume=last goes on from here, with a larger --llm-budget"
 _NAMES = {"usd": "cost", "tokens": "take"}
 
 

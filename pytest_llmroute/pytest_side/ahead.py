@@ -14,7 +14,7 @@ import pytest
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.requests import Message
 from pytest_llmroute.core.steps import Plan
-from pytest_llmroute.engine.dispatch import Dispatcher, Job
+from pytest_llmroute.engine.dispatch import Dispatcher, Dropped, Job
 from pytest_llmroute.engine.leases import POSSIBLE, SlotLeases, file_name
 from pytest_llmroute.engine.width import Fixed, Width, width_for
 from pytest_llmroute.errors import LLMRouteError, OutOfBudget
@@ -56,7 +56,7 @@ class Ahead:
         """Those that nobody has asked for yet."""
         self._paid: set[int] | None = None
         replay = session.engine.replay
-        self._looks = replay is not None and replay.looks
+        self._looks = (replay is not None and replay.looks) or session.resuming is not None
         """Whether a call may be known: then its plan begins without slot and model, and asks for them when it must."""
         self.dispatcher = Dispatcher(
             session.engine.pool.lane,
@@ -73,7 +73,7 @@ class Ahead:
         """Each with its place in the order in which pytest runs them; one slot makes no call before its test."""
         with self.dispatcher.gathering():
             for index, item in items:
-                if self._slots != 1 and JOB not in item.stash:
+                if self._slots != 1 and JOB not in item.stash and item_side.RESUMED not in item.stash:
                     self._begin(index, item)
 
     def _begin(self, index: int, item: pytest.Item) -> None:
@@ -123,6 +123,8 @@ class Ahead:
         started = time.perf_counter()
         try:
             return job.wait()
+        except Dropped:
+            raise pytest.Session.Interrupted(self._session.why_stopped) from None
         finally:
             item.stash[WAIT] = Wait(time.perf_counter() - started, job.own_seconds)
 

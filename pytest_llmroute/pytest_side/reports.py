@@ -14,7 +14,9 @@ from pytest_llmroute.backends.pool import BackendMissing
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.records import Record
 from pytest_llmroute.engine.case import CaseRun
+from pytest_llmroute.engine.dispatch import Dropped
 from pytest_llmroute.errors import LLMRouteError, ModelCallError, UserError, printable
+from pytest_llmroute.store.journal import JournalError
 from pytest_llmroute.tasks.unit_tests import SolutionLost
 
 SHOWN = "llmroute_shown"
@@ -47,6 +49,8 @@ def verdict(report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseExcepti
         return Verdict("error", message, "sandbox")
     if isinstance(error, UserError) and error.code is Code.HOOK:
         return Verdict("error", message, "hook")
+    if isinstance(error, JournalError | Dropped):
+        return Verdict("error", message, "stopped")
     if run.canned:
         return Verdict("error", message, "canned")
     if report.when != "call":

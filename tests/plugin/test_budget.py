@@ -71,8 +71,8 @@ def test_the_run_stops_before_the_call_that_would_exceed_it(
     result.stdout.fnmatch_lines(
         [
             f"budget: * of * spent; the next call would *; {TASKS - made} of {TASKS} items were not run",
-            "--llm-resume=last goes on from here, with a larger --llm-budget",
             "llmroute: the run was stopped: the gate does not judge it, and no baseline is written",
+            "llmroute: cut short; *, and this goes on: pytest *--llm-resume=last   (the budget counts anew)",
             "*Interrupted: the budget of the run is spent*",
             f"*{made} passed, * not run*",
         ]
