@@ -681,8 +681,12 @@ class LLMSession:
         """`incomplete` says why the results are not those of a whole run."""
         option = session.config.option
         ran = not (option.collectonly or getattr(option, "setuponly", False) or self.settings["plan"])
+        if self._stops:  # something was not run: no whole run, however the loop came to its end
+            session.shouldstop = SPENT
         if self.controller is None or not ran:
             return
+        if self._stops:
+            raise session.Interrupted(SPENT)
         if self.rounds is not None:
             self.controller.looked(self.rounds.looks)
             if self.rounds.disturbed and not incomplete:
