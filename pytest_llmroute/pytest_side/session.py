@@ -125,7 +125,6 @@ class LLMSession:
         refuse(self.settings, gate, spread=config.getoption("dist", "no") != "no" or self.worker != "main")
         self.ahead: Ahead | None = None
         self._loop: pytest.Session | None = None
-        self._beginning = threading.Lock()
         self.wanted: Mapping[str, int] = {}
         """Tests by the model that they ask first, as far as that is known before they run."""
         self.holdings: Holdings | None = None
@@ -133,6 +132,7 @@ class LLMSession:
         self.rounds: Rounds | None = None
         """Where repeats are adaptive and tests run in this process."""
         self._warned = False
+        self._beginning = threading.Lock()
         self.broken = False
         """Whether the options or files can't be used: nothing runs."""
 
@@ -380,18 +380,15 @@ class LLMSession:
         item.stash[SCORE] = result
 
     def _run_of(self, item: pytest.Item) -> CaseRun:
-        """The running case of an item, begun on first need: by its test or by its call, whichever comes first."""
+        """The running case of an item, begun on first need: by its test, or by a slot that makes its call ahead."""
         with self._beginning:
-            return self._begun_run(item)
-
-    def _begun_run(self, item: pytest.Item) -> CaseRun:
-        if item_side.RUN not in item.stash:
-            case = item_side.case_of(item, self.columns[0])
-            draft = case.draft(self.run_id, self.settings["profile"], self.worker, shared=self.shared)
-            self.keeper.start(draft)
-            item.stash[item_side.RUN] = CaseRun(case, draft, attempts=self._attempts(item, case))
-            item.stash[MARK] = self.meter.begin()
-        return item.stash[item_side.RUN]
+            if item_side.RUN not in item.stash:
+                case = item_side.case_of(item, self.columns[0])
+                draft = case.draft(self.run_id, self.settings["profile"], self.worker, shared=self.shared)
+                self.keeper.start(draft)
+                item.stash[item_side.RUN] = CaseRun(case, draft, attempts=self._attempts(item, case))
+                item.stash[MARK] = self.meter.begin()
+            return item.stash[item_side.RUN]
 
     def _attempts(self, item: pytest.Item, case: Case) -> Iterator[int]:
         """Numbers of an item's calls: each once in a run, however often the item runs and the run is resumed."""
@@ -402,9 +399,10 @@ class LLMSession:
 
     def _measured(self, item: pytest.Item) -> None:
         """Ends the measurement of an item; of one whose call is made ahead, when the call has ended."""
-        if MARK in item.stash:
-            item.stash[USAGE] = self.meter.end(item.stash[MARK])
-            del item.stash[MARK]
+        with self._beginning:
+            if MARK in item.stash:
+                item.stash[USAGE] = self.meter.end(item.stash[MARK])
+                del item.stash[MARK]
 
     @property
     def workers(self) -> int:
