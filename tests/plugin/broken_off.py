@@ -73,8 +73,10 @@ def counted(self, line):
     global lines
     lines += 1
     if lines == AT and HALF:
-        data = journal._encode(line) if self._descriptor is not None else self._open()
-        os.write(self._descriptor, data[:len(data) // 2])
+        with self._lock:
+            data = journal._encode(line) if self._descriptor is not None else self._open()
+            os.write(self._descriptor, data[:len(data) // 2])
+            os.kill(os.getpid() if WHOM == "self" else os.getppid(), signal.SIGKILL)
     elif not AT or lines <= AT or WHOM == "parent":
         write(self, line)
     if lines == AT:
