@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -180,8 +181,7 @@ class Project:
     @property
     def lines(self) -> list[dict[str, Any]]:
         """Whole lines of all journals."""
-        raw = [line for path in self.journals for line in path.read_bytes().splitlines(keepends=True)]
-        return [json.loads(line) for line in raw if line.endswith(b"}\n") and line.startswith(b"{")]
+        return [line for path in self.journals for line in whole(path.read_bytes())]
 
     @property
     def last(self) -> str:
@@ -190,9 +190,9 @@ class Project:
             return "before the first line"
         newest = max(self.journals, key=lambda path: path.stat().st_mtime_ns)
         data = newest.read_bytes()
-        whole = [json.loads(line) for line in data.splitlines(keepends=True) if line.endswith(b"}\n")]
+        lines = whole(data)
         rest = "" if data.endswith(b"\n") else ", in the middle of the next line"
-        return f"after line {len(whole)} ({whole[-1]['kind']}){rest}" if whole else "in the first line"
+        return f"after line {len(lines)} ({lines[-1]['kind']}){rest}" if lines else "in the first line"
 
     @property
     def answered(self) -> Counter[str]:
@@ -217,6 +217,15 @@ class Project:
             "records": sorted(map(_record, records), key=lambda record: str(record["nodeid"])),
             "calls": sorted(({**call, "call": _call(call["call"])} for call in calls), key=json.dumps),
         }
+
+
+def whole(data: bytes) -> list[dict[str, Any]]:
+    """The lines of a journal that can be believed."""
+    found = []
+    for line in data.splitlines(keepends=True):
+        with suppress(ValueError):
+            found += [json.loads(line)] if line.endswith(b"\n") else []
+    return found
 
 
 def _record(record: Mapping[str, Any]) -> dict[str, Any]:
