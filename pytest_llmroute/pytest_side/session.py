@@ -421,16 +421,13 @@ class LLMSession:
     def _run_of(self, item: pytest.Item) -> CaseRun:
         """The running case of an item, begun on first need: by its test, or by a slot that makes its call ahead."""
         with self._beginning:
-            return self._begun_run(item)
-
-    def _begun_run(self, item: pytest.Item) -> CaseRun:
-        if item_side.RUN not in item.stash:
-            case = item_side.case_of(item, self.columns[0])
-            draft = case.draft(self.run_id, self.settings["profile"], self.worker, shared=self.shared)
-            self.keeper.start(draft)
-            item.stash[item_side.RUN] = CaseRun(case, draft, attempts=self._attempts(item, case))
-            item.stash[MARK] = self.meter.begin()
-        return item.stash[item_side.RUN]
+            if item_side.RUN not in item.stash:
+                case = item_side.case_of(item, self.columns[0])
+                draft = case.draft(self.run_id, self.settings["profile"], self.worker, shared=self.shared)
+                self.keeper.start(draft)
+                item.stash[item_side.RUN] = CaseRun(case, draft, attempts=self._attempts(item, case))
+                item.stash[MARK] = self.meter.begin()
+            return item.stash[item_side.RUN]
 
     def _attempts(self, item: pytest.Item, case: Case) -> Iterator[int]:
         """Numbers of an item's calls: each once in a run, however often the item runs and the run is resumed."""
