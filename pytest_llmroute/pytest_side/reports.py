@@ -15,6 +15,9 @@ from pytest_llmroute.engine.case import CaseRun
 from pytest_llmroute.errors import ModelCallError, printable
 from pytest_llmroute.tasks.unit_tests import SolutionLost
 
+LOST = (ModelCallError, BackendMissing, SolutionLost)
+"""No statement about a model, also among others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -31,8 +34,10 @@ def verdict(report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseExcepti
         return Verdict("skipped", _first_line(report))
     if report.passed:
         return Verdict("passed")
-    error = excinfo.value if excinfo else None
-    message = _message(report, error)
+    raised = excinfo.value if excinfo else None
+    message = _message(report, raised)
+    errors = _each(raised)
+    error = next((one for one in errors if isinstance(one, LOST)), raised)
     if isinstance(error, ModelCallError):
         return Verdict("error", message, error.cause.value)
     if isinstance(error, BackendMissing):
@@ -43,9 +48,17 @@ def verdict(report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseExcepti
         return Verdict("error", message, "canned")
     if report.when != "call":
         return Verdict("error", message, type(error).__name__)
-    if isinstance(error, AssertionError | pytest.fail.Exception) and run.replied and run.case.gated:
+    wrong = errors and all(isinstance(one, AssertionError | pytest.fail.Exception) for one in errors)
+    if wrong and run.replied and run.case.gated:
         return Verdict("missed", message)
     return Verdict("failed", message, type(error).__name__)
+
+
+def _each(error: BaseException | None) -> list[BaseException]:
+    """The error, or those that are raised together: hypothesis does so, where examples fail in several ways."""
+    if isinstance(error, BaseExceptionGroup):
+        return [one for inner in error.exceptions for one in _each(inner)]
+    return [] if error is None else [error]
 
 
 def as_canned_error(report: pytest.TestReport, run: CaseRun) -> None:
