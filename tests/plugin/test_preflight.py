@@ -127,10 +127,10 @@ def test_a_model_that_would_not_fit_is_told_unless_a_budget_says_otherwise(
     pytest.importorskip("xllamacpp")
     suite.makepyfile(test_it="def test_a(llm): assert llm.generate('analyze\\nbash: x: unbound variable').text\n")
     Path(suite.path / "llmroute.toml").write_text(
-        '[models.house]\nbackend = "ollama"\n'
+        '[models.house]\nbackend = "ollama"\nid = "house:1b"\n'
         '[models.house.expected]\nram_gb = 9000\nsource = "us"\ndate = "2026-11-21"\n'
     )
-    with LoopbackOllama({"house": Served("pico")}) as server:
+    with LoopbackOllama({"house:1b": Served("pico")}) as server:
         monkeypatch.setenv("OLLAMA_HOST", server.url)
         result = run("--llm-model=house")
         assert result.ret == 4

@@ -9,7 +9,7 @@ from collections import Counter, OrderedDict, deque
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_llmroute.sandbox.inside.channel import Channel, Garbled, Gone
@@ -57,6 +57,7 @@ def test_a_plain_value_comes_back_as_it_was(value: Any) -> None:
 
 
 @given(json_values)
+@example(["q"])
 def test_whatever_comes_is_a_plain_value_or_refused(told: Any) -> None:
     try:
         found = decode(told, refuse)

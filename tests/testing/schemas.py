@@ -168,3 +168,11 @@ def fitted_scalar(draw: DrawFn, value: Any) -> Any:
         schema["exclusiveMaximum"] = math.nextafter(schema["maximum"], math.inf)
     whole = isinstance(value, int) or value.is_integer()
     return {"type": draw(st.sampled_from(("integer", "number") if whole else ("number",))), **schema}
+
+
+@st.composite
+def joined(draw: DrawFn) -> dict[str, Any]:
+    """Two schemas of one kind that a value must fit together; simple inside, so that many can."""
+    simple = numeric() | st.sampled_from(({"type": "string"}, {}, {"type": ["integer", "string"]}, False))
+    kind = draw(st.sampled_from((numeric(), objects(simple), arrays(simple), textual())))
+    return {"allOf": [draw(kind), draw(kind)]}

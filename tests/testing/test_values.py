@@ -20,7 +20,7 @@ from pytest_llmroute.errors import UserError
 from pytest_llmroute.testing.strategies import values_of
 
 from .reach import reached
-from .schemas import VALUES, documents, fitted
+from .schemas import VALUES, documents, fitted, joined
 
 SLOWLY = settings(max_examples=80, suppress_health_check=list(HealthCheck))
 
@@ -37,6 +37,16 @@ def test_a_value_is_valid_under_its_schema(schema: dict[str, Any], data: st.Data
     Draft202012Validator(schema).validate(value)
     assert json.loads(json.dumps(value)) == value
     json.dumps(value, ensure_ascii=False).encode()
+
+
+@settings(SLOWLY, max_examples=300)
+@given(joined(), st.data())
+def test_a_value_is_valid_under_all_of_several_schemas(schema: dict[str, Any], data: st.DataObject) -> None:
+    try:
+        strategy = values_of(schema)
+    except UserError:
+        assume(False)
+    Draft202012Validator(schema).validate(data.draw(strategy))
 
 
 @SLOWLY

@@ -113,7 +113,7 @@ def decode(told: Any, other: Hook, depth: int = 0) -> Any:
             return deque([decode(item, other, depth + 1) for item in told[2:]], told[1])
         if tag in _FROM_TEXTS:
             return _FROM_TEXTS[tag](*told[1:])
-    except (TypeError, ValueError, ArithmeticError):
+    except (TypeError, ValueError, LookupError, ArithmeticError):
         raise NoValue("no value") from None
     return other(told)
 
