@@ -136,11 +136,15 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     """Registered from the start: on xdist's controller the session object comes only with the first report."""
     if (ours := active(session.config)) is not None:
         ours.loop_begins(session)
-    result = yield
+    watch: _Watch | None = session.config.pluginmanager.get_plugin(WATCH)
+    try:
+        result = yield
+    finally:
+        if watch is not None and (ours := active(session.config)) is not None:
+            ours.left = watch.left(session)
     if WORKER_ERROR in session.config.stash:
         raise pytest.UsageError(session.config.stash[WORKER_ERROR])
     if (ours := active(session.config)) is not None:
-        watch: _Watch | None = session.config.pluginmanager.get_plugin(WATCH)
         ours.loop_ended(session, watch.lacking(session) if watch else "")
     return result
 
@@ -159,8 +163,12 @@ class _Watch:
         """Why the results are not those of a whole run; empty if they are."""
         if self._uncollected:
             return f"{', '.join(self._uncollected)} could not be collected"
-        left = session.testscollected - len(self._ended)
-        return f"{left} of {session.testscollected} tests gave no result" if left > 0 else ""
+        left = self.left(session)
+        return f"{left} of {session.testscollected} tests gave no result" if left else ""
+
+    def left(self, session: pytest.Session) -> int:
+        """Tests that did not come to an end."""
+        return max(0, session.testscollected - len(self._ended))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:

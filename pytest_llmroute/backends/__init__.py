@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from functools import partial
 
 from pytest_llmroute.backends.anthropic_api import backend as claude
+from pytest_llmroute.backends.anthropic_api import wire as claude_wire
 from pytest_llmroute.backends.contract import BackendType, Surroundings
-from pytest_llmroute.backends.embedded.backend import EmbeddedModel, expected_memory, missing_engine
+from pytest_llmroute.backends.embedded.backend import MOST_TOKENS, EmbeddedModel, expected_memory, missing_engine
 from pytest_llmroute.backends.ollama.backend import Loads, OllamaModel, endpoint_of, missing_ollama, parallel_of, pull
 from pytest_llmroute.backends.ollama.survey import survey_ollama
 from pytest_llmroute.backends.openai_compatible import backend as openai
 from pytest_llmroute.backends.openai_compatible.presets import address_of
 from pytest_llmroute.backends.scripted import ScriptedBackend
+from pytest_llmroute.backends.transformers_local.backend import MOST_TOKENS as TRANSFORMERS_TOKENS
 from pytest_llmroute.backends.transformers_local.backend import TransformersModel
 from pytest_llmroute.backends.transformers_local.fetch import fetch
 from pytest_llmroute.backends.transformers_local.files import expected_size
@@ -23,8 +25,10 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
     """The hook's implementation."""
     loads: Loads = {}
     return [
-        BackendType("scripted", ScriptedBackend, slots=lambda card: 0),
-        BackendType("embedded", EmbeddedModel, missing_engine, slots=lambda card: 1, memory=expected_memory),
+        BackendType("scripted", ScriptedBackend, slots=lambda card: 0, most=512),
+        BackendType(
+            "embedded", EmbeddedModel, missing_engine, slots=lambda card: 1, memory=expected_memory, most=MOST_TOKENS
+        ),
         BackendType(
             "ollama",
             partial(OllamaModel, around=around, loads=loads),
@@ -48,6 +52,7 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
             partial(claude.missing, around=around),
             endpoint=claude.endpoint_of,
             survey=partial(claude.survey, around),
+            most=claude_wire.MOST_TOKENS,
         ),
         BackendType(
             "transformers",
@@ -56,5 +61,6 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
             pull=lambda card, progress: fetch(card, around, progress),
             slots=lambda card: 1,
             memory=partial(expected_size, around=around),
+            most=TRANSFORMERS_TOKENS,
         ),
     ]

@@ -110,3 +110,5 @@ class BackendType:
     """
     survey: Callable[[Sequence[ModelCard], float], Sequence[Survey]] | None = None
     """Asks the servers of these cards, each once and all within so many seconds."""
+    most: int | None = None
+    """Tokens of a reply where nobody says how many; None: what its card allows."""

@@ -120,6 +120,8 @@ class CaseRun:
     """Model time of calls that were made while the test was set up."""
 
     until: float | None = None
+    refused: bool = False
+    """Whether a call was not made for want of budget: then the case says nothing, whatever its test made of that."""
 
     def left(self, limit: float | None) -> float | None:
         """Seconds that this case's calls have left; the clock starts with the first of them."""
@@ -129,6 +131,11 @@ class CaseRun:
         if self.until is None:
             self.until = time.monotonic() + limit
         return max(0.0, self.until - time.monotonic())
+
+    @property
+    def model(self) -> str:
+        """The one that was asked last."""
+        return self.calls[-1].model if self.calls else ""
 
     @property
     def replied(self) -> bool:

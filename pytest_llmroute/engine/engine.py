@@ -13,14 +13,17 @@ from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.records import CallRecord
 from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.core.requests import Message, Request, Sampling
 from pytest_llmroute.core.steps import Plan, run_now
+from pytest_llmroute.engine.budget import Spending
 from pytest_llmroute.engine.case import SETTINGS, CaseRun, call_record, digest, more_of, reply_of
+from pytest_llmroute.engine.events import Events
 from pytest_llmroute.engine.gauge import Gauge
 from pytest_llmroute.engine.kept import KeptReplies
 from pytest_llmroute.engine.replay import Open, Replay
-from pytest_llmroute.errors import ModelCallError
+from pytest_llmroute.errors import Cause, LLMRouteError, ModelCallError, OutOfBudget
 from pytest_llmroute.measure.mark import Usage
 from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.prompts.templates import identity, messages_for
@@ -47,6 +50,9 @@ class Engine:
     """Seconds for the calls of one test together, where the test says nothing."""
     meter: ProcessMeter | None = None
     replay: Replay | None = None
+    spending: Spending | None = None
+    """The budget of the run, where it has one."""
+    events: Events | None = None
     kept: KeptReplies | None = None
     """Of the run that is resumed."""
     _cards: dict[str, str] = field(default_factory=dict)
@@ -84,11 +90,28 @@ class Engine:
         return run_now(self.asking(request, column, run=run, calls=calls))
 
     def asking(
-        self, request: Request, column: Column, *, run: CaseRun | None = None, calls: CallLog | None = None
+        self, request: Request, column: Column, *, run: CaseRun | None = None, calls: CallLog | None = None,
+        queued: bool = False,
+    ) -> Plan[Reply]:  # fmt: skip
+        """The steps from a request to its reply; a failure is recorded before it is raised.
+
+        `queued`: those who watch the run know of it already. Whatever goes wrong in here is no failure of the test.
+        """
+        __tracebackhide__ = True
+        try:
+            return (yield from self._asking(request, column, run, calls, queued))
+        except LLMRouteError:
+            raise
+        except Exception as error:
+            raise ModelCallError(Cause.BACKEND, f"the engine failed: {type(error).__name__}: {error}") from error
+
+    def _asking(
+        self, request: Request, column: Column, run: CaseRun | None, calls: CallLog | None, queued: bool
     ) -> Plan[Reply]:
-        """The steps from a request to its reply; a failure is recorded before it is raised."""
         __tracebackhide__ = True
         decision = self.decide(request, column, run.case.repeat if run else 0)
+        if run is not None and self.events is not None and not queued:
+            self.events.tell("queued", run.case, model=decision.model)
         log.info("%s", decision.log_line)
         catalog = self.router.catalog
         cards = [catalog.model(name) for name in (decision.model, *decision.chain)]
@@ -117,6 +140,10 @@ class Engine:
                 breaker_of=self.pool.breaker,
                 known=lambda card: self._known(card, request, decision, run),
             )
+        except OutOfBudget:
+            if run is not None:
+                run.refused = True
+            raise
         except ModelCallError as error:
             seconds = time.perf_counter() - started
             self._keep(request, decision, None, run, calls, asked, error.cause.value, seconds, gauge.end())
@@ -162,9 +189,8 @@ class Engine:
 
     def _opener(self, run: CaseRun | None) -> Open:
         """What opens a model: the pool, or what stands before it."""
-        if self.replay is None:
-            return self.pool.get
-        return self.replay.over(self.pool.get, run.case.nodeid if run else "")
+        open_ = self.pool.get if self.spending is None else self.spending.over_models(self.pool.get)
+        return open_ if self.replay is None else self.replay.over(open_, run.case.nodeid if run else "")
 
     def _known(self, card: ModelCard, request: Request, decision: Decision, run: CaseRun | None) -> bool:
         """Whether the reply is there without asking the model."""
@@ -242,6 +268,16 @@ class Engine:
             texts = tuple({"role": message.role, "content": message.content} for message in messages)
             text, more = (reply.text, more_of(reply)) if reply else (None, {})
             calls.call(KeptCall(run.case.nodeid, kept, texts, text, more))
+        if self.events is not None:
+            self.events.tell("called", run.case, outcome=error_class or "", **_figures(kept))
+
+
+def _figures(call: CallRecord) -> dict[str, Any]:
+    """Of a call, for who watches."""
+    return {
+        "model": call.model, "seconds": call.total_s, "usd": call.usd, "replayed": call.replayed or call.reused,
+        "prompt_tokens": call.prompt_tokens, "completion_tokens": call.completion_tokens,
+    }  # fmt: skip
 
 
 def _parsed(reply: Reply, request: Request) -> Any:

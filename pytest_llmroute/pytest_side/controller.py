@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from pytest_llmroute.gate.result import GateResult
 from pytest_llmroute.pytest_side import junit
 from pytest_llmroute.pytest_side.gating import Gate
 from pytest_llmroute.pytest_side.repeats import Groups
+from pytest_llmroute.pytest_side.reports import NOT_RUN, SHOWN
 from pytest_llmroute.pytest_side.resuming import OF_BEFORE, command_that_goes_on
 from pytest_llmroute.report import github
 from pytest_llmroute.report.gate import failed_criteria, gate_lines
@@ -34,8 +35,6 @@ from pytest_llmroute.store.merge import Gathered, gather, journals_of, recover, 
 from pytest_llmroute.store.sqlite import SqliteStore
 
 FOLDER = ".llmroute"
-SHOWN = "llmroute_shown"
-"""The attribute of a report that says how it shows; xdist carries it along."""
 SYNTHETIC = "llmroute::"
 
 
@@ -55,6 +54,11 @@ class Controller:
         """Records whose tests are yet to be torn down."""
         self.forgiven = 0
         """Misses that show as `m`; they are taken out of the session's count of failures."""
+        self.not_run: dict[str, bool] = {}
+        """Items that were reached and whose call the budget did not hold; whether --lf had them before."""
+        self.spent = ""
+        """What the run says of its budget; empty where it has none."""
+        self.out_of_budget = False
         self.crashed = False
         """Whether a worker of xdist's died."""
         self.notes: list[str] = []
@@ -79,6 +83,8 @@ class Controller:
             return
         if str(report.outcome) == "rerun":
             return
+        if getattr(report, SHOWN, None) == NOT_RUN:
+            self.not_run[report.nodeid] = report.nodeid in self._failed_before
         self.crashed = self.crashed or report.when not in ("setup", "call")
         for key, value in report.user_properties:
             if key == PROPERTY and isinstance(value, str):
@@ -228,6 +234,12 @@ class Controller:
         finally:
             store.close()
 
+    @cached_property
+    def _failed_before(self) -> Mapping[str, bool]:
+        """What `--lf` would have run when this run began: pytest writes it at the end."""
+        cache = getattr(self.config, "cache", None)
+        return {} if cache is None else cache.get("cache/lastfailed", {})
+
     def _last_failed(self) -> None:
         """`--lf` reruns all repeats of a group together, and never a report that no test made."""
         cache = getattr(self.config, "cache", None)
@@ -236,6 +248,9 @@ class Controller:
         found: dict[str, bool] = cache.get("cache/lastfailed", {})
         wanted = {nodeid: True for nodeid in found if not nodeid.startswith(SYNTHETIC)}
         wanted.update(dict.fromkeys(self.groups.rerun(set(wanted)), True))
+        wanted.update(
+            {nodeid: True for nodeid, failed in self.not_run.items() if failed}
+        )  # pytest takes skipped ones out
         if wanted != found:
             cache.set("cache/lastfailed", wanted)
 
@@ -253,6 +268,8 @@ class Controller:
                 terminal.write_line(f"run {self.run_id} is kept in {self._store_shown()}{self._ignore_hint()}")
             if self.of_before:
                 terminal.write_line(f"resumed: {self.of_before} of {self.tally.count} results are of before")
+        if self.spent:
+            terminal.write_line(self.spent)
         if self.result is not None:
             terminal.write_sep("-", "llmroute gate")
             traces = self.config.getoption("tbstyle", "auto") != "no"
@@ -270,7 +287,10 @@ class Controller:
         for note in self.notes:
             terminal.write_line(f"llmroute: {note}")
         if self.goes_on:
-            terminal.write_line(f"llmroute: cut short; what is finished is kept, and this goes on: {self.goes_on}")
+            anew = "   (the budget counts anew)" if self.out_of_budget else ""
+            terminal.write_line(
+                f"llmroute: cut short; what is finished is kept, and this goes on: {self.goes_on}{anew}"
+            )
 
     def _annotations(self) -> list[str]:
         if self.result is None or not github.on_github(self.env):

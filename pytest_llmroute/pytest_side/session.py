@@ -17,10 +17,12 @@ from typing import Any
 import pytest
 
 from pytest_llmroute import __version__
+from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.config.catalog import Catalog
 from pytest_llmroute.config.options import ADAPTIVE, BY_NAME
 from pytest_llmroute.config.resolve import Level
 from pytest_llmroute.config.situation import Situation, nothing_configured, situation
+from pytest_llmroute.core.budget import Budget, read_budget
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.outcomes import CheckResult
@@ -29,9 +31,12 @@ from pytest_llmroute.core.redact import Redactor
 from pytest_llmroute.core.replies import Reply
 from pytest_llmroute.core.requests import Message, as_messages
 from pytest_llmroute.core.steps import Plan, Work, run_now
+from pytest_llmroute.engine.budget import SPENT, Spending, spent_line
 from pytest_llmroute.engine.case import Case, CaseRun
 from pytest_llmroute.engine.engine import Engine
+from pytest_llmroute.engine.events import Events
 from pytest_llmroute.engine.holdings import Facts, Holdings
+from pytest_llmroute.engine.ledger import Ledger, OwnLedger, SharedLedger
 from pytest_llmroute.engine.llm import LLM
 from pytest_llmroute.engine.replay import Replay
 from pytest_llmroute.engine.setup import (
@@ -42,7 +47,7 @@ from pytest_llmroute.engine.setup import (
     make_router,
     surroundings,
 )
-from pytest_llmroute.errors import LLMRouteWarning, UserError, one
+from pytest_llmroute.errors import LLMRouteError, LLMRouteWarning, OutOfBudget, UserError, one
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.gate.looks import LOOKS
 from pytest_llmroute.measure.mark import Mark, Usage
@@ -52,7 +57,7 @@ from pytest_llmroute.pytest_side import plan, preflight, reports
 from pytest_llmroute.pytest_side.ahead import JOB, WAIT, Ahead
 from pytest_llmroute.pytest_side.collect import Solved, TaskCollector, TaskItem
 from pytest_llmroute.pytest_side.columns import Cell, cells_of, columns_of, distinct
-from pytest_llmroute.pytest_side.controller import FOLDER, SHOWN, SYNTHETIC, Controller
+from pytest_llmroute.pytest_side.controller import FOLDER, SYNTHETIC, Controller
 from pytest_llmroute.pytest_side.ending import hear_no_more, interrupt_workers, without_way
 from pytest_llmroute.pytest_side.facts import run_facts
 from pytest_llmroute.pytest_side.gating import Gate
@@ -74,9 +79,10 @@ from pytest_llmroute.pytest_side.resuming import (
 from pytest_llmroute.pytest_side.rounds import Rounds, in_rounds, out_of_order, refuse
 from pytest_llmroute.report.summary import RunHead
 from pytest_llmroute.sandbox.run import close as close_sandbox
-from pytest_llmroute.store.journal import Journal, JournalError, journal_path, part_name, run_header
+from pytest_llmroute.store.journal import Journal, JournalError, journal_folder, journal_path, part_name, run_header
 from pytest_llmroute.store.locate import store_path
 from pytest_llmroute.store.recordings import Recordings
+from pytest_llmroute.tasks.checks import run_check
 from pytest_llmroute.tasks.files import recognises
 from pytest_llmroute.tasks.values import Known
 
@@ -133,6 +139,10 @@ class LLMSession:
         """Where repeats are adaptive and tests run in this process."""
         self._warned = False
         self._beginning = threading.Lock()
+        self._stops = False
+        """Whether an item was not run for want of budget."""
+        self.left = 0
+        """Tests without a report when the loop ended."""
         self.broken = False
         """Whether the options or files can't be used: nothing runs."""
 
@@ -214,15 +224,36 @@ class LLMSession:
 
     @cached_property
     def engine(self) -> Engine:
-        hook = self.extensions.hook
         router = make_router(
             self.project, self.extensions, self.settings["profile"], self.env, where=self.settings.origin("profile")
         )
         engine = make_engine(
-            router, self.extensions, lambda call: hook.llmroute_scripted(call=call),
-            limit=self.settings["timeout"], meter=self.meter,
+            router, self.extensions, self.extensions.scripted, limit=self.settings["timeout"], meter=self.meter,
+            events=self.events,
         )  # fmt: skip
-        return replace(engine, replay=self.replay, kept=self.resuming.replies if self.resuming else None)
+        return replace(
+            engine, replay=self.replay, kept=self.resuming.replies if self.resuming else None,
+            spending=self._spending(engine.pool),
+        )  # fmt: skip
+
+    def _spending(self, pool: BackendPool) -> Spending | None:
+        return None if self.budget is None else Spending(self.budget, self.ledger, pool)
+
+    @cached_property
+    def budget(self) -> Budget | None:
+        text = self.settings["budget"]
+        return None if text is None else read_budget(text)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What is spent; the workers of a run and their controller share one."""
+        if self.worker == "main" and self.config.getoption("dist", "no") == "no":
+            return OwnLedger()
+        return SharedLedger(journal_folder(self.config.rootpath, self.run_id) / "budget.json")
+
+    @cached_property
+    def events(self) -> Events:
+        return Events(self.extensions)
 
     @cached_property
     def replay(self) -> Replay:
@@ -353,24 +384,23 @@ class LLMSession:
         del item.stash[JOB]
         return partial(self.ahead.wait, item, job)
 
-    def plan_of(self, item: pytest.Item, messages: tuple[Message, ...]) -> Plan[Any]:
+    def plan_of(self, item: pytest.Item, messages: tuple[Message, ...], *, queued: bool = False) -> Plan[Any]:
         """The steps of an item whose call is known: the call, and for a task its check where that takes long."""
         if not isinstance(item, TaskItem):
-            return (yield from self._asking(item, messages))
-        reply = yield from self._asking(item, messages)
-        check = item.task.check
-        if not getattr(check, "long", False):
+            return (yield from self._asking(item, messages, queued=queued))
+        reply = yield from self._asking(item, messages, queued=queued)
+        if not getattr(item.task.check, "long", False):
             return Solved(reply)
         try:
-            return Solved(reply, (yield Work(partial(check.run, reply.text, item.task), long=True)))
+            return Solved(reply, (yield Work(partial(run_check, item.task, reply.text), long=True)))
         except Exception as error:
             return Solved(reply, error)
 
-    def _asking(self, item: pytest.Item, messages: tuple[Message, ...]) -> Plan[Reply]:
+    def _asking(self, item: pytest.Item, messages: tuple[Message, ...], *, queued: bool = False) -> Plan[Reply]:
         run = self._run_of(item)
         try:
             reply = yield from self.engine.asking(
-                run.case.request(messages), run.case.column, run=run, calls=self.keeper
+                run.case.request(messages), run.case.column, run=run, calls=self.keeper, queued=queued
             )
         finally:
             self._measured(item)
@@ -448,19 +478,48 @@ class LLMSession:
         if item_side.RESUMED in item.stash:
             return
         if item_side.is_ours(item) or item_side.CASE in item.stash:
+            self._stop_where_nothing_is_paid(item)
             if JOB not in item.stash:
                 _forget(item)
             self._warn_of_equal_repeats(self._run_of(item).case)
+
+    def _stop_where_nothing_is_paid(self, item: pytest.Item) -> None:
+        """Once the budget is spent only those are run whose call was made before."""
+        spending = self.engine.spending
+        if spending is not None and spending.over and not (self.ahead is not None and self.ahead.paid(item)):
+            raise OutOfBudget(SPENT)
+
+    def _not_run(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """Its call was not made for want of budget: no verdict, no record; and the run stops."""
+        reports.as_not_run(report, item, f"not asked: {SPENT}")
+        self._stops = True
+        self._stop(item)
+
+    def _stop(self, item: pytest.Item) -> None:
+        """When the budget is spent and all that was paid is judged."""
+        if self._stops and (self.ahead is None or not self.ahead.paid()):
+            item.session.shouldstop = SPENT
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        error = call.excinfo.value if call.excinfo is not None else None
+        theirs = True
+        if isinstance(error, LLMRouteError) and not self.settings["debug"]:
+            theirs = reports.shorten(error, self.config.rootpath)
         report = yield
         if item_side.RESUMED in item.stash:
             return self._report_recorded(item, report)
+        if not theirs and not isinstance(item, TaskItem):
+            report.longrepr = f"{item_side.where_of(item)}: {error}"
         run = item.stash.get(item_side.RUN, None)
-        if run is None:
+        if report.when != "teardown" and (isinstance(error, OutOfBudget) or (run is not None and run.refused)):
+            self._not_run(item, report)
+            return report
+        if report.when == "teardown":
+            self._stop(item)
+        if run is None or run.refused:
             return report
         if (wait := item.stash.get(WAIT, None)) is not None and report.when != "teardown":
             # The item's own time: what the call took, not what pytest waited for it.
@@ -478,6 +537,7 @@ class LLMSession:
             run.setup_seconds = sum(made.total_s for made in run.calls)
             return report
         self._shape(report, run.case, found.outcome)
+        self.events.tell("judged", run.case, model=run.model, outcome=found.outcome)
         self._attach(self._record(item, run, found, report), item, report)
         return report
 
@@ -502,9 +562,9 @@ class LLMSession:
     def _shape(self, report: pytest.TestReport, case: Case, outcome: str) -> None:
         """How the report shows: a miss that fails nothing, or an error where infrastructure failed."""
         if outcome == "missed" and (self.settings["gate"] != "off" or case.min_pass is not None):
-            report.__dict__[SHOWN] = "miss"
+            report.__dict__[reports.SHOWN] = "miss"
         elif outcome == "error" and report.when == "call":
-            report.__dict__[SHOWN] = "error"
+            report.__dict__[reports.SHOWN] = "error"
 
     def _record(self, item: pytest.Item, run: CaseRun, found: reports.Verdict, report: pytest.TestReport) -> Record:
         self._measured(item)
@@ -521,17 +581,24 @@ class LLMSession:
         )
         record = reports.without_secrets(record, self.keeper.redact)
         self.keeper.record(record)
+        if self.keeper.trouble is None:
+            self.events.tell(
+                "recorded", run.case, model=run.model, outcome=record.outcome, seconds=record.seconds, usd=record.usd,
+                prompt_tokens=record.prompt_tokens, completion_tokens=record.completion_tokens,
+            )  # fmt: skip
         if self.rounds is not None:
             self.rounds.heard(record)
         return record
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, Any] | None:
-        shown = getattr(report, SHOWN, None)
+        shown = getattr(report, reports.SHOWN, None)
         if report.nodeid.startswith(SYNTHETIC):
             # The progress is at 100 % when it comes: it is named in the summary, after that.
             return "failed", "", ("FAILED", {"red": True}) if shown else ""
         if str(report.outcome) == "rerun":
             return None
+        if shown == reports.NOT_RUN:
+            return "not run", "-", "NOT RUN"
         if shown == "miss":
             return "missed", "m", ("MISS", {"yellow": True})
         if shown == "error":
@@ -559,7 +626,10 @@ class LLMSession:
         if session.config.option.collectonly or self.settings["plan"] or not session.items or self.broken:
             return
         self._loop = session
-        stops = session.config.getoption("maxfail", 0)
+        spending = self.engine.spending
+        if spending is not None:
+            spending.begin()
+        stops = session.config.getoption("maxfail", 0) or spending is not None
         self.ahead = Ahead(self, self.settings["concurrency"], bound=bool(stops))
         if self.settings["repeat"] == ADAPTIVE and self.controller is not None:
             self.rounds = Rounds(session.items, self.controller.gate, self.ahead.begin)
@@ -613,14 +683,23 @@ class LLMSession:
                 self.keeper.series(series)
         stopped = bool(session.shouldfail or session.shouldstop) or int(exitstatus) in (2, 3)
         self.keeper.end("interrupted" if stopped else "finished")
-        troubles = [*map(str, filter(None, [self.keeper.trouble])), *self.replay.troubles]
+        heard = self.events.troubles if "events" in self.__dict__ else ()
+        troubles = [*map(str, filter(None, [self.keeper.trouble])), *self.replay.troubles, *heard]
         missing = self.replay.missing
         if self.controller is None:
             self.config.workeroutput["llmroute_told"] = (troubles, missing)  # type: ignore[attr-defined]
         else:
             self.controller.told(troubles, missing)
+            self._tell_budget(self.controller, session)
             self.controller.finish(stopped)
             forget(self.config.rootpath, self.run_id)
+
+    def _tell_budget(self, controller: Controller, session: pytest.Session) -> None:
+        if self.budget is not None and controller.tally.count + len(controller.not_run):
+            with self.ledger.open() as account:
+                left = self.left + len(controller.not_run)
+                controller.spent = spent_line(self.budget, account, left, session.testscollected)
+                controller.out_of_budget = bool(account.refused)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
