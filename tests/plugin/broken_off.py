@@ -76,7 +76,7 @@ def counted(self, line):
         with self._lock:
             data = journal._encode(line) if self._descriptor is not None else self._open()
             os.write(self._descriptor, data[:len(data) // 2])
-            os.kill(os.getpid() if WHOM == "self" else os.getppid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
     elif number <= AT or WHOM == "parent":
         write(self, line)
     if number == AT:
