@@ -65,22 +65,21 @@ TASKS = """
 - {id: wrong, task: fix, prompt: task wrong, check: {contains: nothing of this}}
 """
 KILLS = """
-import os, signal
+import itertools, os, signal
 from pytest_llmroute.store import journal
 AT, HALF, WHOM = int(os.environ.get("KILL_AT", "0")), "KILL_HALF" in os.environ, os.environ.get("KILL_WHOM", "self")
-lines, write = 0, journal.Journal._append
+numbers, write = itertools.count(1), journal.Journal._append
 
 def counted(self, line):
-    global lines
-    lines += 1
-    if lines == AT and HALF:
+    number = next(numbers)
+    if number == AT and HALF:
         with self._lock:
             data = journal._bytes(line) if self._descriptor is not None else self._open()
             os.write(self._descriptor, data[:len(data) // 2])
-            os.kill(os.getpid() if WHOM == "self" else os.getppid(), signal.SIGKILL)
-    elif not AT or lines <= AT or WHOM == "parent":
+            os.kill(os.getpid(), signal.SIGKILL)
+    elif number <= AT or WHOM == "parent":
         write(self, line)
-    if lines == AT:
+    if number == AT:
         os.kill(os.getppid() if WHOM == "parent" else os.getpid(), signal.SIGKILL)
 
 if room := int(os.environ.get("ROOM", "0")):
