@@ -12,9 +12,9 @@ from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.redact import Redactor
 from pytest_llmroute.core.replies import Reply, Timings, Tokens
 from pytest_llmroute.core.requests import Message, Sampling
-from pytest_llmroute.engine.case import Case, CaseRun, call_record
+from pytest_llmroute.engine.case import Case, CaseRun, call_record, more_of
 from pytest_llmroute.pytest_side.journaling import Keeper
-from pytest_llmroute.store.journal import Journal, run_header
+from pytest_llmroute.store.journal import Journal, KeptCall, run_header
 
 CASES = 2000
 
@@ -32,11 +32,11 @@ def main(folder: Path) -> None:
             call_record(messages, decision, attempt=1, backend="openai", policy_id="0" * 16, reply=reply)
         )
         made.append((begun, begun.finish("passed")))
-    texts = [{"role": message.role, "content": message.content} for message in messages]
+    texts = tuple({"role": message.role, "content": message.content} for message in messages)
     began = time.process_time()
     for begun, record in made:
         keeper.start(begun.draft)
-        keeper.call(begun.case.nodeid, begun.calls[0], messages=texts, reply=reply.text)
+        keeper.call(KeptCall(begun.case.nodeid, begun.calls[0], texts, reply.text, more_of(reply)))
         keeper.record(record)
     ours = time.process_time() - began
     keeper.end("finished")

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pytest_llmroute.backends.scripted import ScriptedAnswer
     from pytest_llmroute.codes import Code
     from pytest_llmroute.core.decisions import Decision, Rejected
+    from pytest_llmroute.core.events import Event
     from pytest_llmroute.core.models import ModelCapability, ModelCard, PhaseSettings, RetryPolicy
     from pytest_llmroute.core.outcomes import CheckResult
     from pytest_llmroute.core.phases import ExecutionPhase
@@ -83,6 +84,7 @@ _HOME = {
     "backends.scripted": ("ScriptedAnswer",),
     "codes": ("Code",),
     "core.decisions": ("Decision", "Rejected"),
+    "core.events": ("Event",),
     "core.models": ("ModelCapability", "ModelCard", "PhaseSettings", "RetryPolicy"),
     "core.outcomes": ("CheckResult",),
     "core.phases": ("ExecutionPhase",),
@@ -108,6 +110,7 @@ __all__ = [
     "Classifier",
     "Code",
     "Decision",
+    "Event",
     "ExecutionPhase",
     "LLMRouteError",
     "LLMRouter",

@@ -150,10 +150,15 @@ class Code(Enum):
         "No sandbox withstood its own attack on this machine, or running without one was not said twice. The message names"
         " what each tier lacks and the command that helps; `docs/sandbox.md` has the tiers.",
     )  # fmt: skip
+    BUDGET = (
+        "LLR411", "a budget can't be held",
+        "`--llm-budget` needs to know beforehand what a call may take: a price where dollars are limited, a limit of tokens for"
+        " its reply, and under `-n` a place where all workers can keep the sum. The message says which of them is missing.",
+    )  # fmt: skip
     HOOK = (
         "LLR501", "a hook of ours is not as it should be",
         "A `conftest.py`, plugin or package has a function `llmroute_…` that is misspelt, takes arguments that the hook does"
-        " not have, or returns something else than it should.",
+        " not have, returns something else than it should, or raises. The message names it and the line.",
     )  # fmt: skip
     TWICE = (
         "LLR502", "two parts have one name",
@@ -173,6 +178,10 @@ class Code(Enum):
         "LLR604", "a recording can't be used",
         "The file of a recorded call is broken, was changed, was written by a newer version, or can't be written. The message"
         " names it; `docs/replay.md` tells what stands in it.",
+    )  # fmt: skip
+    RESUME = (
+        "LLR605", "a run can't be resumed",
+        "It has nothing left to run, or a process of it still runs. The message says which; `docs/resume.md` has the rules.",
     )  # fmt: skip
     ENVIRONMENT = (
         "LLR701", "something configured can't be used here",

@@ -4,19 +4,23 @@ LLMRouteError
 ├── UserError            a mistake of the user's: shown as one clean block, never as a traceback
 │   ├── UnknownName      a name that is not known, with the nearest one that is
 │   └── ErrorList        several mistakes found together
-└── ModelCallError       a model could not answer: infrastructure, never the model's failure
-    └── AllModelsFailed  every link of the chain failed
+├── ModelCallError       a model could not answer: infrastructure, never the model's failure
+│   └── AllModelsFailed  every link of the chain failed
+└── OutOfBudget          a call that was not made, since the run's budget does not hold it
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
+from typing import TypeVar
 
 from pytest_llmroute.codes import Code
 
 MANY = 16
+T = TypeVar("T")
 
 
 class LLMRouteError(Exception):
@@ -121,6 +125,33 @@ class AllModelsFailed(ModelCallError):
         self.cause, self.text, self.model = self.failures[-1].cause, f"no model answered: {tried}", ""
         self.retry_after = None
         Exception.__init__(self, self.text)
+
+
+class OutOfBudget(LLMRouteError):
+    """The budget of the run holds no further call: nobody was asked, and the run stops."""
+
+
+def guarded(who: str, ask: Callable[[], T]) -> T:
+    """What an extension's function gives; what it raises is told with its name."""
+    try:
+        return ask()
+    except LLMRouteError:
+        raise
+    except Exception as error:
+        raise broken(who, error) from error
+
+
+def broken(who: str, error: Exception) -> UserError:
+    """What an extension raised: who, what, and where in its own code; the traceback behind it only for who asks."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    made = UserError(
+        f"{who} raised {type(error).__name__}: {printable(str(error), 300)}{place}",
+        code=Code.HOOK,
+        fix="correct that line; --llm-debug shows the whole traceback",
+    )
+    made.__cause__ = error
+    return made
 
 
 def one(errors: Sequence[UserError]) -> UserError:

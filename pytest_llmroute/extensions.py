@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import traceback
+from collections.abc import Iterable
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any
 
 import pluggy
 
@@ -12,12 +13,12 @@ from pytest_llmroute import hookspecs
 from pytest_llmroute.backends.contract import BackendType, Surroundings
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
-from pytest_llmroute.errors import UserError, nearest
+from pytest_llmroute.core.replies import Call
+from pytest_llmroute.errors import LLMRouteError, UserError, broken, guarded, nearest
 from pytest_llmroute.routing.contract import Strategy
 
 ENTRY_POINTS = "llmroute"
 BUILTIN = ("pytest_llmroute.routing.strategies", "pytest_llmroute.backends", "pytest_llmroute.tasks.checks")
-T = TypeVar("T")
 
 
 class _Manager(pluggy.PluginManager):
@@ -77,33 +78,56 @@ class Extensions:
         self._cache.clear()
 
     def strategies(self) -> dict[str, Strategy]:
-        return self._named("llmroute_strategies", lambda item: str(item.name))
+        return self._named("llmroute_strategies")
 
     def backends(self) -> dict[str, BackendType]:
-        return self._named("llmroute_backends", lambda item: str(item.name))
+        return self._named("llmroute_backends")
 
     def models(self) -> dict[str, ModelCard]:
-        return self._named("llmroute_models", lambda item: str(item.name))
+        return self._named("llmroute_models")
 
     def checks(self) -> dict[str, Any]:
-        return self._named("llmroute_checks", lambda item: str(item.name))
+        return self._named("llmroute_checks")
 
-    def _named(self, hook: str, name_of: Callable[[Any], str]) -> dict[str, Any]:
+    def scripted(self, call: Call) -> Any:
+        """What `llmroute_scripted` answers; None where nobody does."""
+        return self._first("llmroute_scripted", call=call)
+
+    def classify(self, text: str, user: str | None) -> str | None:
+        """The task type that `llmroute_classify` names; None where nobody does."""
+        named: str | None = self._first("llmroute_classify", text=text, user=user)
+        return named
+
+    def _first(self, hook: str, **given: Any) -> Any:
+        caller = getattr(self.hook, hook)
+        try:
+            return caller(**given)
+        except LLMRouteError:
+            raise
+        except Exception as error:
+            ran = {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}
+            names = [
+                one.plugin_name for one in caller.get_hookimpls() if getattr(one.function, "__code__", None) in ran
+            ]
+            raise broken(f"{', '.join(names)}: {hook}" if names else hook, error) from error
+
+    def _named(self, hook: str) -> dict[str, Any]:
         if hook not in self._cache:
-            self._cache[hook] = self._collect(hook, name_of)
+            self._cache[hook] = self._collect(hook)
         return self._cache[hook]
 
-    def _parts(self, implementation: pluggy.HookImpl) -> Any:
+    def _parts(self, hook: str, implementation: pluggy.HookImpl) -> list[Any]:
         """What one implementation brings; it takes as many of the arguments as it names."""
         wanted = {name: self._given[name] for name in implementation.argnames}
-        return implementation.function(**wanted)
+        where = implementation.plugin_name
+        return guarded(f"{where}: {hook}", lambda: _list(implementation.function(**wanted), where))
 
-    def _collect(self, hook: str, name_of: Callable[[Any], str]) -> dict[str, Any]:
+    def _collect(self, hook: str) -> dict[str, Any]:
         """Parts by name; the same name twice is a mistake that names both sides."""
         found: dict[str, tuple[Any, str]] = {}
         for implementation in getattr(self.hook, hook).get_hookimpls():
-            for item in _list(self._parts(implementation), implementation.plugin_name):
-                name = name_of(item)
+            for item in self._parts(hook, implementation):
+                name = _name(item, hook, implementation.plugin_name)
                 if name in found:
                     raise UserError(
                         f'"{name}" is registered twice by {hook}: in {found[name][1]}'
@@ -115,7 +139,14 @@ class Extensions:
         return {name: item for name, (item, _) in found.items()}
 
 
-def _list(items: Any, where: str) -> Iterable[Any]:
+def _name(item: Any, hook: str, where: str) -> str:
+    name = getattr(item, "name", None)
+    if not isinstance(name, str) or not name:
+        raise UserError(f"{where}: {hook} gave {type(item).__name__}, which has no name", code=Code.HOOK)
+    return name
+
+
+def _list(items: Any, where: str) -> list[Any]:
     if not isinstance(items, Iterable) or isinstance(items, str):
         raise UserError(f"{where}: a hook of ours must return a list, not {type(items).__name__}", code=Code.HOOK)
-    return items
+    return list(items)

@@ -13,6 +13,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from pytest_llmroute.backends.contract import BackendType, Surroundings
+    from pytest_llmroute.core.events import Event
     from pytest_llmroute.core.models import ModelCard
     from pytest_llmroute.core.replies import Call
     from pytest_llmroute.routing.contract import Strategy
@@ -97,5 +98,20 @@ def llmroute_scripted(call: Call) -> Any:
     ```python
     def llmroute_scripted(call):
         return "int x = 1;" if "int x = 1" in call.messages[-1].content else None
+    ```
+    """
+
+
+@hookspec
+def llmroute_event(event: Event) -> None:
+    """Hears what happens as it happens: `event.kind` is queued, loading, called, judged or recorded.
+
+    Calls come one at a time, from any thread, while the run waits: do little. Under xdist each worker hears of its own
+    items. Who raises is named at the end of the run and hears nothing more of it.
+
+    ```python
+    def llmroute_event(event):
+        if event.kind == "called":
+            print(f"{event.nodeid}: {event.model} {event.seconds:.1f} s, {event.completion_tokens} tokens")
     ```
     """

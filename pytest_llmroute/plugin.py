@@ -42,15 +42,14 @@ _ACTIONS = {"flag": "store_true", "lines": "append"}
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("llmroute", "language models (pytest-llmroute)")
     for option in OPTIONS:
-        if not option.ini:
-            continue
-        about = f"{option.help} (ini {option.ini}, environment {', '.join(option.env)})"
+        about = f"{option.help} (ini {option.ini}, environment {', '.join(option.env)})" if option.ini else option.help
         if option.command_line:
             how: dict[str, Any] = {"action": _ACTIONS.get(option.kind, "store")}
             if option.kind != "flag":
                 how["metavar"] = option.metavar
             group.addoption(option.flag, dest=option.dest, default=None, help=about.replace("%", "%%"), **how)
-        parser.addini(option.ini, about, type=_INI_TYPES.get(option.kind, "string"), default=None)
+        if option.ini:
+            parser.addini(option.ini, about, type=_INI_TYPES.get(option.kind, "string"), default=None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -97,6 +96,7 @@ def activate(config: pytest.Config) -> LLMSession:
         from pytest_llmroute.pytest_side.session import LLMSession
 
         session = LLMSession.of(config, run_id(config))
+        config.stash[RUN_ID] = session.run_id
         config.pluginmanager.register(session, SESSION)
     return session
 
@@ -118,6 +118,8 @@ def run_id(config: pytest.Config) -> str:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     node.workerinput["llmroute_run"] = run_id(node.config)
+    if (ours := active(node.config)) is not None and ours.resuming is not None:
+        node.workerinput["llmroute_part"] = ours.resuming.part.told
     node.workerinput["llmroute_dist"] = node.config.getoption("dist", "")
 
 
@@ -134,11 +136,15 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     """Registered from the start: on xdist's controller the session object comes only with the first report."""
     if (ours := active(session.config)) is not None:
         ours.loop_begins(session)
-    result = yield
+    watch: _Watch | None = session.config.pluginmanager.get_plugin(WATCH)
+    try:
+        result = yield
+    finally:
+        if watch is not None and (ours := active(session.config)) is not None:
+            ours.left = watch.left(session)
     if WORKER_ERROR in session.config.stash:
         raise pytest.UsageError(session.config.stash[WORKER_ERROR])
     if (ours := active(session.config)) is not None:
-        watch: _Watch | None = session.config.pluginmanager.get_plugin(WATCH)
         ours.loop_ended(session, watch.lacking(session) if watch else "")
     return result
 
@@ -157,8 +163,12 @@ class _Watch:
         """Why the results are not those of a whole run; empty if they are."""
         if self._uncollected:
             return f"{', '.join(self._uncollected)} could not be collected"
-        left = session.testscollected - len(self._ended)
-        return f"{left} of {session.testscollected} tests gave no result" if left > 0 else ""
+        left = self.left(session)
+        return f"{left} of {session.testscollected} tests gave no result" if left else ""
+
+    def left(self, session: pytest.Session) -> int:
+        """Tests that did not come to an end."""
+        return max(0, session.testscollected - len(self._ended))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:

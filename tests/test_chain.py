@@ -233,3 +233,28 @@ class TestBreaker:
             )  # fmt: skip
             assert (reply.model, reply.failures[0].cause) == ("second", "refused")
         assert backends["first"].asked == FAILURES
+
+    def test_failures_of_calls_that_were_on_their_way_make_no_rest_longer(self) -> None:
+        self.fail(FAILURES + 7)
+        self.now += FIRST_REST + 0.1
+        assert not self.rests()
+
+    def test_where_nobody_else_can_be_asked_a_call_waits_for_the_end_of_the_rest(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As long as the card's policy waits at most; it is no try."""
+        monkeypatch.setattr("pytest_llmroute.backends.breaker.FIRST_REST", 0.1)
+        breaker = Breaker("http://here")
+        backend = Flaky([Cause.REFUSED] * FAILURES)
+
+        def asked(longest: float) -> Reply:
+            card = ModelCard("m", "x", retry=RetryPolicy(attempts=FAILURES + 1, first_wait=0.0, longest_wait=longest))
+            return answer([card], lambda c: Call(c, (), Sampling()), lambda c: backend, breaker_of=lambda c: breaker)
+
+        started = time.monotonic()
+        assert asked(5.0).retries == FAILURES + 1
+        assert time.monotonic() - started > 0.09
+        breaker = Breaker("http://here")
+        backend = Flaky([Cause.REFUSED] * FAILURES)
+        with pytest.raises(AllModelsFailed, match="failed 5 times in a row"):
+            asked(0.01)

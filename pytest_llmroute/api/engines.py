@@ -34,11 +34,10 @@ def make_engine(
     """
     found = found or here()
     extensions = Extensions(setup.surroundings(found.settings, found.env))
-    hook = extensions.hook
     router = setup.make_router(found.project, extensions, profile, found.env, rules=rules, user_rules=user_rules)
 
     def scripted(call: Call) -> Any:
-        answer = hook.llmroute_scripted(call=call)
+        answer = extensions.scripted(call)
         return NOT_CALLED.format(backend=call.card.backend, model=call.card.name) if answer is None else answer
 
     return setup.make_engine(router, extensions, scripted, stand_in="scripted")

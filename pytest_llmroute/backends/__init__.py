@@ -7,7 +7,8 @@ from functools import cache, partial
 from importlib import import_module
 from typing import Any
 
-from pytest_llmroute.backends.contract import BackendType, Surroundings
+from pytest_llmroute.backends.anthropic_api.wire import MOST_TOKENS as MOST_OF_CLAUDE
+from pytest_llmroute.backends.contract import MOST_TOKENS, BackendType, Surroundings
 
 
 def _of(module: str, name: str, *first: Any, **given: Any) -> Callable[..., Any]:
@@ -26,13 +27,14 @@ def _of(module: str, name: str, *first: Any, **given: Any) -> Callable[..., Any]
 def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
     """The hook's implementation."""
     return [
-        BackendType("scripted", _of("scripted", "ScriptedBackend"), slots=lambda card: 0),
+        BackendType("scripted", _of("scripted", "ScriptedBackend"), slots=lambda card: 0, most=512),
         BackendType(
             "embedded",
             _of("embedded.backend", "EmbeddedModel"),
             _of("embedded.backend", "missing_engine"),
             slots=lambda card: 1,
             memory=_of("embedded.backend", "expected_memory"),
+            most=MOST_TOKENS,
         ),
         BackendType(
             "ollama",
@@ -57,6 +59,7 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
             _of("anthropic_api.backend", "missing", around=around),
             endpoint=_of("anthropic_api.backend", "endpoint_of"),
             survey=_of("anthropic_api.backend", "survey", around),
+            most=MOST_OF_CLAUDE,
         ),
         BackendType(
             "transformers",
@@ -65,5 +68,6 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
             pull=lambda card, progress: _of("transformers_local.fetch", "fetch")(card, around, progress),
             slots=lambda card: 1,
             memory=_of("transformers_local.files", "expected_size", around=around),
+            most=MOST_TOKENS,
         ),
     ]

@@ -15,8 +15,12 @@ TROUBLE = frozenset({Cause.REFUSED, Cause.SERVER, Cause.TIMEOUT})
 """What tells of the endpoint, and not of the call."""
 
 
+SOON = 0.5
+"""Seconds, while somebody tries the endpoint: then it is known how it is."""
+
+
 class Resting(ModelCallError):
-    """An endpoint that is left alone: no second try, the next link at once."""
+    """An endpoint that is left alone for `retry_after` seconds: nobody was asked, so it is no try."""
 
 
 class Breaker:
@@ -28,6 +32,8 @@ class Breaker:
         self._failed = 0
         self._rest = FIRST_REST
         self._until = 0.0
+        self._tried = False
+        """Whether somebody was let through after the rest, and has yet to tell."""
         self._last: ModelCallError | None = None
 
     def check(self, model: str) -> None:
@@ -38,12 +44,13 @@ class Breaker:
             left = self._until - self._clock()
             if left <= 0:
                 self._until = self._clock() + self._rest
+                self._tried = True
                 return
             text = (
                 f"not asked: {self.endpoint} failed {self._failed} times in a row ({self._last.text});"
                 f" it is tried again in {left:.0f} s"
             )
-            raise Resting(self._last.cause, text, model=model)
+            raise Resting(self._last.cause, text, model=model, retry_after=min(left, SOON) if self._tried else left)
 
     def failed(self, error: ModelCallError) -> None:
         if error.cause not in TROUBLE:
@@ -55,10 +62,11 @@ class Breaker:
             if self._failed == FAILURES:
                 self._rest = FIRST_REST
                 self._until = self._clock() + self._rest
-            elif self._failed > FAILURES:
+            elif self._tried:  # others were on their way before it rested
                 self._rest = min(LONGEST_REST, 2 * self._rest)
                 self._until = self._clock() + self._rest
+                self._tried = False
 
     def worked(self) -> None:
         with self._lock:
-            self._failed, self._last = 0, None
+            self._failed, self._last, self._tried = 0, None, False

@@ -11,10 +11,11 @@ from functools import partial
 
 from pytest_llmroute.backends.breaker import Breaker, Resting
 from pytest_llmroute.backends.contract import Backend
+from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Link, LinkFailure, Reply
 from pytest_llmroute.core.steps import Attempt, Pause, Plan
-from pytest_llmroute.errors import AllModelsFailed, Cause, LLMRouteError, ModelCallError
+from pytest_llmroute.errors import AllModelsFailed, Cause, LLMRouteError, ModelCallError, OutOfBudget, UserError
 
 log = logging.getLogger("pytest_llmroute.backends")
 CANNED_TEXT = "No language model could answer. This is a canned text; nothing was generated."
@@ -54,7 +55,11 @@ def answering(
                     return answered
                 link: Link = "fallback" if position else "primary"
                 return answered.with_(link=link, failures=_reasons(failures), retries=retries)
-            wait = _wait(card, failure, tries, limit.until)
+            if isinstance(failure, Resting):
+                tries -= 1
+                wait = None if canned or card is not cards[-1] else _rest(card, failure, limit.until)
+            else:
+                wait = _wait(card, failure, tries, limit.until)
             if wait is None:
                 failures.append(_counted(failure, tries))
                 break
@@ -89,6 +94,8 @@ def _try(
     limit.begin()
     try:
         reply = open_(card).generate(_limited(call_for(card), limit.until))
+    except OutOfBudget:
+        raise  # nobody was asked, and nobody shall be
     except Exception as error:
         failure = _typed(error, card)
         breaker.failed(failure)
@@ -109,7 +116,7 @@ def _limited(call: Call, until: float | None) -> Call:
 def _wait(card: ModelCard, failure: ModelCallError, tries: int, until: float | None) -> float | None:
     """Seconds before one more try, as policy and server say; None where there shall be none."""
     policy = card.retry
-    if isinstance(failure, Resting) or not policy.again(failure.cause, tries):
+    if not policy.again(failure.cause, tries):
         return None
     wait = max(policy.wait(tries) * random.uniform(0.5, 1.0), failure.retry_after or 0.0)
     if wait > policy.longest_wait or (until is not None and time.monotonic() + wait >= until):
@@ -118,8 +125,18 @@ def _wait(card: ModelCard, failure: ModelCallError, tries: int, until: float | N
     return wait
 
 
+def _rest(card: ModelCard, failure: Resting, until: float | None) -> float | None:
+    """Seconds until an endpoint that rests is tried again, where nobody else can be asked; None where that is too long.
+
+    A server that is started anew has lost no call; one that is gone rests longer each time, and soon too long.
+    """
+    wait = (failure.retry_after or 0.0) * random.uniform(1.0, 1.1)
+    too_long = wait > card.retry.longest_wait or (until is not None and time.monotonic() + wait >= until)
+    return None if too_long or card.retry.attempts < 2 else wait
+
+
 def _counted(failure: ModelCallError, tries: int) -> ModelCallError:
-    if tries == 1:
+    if tries < 2:
         return failure
     counted = ModelCallError(failure.cause, f"{failure.text} ({tries} tries)", model=failure.model)
     counted.__cause__ = failure
@@ -130,6 +147,8 @@ def _typed(error: Exception, card: ModelCard) -> ModelCallError:
     """Whatever a backend raises, with a cause; a bug in a backend must not pass for a model's miss."""
     if isinstance(error, ModelCallError):
         return error
+    if isinstance(error, UserError) and error.code is Code.HOOK:
+        return ModelCallError(Cause.BACKEND, error.what, model=card.name)
     if isinstance(error, LLMRouteError):
         return ModelCallError(Cause.BACKEND, str(error), model=card.name)
     failure = ModelCallError(Cause.BACKEND, f"{type(error).__name__}: {error}", model=card.name)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pytest_llmroute.backends.breaker import Breaker
 from pytest_llmroute.backends.contract import Backend, BackendType, Resident
 from pytest_llmroute.codes import Code
+from pytest_llmroute.core.budget import Amount, expected_amount
 from pytest_llmroute.core.models import ModelCard
-from pytest_llmroute.errors import ModelCallError, UserError
+from pytest_llmroute.core.places import is_loopback
+from pytest_llmroute.core.requests import Sampling
+from pytest_llmroute.errors import ModelCallError, UserError, guarded
 
 log = logging.getLogger("pytest_llmroute.backends")
 
@@ -23,10 +26,14 @@ class BackendMissing(UserError):
 class BackendPool:
     """Opens models on first need and closes them together."""
 
-    def __init__(self, types: Mapping[str, BackendType], *, stand_in: str | None = None) -> None:
+    def __init__(
+        self, types: Mapping[str, BackendType], *, stand_in: str | None = None,
+        loading: Callable[[ModelCard], None] | None = None,
+    ) -> None:  # fmt: skip
         self._types = types
         self._stand_in = stand_in
         """The backend that answers for cards whose own is missing; its replies say so."""
+        self._loading = loading
         self._opened: dict[str, Backend] = {}
         self._breakers: dict[str, Breaker] = {}
         self._fresh: dict[str, float] = {}
@@ -51,7 +58,7 @@ class BackendPool:
         """What keeps the card's own backend from being used: it is not there, or says what it needs."""
         if self.has(card):
             asked = self._types[card.backend].missing
-            return asked(card) if asked is not None else None
+            return None if asked is None else guarded(f"backend {card.backend}: missing", lambda: asked(card))
         return BackendMissing(
             f'model "{card.name}" needs the backend "{card.backend}", which is not here',
             code=Code.BACKEND,
@@ -71,7 +78,9 @@ class BackendPool:
     def endpoint(self, card: ModelCard) -> str:
         """The address of the card's server; empty where it has none."""
         kind = self._types.get(card.backend)
-        return kind.endpoint(card) if kind is not None and kind.endpoint is not None else card.base_url
+        if kind is None or (asked := kind.endpoint) is None:
+            return card.base_url
+        return guarded(f"backend {card.backend}: endpoint", lambda: asked(card))
 
     def lane(self, card: ModelCard) -> str:
         """What a card shares its slots with: its server, or all models that are run by this process's own engine."""
@@ -80,7 +89,16 @@ class BackendPool:
     def slots(self, card: ModelCard) -> int | None:
         """The most calls that the card's backend takes at once; None where a server is behind it."""
         kind = self._types.get(card.backend)
-        return kind.slots(card) if kind is not None and kind.slots is not None else None
+        if kind is None or (asked := kind.slots) is None:
+            return None
+        return guarded(f"backend {card.backend}: slots", lambda: asked(card))
+
+    def may_take(self, card: ModelCard, settings: Sampling, characters: int, factor: float = 1.0) -> Amount:
+        """The most that a call may take; a model on this machine costs nothing, unless its card has a price."""
+        kind, endpoint = self._types.get(card.backend), self.endpoint(card)
+        here = card.scripted or not (card.remote or (endpoint and not is_loopback(endpoint)))
+        most = kind.most if kind is not None else None
+        return expected_amount(card, settings, characters, here=here, most=most, factor=factor)
 
     def parallel(self, card: ModelCard) -> int | None:
         """How many calls the card's server answers at once, where that is known."""
@@ -102,11 +120,14 @@ class BackendPool:
 
     def load(self, card: ModelCard) -> int:
         """Brings a model into memory; the bytes that it takes there, 0 where nobody can tell."""
+        new = card.name not in self._opened
         backend = self.get(card)
         if not isinstance(backend, Resident):
             return 0
         started = time.perf_counter()
         if not backend.resident():
+            if not new:
+                self.loading(card)
             backend.load()
             self._fresh[card.name] = time.perf_counter() - started
         return backend.resident()
@@ -140,6 +161,11 @@ class BackendPool:
                 self._breakers[endpoint] = Breaker(endpoint)
             return self._breakers[endpoint]
 
+    def loading(self, card: ModelCard) -> None:
+        """Before a model is opened or loaded: those who watch the run are told."""
+        if self._loading is not None:
+            self._loading(card)
+
     def close(self) -> None:
         with self._lock:
             for backend in self._opened.values():
@@ -152,6 +178,7 @@ class BackendPool:
         kind = self._types.get(card.backend)
         if kind is None or (self._stand_in is not None and self.lacking(card)):
             kind = self._types[self._stand_in or ""]
+        self.loading(card)
         started = time.perf_counter()
         backend = kind.open(card)
         if not card.remote:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal[
-    "names", "name", "count", "choice", "flag", "path", "paths", "number", "size", "text", "lines", "mapping", "slots"
-]
+    "names", "name", "count", "choice", "flag", "path", "paths", "number", "size", "text", "lines", "mapping", "slots",
+    "budget",
+]  # fmt: skip
 ADAPTIVE = "adaptive"
 """As many repeats as the gate needs."""
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
@@ -99,6 +100,18 @@ OPTIONS: tuple[Option, ...] = (
         "none: ask the models; auto: replay what is recorded, ask and record the rest; only: ask nobody, what is not recorded is"
         " an error; rewrite: ask, and record anew",
         choices=("none", "auto", "only", "rewrite"), metavar="none|auto|only|rewrite", default="none", file="replay",
+    ),
+    Option(
+        "budget", "budget",
+        "what the calls of a run may take: '$2', '200000 tokens' or '30 min', several with commas; the run stops before the"
+        " call that would exceed it",
+        metavar="AMOUNT[,AMOUNT…]", file="budget",
+    ),
+    Option(
+        "resume", "text",
+        "go on with a run that was cut short: its finished tests are reported as they ended, and no call that was answered is"
+        " made again",
+        metavar="last|RUN", ini_key=False,
     ),
     Option("plan", "flag", "print what would run and why; no call, no test", default=False),
     Option("json", "path", "write the run's figures and records to this file", metavar="FILE"),

@@ -12,6 +12,7 @@ from pytest_llmroute.codes import Code
 from pytest_llmroute.config.files import ConfigFile
 from pytest_llmroute.config.options import FALSE, OPTIONS, TRUE, Option
 from pytest_llmroute.config.project import Project
+from pytest_llmroute.core.budget import read_budget
 from pytest_llmroute.errors import UserError, nearest, one, printable
 
 DEFAULT_STRATEGY = "balanced"
@@ -127,6 +128,8 @@ def parse(option: Option, given: Any, where: str) -> Any:
         return None if str(given).strip() == "auto" else _count(given, where)
     if option.kind == "lines":
         return tuple(_lines(given))
+    if option.kind == "budget":
+        return _budget(given, where)
     if option.kind == "paths":
         return tuple(given if isinstance(given, list) else str(given).split())
     text = str(given).strip()
@@ -182,6 +185,17 @@ def _size(given: Any, where: str) -> int:
     if match is None or not float(match.group(1)):
         raise _bad(f'{where}: "{printable(str(given))}" is no size', fix="write it as 6GB or 6000MB")
     return int(float(match.group(1)) * _UNITS[(match.group(2) or "").lower()])
+
+
+def _budget(given: Any, where: str) -> str:
+    """In one spelling, for whoever reads what was set."""
+    try:
+        return str(read_budget(str(given).strip()))
+    except ValueError as error:
+        raise _bad(
+            f"{where}: {printable(str(error))}",
+            fix="'$2', '200000 tokens', '30 min', or several with commas; in quotes: a shell takes $2 for a variable",
+        ) from None
 
 
 def _lines(given: Any) -> list[str]:

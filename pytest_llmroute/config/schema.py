@@ -82,6 +82,7 @@ def _of(option: Option) -> dict[str, Any]:
         "lines": {"type": "array", "items": keys.TEXT},
         "count": _count(option.choices),
         "number": {"type": "number", "minimum": option.least, "maximum": option.most},
+        "budget": keys.NAME,
         "flag": keys.FLAG,
         "choice": {"type": "string", "enum": list(option.choices)},
         "mapping": {"type": "object", "additionalProperties": keys.NAME},

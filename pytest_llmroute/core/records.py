@@ -42,6 +42,8 @@ class CallRecord:
     """Tries beyond the first one of each model that was asked."""
     settings_hash: str = ""
     prompt_hash: str = ""
+    asked: str = ""
+    """Hashes of the card of the model that was asked first, and of all that it was asked: by them a run is resumed."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     tokens_exact: bool = True
@@ -134,6 +136,8 @@ class Record:
     tags: tuple[str, ...] = ()
     weight: float = 1.0
     check_hash: str | None = None
+    source_hash: str = ""
+    """Of the source of the test function; empty for a task of a file, which has a check."""
     outcome: str = "passed"
     success: bool = False
     score: float | None = None

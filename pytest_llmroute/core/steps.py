@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.errors import Cause, ModelCallError
 
 R = TypeVar("R")
 
@@ -59,7 +61,7 @@ def run_now(plan: Plan[R]) -> R:
         try:
             given = done(step)
         except BaseException as error:
-            raised = error
+            raised = tamed(error)
 
 
 def done(step: Step, queued: float = 0.0) -> Any:
@@ -70,3 +72,14 @@ def done(step: Step, queued: float = 0.0) -> Any:
         return step.do()
     time.sleep(step.seconds)
     return None
+
+
+def tamed(error: BaseException) -> BaseException:
+    """What may be thrown into a plan: nothing that ends a thread or the run, unless it is the user's own Ctrl-C."""
+    ends = isinstance(error, SystemExit | GeneratorExit)
+    if not ends and (not isinstance(error, KeyboardInterrupt) or threading.current_thread() is threading.main_thread()):
+        return error
+    text = f": {error}" if str(error) else ""
+    failure = ModelCallError(Cause.BACKEND, f"{type(error).__name__} instead of an answer{text}")
+    failure.__cause__ = error
+    return failure

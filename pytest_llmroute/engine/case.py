@@ -14,10 +14,11 @@ from typing import Any
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.records import CallRecord, Record
-from pytest_llmroute.core.replies import Reply
+from pytest_llmroute.core.replies import LinkFailure, Reply, Timings, Tokens
 from pytest_llmroute.core.requests import Message, Request, Sampling
 from pytest_llmroute.core.solutions import Solution
 from pytest_llmroute.measure.mark import Usage
+from pytest_llmroute.store.journal import KeptCall
 
 SETTINGS = tuple(item.name for item in fields(Sampling))
 
@@ -39,6 +40,7 @@ class Case:
     tags: tuple[str, ...] = ()
     weight: float = 1.0
     check_hash: str | None = None
+    source_hash: str = ""
     task: str | None = None
     phase: str | None = None
     agent: str | None = None
@@ -97,6 +99,7 @@ class Case:
             tags=self.tags,
             weight=self.weight,
             check_hash=self.check_hash,
+            source_hash=self.source_hash,
             outcome="interrupted",
             started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             shared=shared,
@@ -112,11 +115,13 @@ class CaseRun:
     draft: Record
     calls: list[CallRecord] = field(default_factory=list)
     attempts: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    """Numbers of the calls; calls may come from several threads."""
+    """Numbers of the calls, which may come from several threads; a rerun of the test goes on counting."""
     setup_seconds: float = 0.0
     """Model time of calls that were made while the test was set up."""
 
     until: float | None = None
+    refused: bool = False
+    """Whether a call was not made for want of budget: then the case says nothing, whatever its test made of that."""
 
     def left(self, limit: float | None) -> float | None:
         """Seconds that this case's calls have left; the clock starts with the first of them."""
@@ -126,6 +131,11 @@ class CaseRun:
         if self.until is None:
             self.until = time.monotonic() + limit
         return max(0.0, self.until - time.monotonic())
+
+    @property
+    def model(self) -> str:
+        """The one that was asked last."""
+        return self.calls[-1].model if self.calls else ""
 
     @property
     def replied(self) -> bool:
@@ -167,7 +177,8 @@ class CaseRun:
 
 def call_record(
     messages: Sequence[Message], decision: Decision, *, attempt: int, backend: str, policy_id: str, reply: Reply | None,
-    error_class: str | None = None, seconds: float = 0.0, template: str | None = None, server: Usage | None = None,
+    asked: str = "", error_class: str | None = None, seconds: float = 0.0, template: str | None = None,
+    server: Usage | None = None,
 ) -> CallRecord:  # fmt: skip
     """What is kept of one call."""
     settings = decision.settings
@@ -194,6 +205,7 @@ def call_record(
         retries=reply.retries if reply else 0,
         settings_hash=digest({name: getattr(settings, name) for name in SETTINGS} | {"seed": None}),
         prompt_hash=digest([(message.role, message.content) for message in messages]),
+        asked=asked,
         prompt_tokens=tokens.prompt if tokens else 0,
         completion_tokens=tokens.completion if tokens else 0,
         tokens_exact=tokens.exact if tokens else True,
@@ -219,6 +231,41 @@ def call_record(
         recording=reply.recording if reply else "",
         error_class=error_class,
     )
+
+
+def reply_of(kept: KeptCall) -> Reply:
+    """The reply of a call that was kept: the other way round."""
+    call, more = kept.call, kept.more
+    return Reply(
+        text=kept.reply or "",
+        model=call.model,
+        tokens=Tokens(call.prompt_tokens, call.completion_tokens, call.tokens_exact, call.cached_tokens),
+        timings=Timings(call.queue_s, call.load_s, call.prefill_s, call.decode_s, call.total_s, call.first_s),
+        tool_calls=tuple(more.get("tool_calls", ())),
+        finish=call.finish,
+        thinking=more.get("thinking", ""),
+        logprobs=more.get("logprobs"),
+        sent=call.sent,
+        link=call.link,  # type: ignore[arg-type]
+        failures=tuple(LinkFailure(*failure) for failure in call.failures),
+        scripted=call.scripted,
+        retries=call.retries,
+        resident=call.server_rss_peak if (call.ram_source, call.ram_scope) == ("high-water", "run") else None,
+        reported=call.ps_size,
+        reported_gpu=call.ps_size_vram,
+        digest=call.digest,
+        cold=call.cold,
+        usd=call.usd,
+        replayed=call.replayed,
+        reused=call.reused,
+        recording=call.recording,
+    )
+
+
+def more_of(reply: Reply) -> dict[str, Any]:
+    """What few replies have, and no field of a call's record has room for."""
+    more = {"thinking": reply.thinking, "tool_calls": reply.tool_calls, "logprobs": reply.logprobs}
+    return {name: value for name, value in more.items() if value}
 
 
 def _server_figures(server: Usage | None, reply: Reply | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from pytest_llmroute.core.models import ModelCard
-from pytest_llmroute.core.steps import Attempt, Pause, Plan, Step, Work
+from pytest_llmroute.core.steps import Attempt, Pause, Plan, Step, Work, tamed
 from pytest_llmroute.engine.width import Fixed, Width
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Job:
         except StopIteration as end:
             self.end(end.value)
         except BaseException as error:
-            self.end(None, error)
+            self.end(None, tamed(error))
         return None
 
     def end(self, result: Any, error: BaseException | None = None) -> None:
@@ -72,8 +72,17 @@ class Job:
             self._ended.set()
 
     @property
+    def begun(self) -> bool:
+        return self._plan is not None
+
+    @property
     def ended(self) -> bool:
         return self._ended.is_set()
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended it; None where nothing did yet."""
+        return self._error
 
     def settle(self) -> None:
         """Waits until the plan has ended, well or not. Ctrl-C ends the wait."""
@@ -296,7 +305,13 @@ class Dispatcher:
             lane.free.notify()
         elif lane.threads < lane.width():
             lane.threads += 1
-            threading.Thread(target=self._slot, args=(name, lane), name=f"llmroute-slot-{name}", daemon=True).start()
+            slot = threading.Thread(target=self._slot, args=(name, lane), name=f"llmroute-slot-{name}", daemon=True)
+            try:
+                slot.start()
+            except RuntimeError:  # the system gives no more threads
+                lane.threads -= 1
+                if not lane.threads:
+                    raise
 
     def _slot(self, name: str, lane: _Lane) -> None:
         while (taken := self._take(lane)) is not None:
@@ -304,8 +319,7 @@ class Dispatcher:
             try:
                 self._follow(lane, ticket, model)
             except BaseException as error:
-                log.warning("[Engine] a slot failed", exc_info=True)
-                ticket.job.end(None, error)
+                self._failed(ticket.job, error)
             finally:
                 with self._lock:
                     lane.busy[model] -= 1
@@ -368,7 +382,7 @@ class Dispatcher:
         try:
             given = do()
         except BaseException as error:
-            raised = error
+            raised = tamed(error)
         job.own_seconds += time.perf_counter() - started
         if lane is not None:
             with self._lock:
@@ -383,6 +397,12 @@ class Dispatcher:
             self._work.put((job, step))
         else:
             self._pause(job, step)
+
+    def _failed(self, job: Job, error: BaseException) -> None:
+        """What moves a plan on must not die of it: others wait for the same thread."""
+        log.warning("[Engine] a plan could not be moved on", exc_info=error)
+        job.end(None, tamed(error))
+        self._finished(job)
 
     def _finished(self, job: Job) -> None:
         with self._lock:
@@ -403,17 +423,19 @@ class Dispatcher:
 
     def _move_on(self, job: Job, step: Step | None) -> None:
         """After a step that no slot has done: what needs no slot is done here, everything else where it belongs."""
-        while step is not None:
-            if isinstance(step, Work) and not step.long:
-                step = self._do(job, step.do)
-            elif isinstance(step, Attempt) and self._needs_no_slot(step):
-                step = self._do(job, partial(step.do, 0.0))
-            else:
-                break
-        if step is None:
-            self._finished(job)
+        try:
+            while step is not None:
+                if isinstance(step, Work) and not step.long:
+                    step = self._do(job, step.do)
+                elif isinstance(step, Attempt) and self._needs_no_slot(step):
+                    step = self._do(job, partial(step.do, 0.0))
+                else:
+                    self._hand_over(job, step)
+                    return
+        except BaseException as error:
+            self._failed(job, error)
         else:
-            self._hand_over(job, step)
+            self._finished(job)
 
     # Models in memory
 
@@ -445,7 +467,13 @@ class Dispatcher:
                     self._call(name, lane)
 
     def _swap(self, memory: Memory, load: Load) -> None:
-        done = memory.swap(load)
+        from pytest_llmroute.engine.memory import Swapped
+
+        done = Swapped(load.model, 0, frozenset())
+        try:
+            done = memory.swap(load)
+        except BaseException:
+            log.warning("[Engine] %s could not be loaded", load.model, exc_info=True)
         with self._lock:
             memory.swapped(done)
             self._settle(memory)
@@ -497,4 +525,7 @@ class Dispatcher:
                         return
                     self._due.wait(self._alarms[0][0] - time.monotonic() if self._alarms else None)
                 _, _, do = heapq.heappop(self._alarms)
-            do()
+            try:
+                do()
+            except Exception:
+                log.warning("[Engine] something that was to be done later failed", exc_info=True)

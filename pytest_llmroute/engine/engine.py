@@ -17,13 +17,18 @@ from pytest_llmroute.core.records import CallRecord
 from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.core.requests import Message, Request, Sampling
 from pytest_llmroute.core.steps import Plan, run_now
-from pytest_llmroute.engine.case import CaseRun, call_record, digest
+from pytest_llmroute.engine.budget import Spending
+from pytest_llmroute.engine.case import SETTINGS, CaseRun, call_record, digest, more_of, reply_of
+from pytest_llmroute.engine.events import Events
 from pytest_llmroute.engine.gauge import Gauge
-from pytest_llmroute.errors import ModelCallError
+from pytest_llmroute.engine.kept import KeptReplies
+from pytest_llmroute.errors import Cause, LLMRouteError, ModelCallError, OutOfBudget
 from pytest_llmroute.measure.mark import Usage
 from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.prompts.templates import identity, messages_for
 from pytest_llmroute.routing.router import Router, log
+from pytest_llmroute.store.journal import KeptCall
+from pytest_llmroute.store.recordings import model_of
 
 if TYPE_CHECKING:
     from pytest_llmroute.engine.replay import Open, Replay
@@ -32,7 +37,7 @@ if TYPE_CHECKING:
 class CallLog(Protocol):
     """Where calls are kept with their texts: the journal."""
 
-    def call(self, nodeid: str, call: CallRecord, *, messages: list[dict[str, str]], reply: str | None) -> None: ...
+    def call(self, kept: KeptCall) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,13 @@ class Engine:
     """Seconds for the calls of one test together, where the test says nothing."""
     meter: ProcessMeter | None = None
     replay: Replay | None = None
+    spending: Spending | None = None
+    """The budget of the run, where it has one."""
+    events: Events | None = None
+    kept: KeptReplies | None = None
+    """Of the run that is resumed."""
+    _cards: dict[str, str] = field(default_factory=dict)
+    """Hashes of the cards that were asked."""
     _policies: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """Hashes of the ways that were gone; few, and the same for all calls that go them."""
 
@@ -91,14 +103,34 @@ class Engine:
         return run_now(self.asking(request, column, run=run, calls=calls))
 
     def asking(
-        self, request: Request, column: Column, *, run: CaseRun | None = None, calls: CallLog | None = None
+        self, request: Request, column: Column, *, run: CaseRun | None = None, calls: CallLog | None = None,
+        queued: bool = False,
+    ) -> Plan[Reply]:  # fmt: skip
+        """The steps from a request to its reply; a failure is recorded before it is raised.
+
+        `queued`: those who watch the run know of it already. Whatever goes wrong in here is no failure of the test.
+        """
+        __tracebackhide__ = True
+        try:
+            return (yield from self._asking(request, column, run, calls, queued))
+        except LLMRouteError:
+            raise
+        except Exception as error:
+            raise ModelCallError(Cause.BACKEND, f"the engine failed: {type(error).__name__}: {error}") from error
+
+    def _asking(
+        self, request: Request, column: Column, run: CaseRun | None, calls: CallLog | None, queued: bool
     ) -> Plan[Reply]:
-        """The steps from a request to its reply; a failure is recorded before it is raised."""
         __tracebackhide__ = True
         decision = self.decide(request, column, run.case.repeat if run else 0)
+        if run is not None and self.events is not None and not queued:
+            self.events.tell("queued", run.case, model=decision.model)
         log.info("%s", decision.log_line)
         catalog = self.router.catalog
         cards = [catalog.model(name) for name in (decision.model, *decision.chain)]
+        asked = self.asked(request, decision, run.case.repeat) if run else ""
+        if run and self.kept and (found := self.kept.take(run.case.nodeid, asked)):
+            return self._again(found, request, decision, run, calls)
         for card in cards[:1]:
             self.router.check_place(decision, self.pool.endpoint(card))
             if self.asks and (missing := self.pool.missing(card)):
@@ -121,16 +153,46 @@ class Engine:
                 breaker_of=self.pool.breaker,
                 known=lambda card: self._known(card, request, decision, run),
             )
+        except OutOfBudget:
+            if run is not None:
+                run.refused = True
+            raise
         except ModelCallError as error:
             seconds = time.perf_counter() - started
-            self._keep(request, decision, None, run, calls, error.cause.value, seconds, gauge.end())
+            self._keep(request, decision, None, run, calls, asked, error.cause.value, seconds, gauge.end())
             raise
         finally:
             server = gauge.end()
         reply = self._loaded(reply)
         reply = reply.priced(catalog.models.get(reply.model)).with_(decision=decision, parsed=_parsed(reply, request))
-        self._keep(request, decision, reply, run, calls, server=server)
+        self._keep(request, decision, reply, run, calls, asked, server=server)
         return reply
+
+    def asked(self, request: Request, decision: Decision, repeat: int) -> str:
+        """Hashes of the card that is asked first, and of all that it is asked."""
+        card = self.router.catalog.model(decision.model)
+        messages, settings, _ = self._fitted(request, decision, card, repeat)
+        said = [(one.role, one.content, one.tool_calls, one.tool_call_id) for one in messages]
+        sampling = [getattr(settings, name) for name in SETTINGS]
+        return f"{self.card_hash(card)}-{digest([said, sampling, request.tools, request.schema, request.logprobs])}"
+
+    def card_hash(self, card: ModelCard) -> str:
+        if card.name not in self._cards:
+            self._cards[card.name] = digest(model_of(card))[:8]
+        return self._cards[card.name]
+
+    def _again(
+        self, kept: KeptCall, request: Request, decision: Decision, run: CaseRun, calls: CallLog | None
+    ) -> Reply:
+        """The reply that the run got before it was cut short: the call is kept as it was."""
+        run.calls.append(kept.call)
+        if calls is not None:
+            calls.call(kept)
+        if self.replay is not None:
+            card = self.router.catalog.model(kept.call.model)
+            self.replay.passed(self._call(card, request, decision, run), run.case.nodeid)
+        reply = reply_of(kept).with_(decision=decision)
+        return reply.with_(parsed=_parsed(reply, request))
 
     def _loaded(self, reply: Reply) -> Reply:
         """The first reply after a load that was made for it says so."""
@@ -140,9 +202,8 @@ class Engine:
 
     def _opener(self, run: CaseRun | None) -> Open:
         """What opens a model: the pool, or what stands before it."""
-        if self.replay is None:
-            return self.pool.get
-        return self.replay.over(self.pool.get, run.case.nodeid if run else "")
+        open_ = self.pool.get if self.spending is None else self.spending.over_models(self.pool.get)
+        return open_ if self.replay is None else self.replay.over(open_, run.case.nodeid if run else "")
 
     def _known(self, card: ModelCard, request: Request, decision: Decision, run: CaseRun | None) -> bool:
         """Whether the reply is there without asking the model."""
@@ -180,21 +241,22 @@ class Engine:
             return call
         return replace(call, script=script)
 
-    def _policy_id(self, decision: Decision) -> str:
-        way = decision.column, decision.decided_by, decision.strategy
+    def policy_id(self, column: str, decided_by: str, strategy: str) -> str:
+        way = column, decided_by, strategy
         if way not in self._policies:
-            self._policies[way] = self._hash_of(decision)
+            self._policies[way] = self._hash_of(*way)
         return self._policies[way]
 
-    def _hash_of(self, decision: Decision) -> str:
+    def _hash_of(self, column: str, decided_by: str, strategy: str) -> str:
         profile = self.router.profile
-        table = self.router.catalog.tables.get(decision.strategy)
+        table = self.router.catalog.tables.get(strategy)
         roles = [profile.name, dict(profile.roles), dict(profile.overrides)]
-        return digest([decision.column, decision.decided_by, *roles, asdict(table) if table else None])
+        return digest([column, decided_by, *roles, asdict(table) if table else None])
 
     def _keep(
         self, request: Request, decision: Decision, reply: Reply | None, run: CaseRun | None,
-        calls: CallLog | None, error_class: str | None = None, seconds: float = 0.0, server: Usage | None = None,
+        calls: CallLog | None, asked: str, error_class: str | None = None, seconds: float = 0.0,
+        server: Usage | None = None,
     ) -> None:  # fmt: skip
         if run is None:
             return
@@ -208,8 +270,9 @@ class Engine:
             used,
             attempt=next(run.attempts),
             backend=card.backend,
-            policy_id=self._policy_id(decision),
+            policy_id=self.policy_id(decision.column, decision.decided_by, decision.strategy),
             reply=reply,
+            asked=asked,
             error_class=error_class,
             seconds=seconds,
             template=template,
@@ -217,8 +280,19 @@ class Engine:
         )
         run.calls.append(kept)
         if calls is not None:
-            texts = [{"role": message.role, "content": message.content} for message in messages]
-            calls.call(run.case.nodeid, kept, messages=texts, reply=reply.text if reply else None)
+            texts = tuple({"role": message.role, "content": message.content} for message in messages)
+            text, more = (reply.text, more_of(reply)) if reply else (None, {})
+            calls.call(KeptCall(run.case.nodeid, kept, texts, text, more))
+        if self.events is not None:
+            self.events.tell("called", run.case, outcome=error_class or "", **_figures(kept))
+
+
+def _figures(call: CallRecord) -> dict[str, Any]:
+    """Of a call, for who watches."""
+    return {
+        "model": call.model, "seconds": call.total_s, "usd": call.usd, "replayed": call.replayed or call.reused,
+        "prompt_tokens": call.prompt_tokens, "completion_tokens": call.completion_tokens,
+    }  # fmt: skip
 
 
 def _parsed(reply: Reply, request: Request) -> Any:

@@ -114,7 +114,7 @@ class Holds:
 
     def __init__(self, folder: Path, place: str) -> None:
         self._path = folder / f"memory-{file_name(place)}.json"
-        self._me = _name(psutil.Process())
+        self._me = name_of(psutil.Process())
 
     def take(self, model: str, size: int, budget: int | None) -> tuple[str, ...] | None:
         """What has to be unloaded for a model that is ours from now on; None while others leave no room for it."""
@@ -187,7 +187,7 @@ def _read(text: str) -> _Book:
     try:
         models, wants = json.loads(text)
         book = _Book({str(name): dict(entry) for name, entry in models.items()}, [str(who) for who in wants])
-        living = {who: _lives(who) for entry in book.models.values() for who in entry["holders"]}
+        living = {who: lives(who) for entry in book.models.values() for who in entry["holders"]}
         for name, entry in list(book.models.items()):
             entry["holders"] = [who for who in entry["holders"] if living[who]]
             entry["bytes"] = int(entry["bytes"])
@@ -195,7 +195,7 @@ def _read(text: str) -> _Book:
                 entry["left"] = now
             elif OWN in name or now - float(entry["left"]) > REMEMBERED:
                 del book.models[name]
-        book.wants = [who for who in book.wants if _lives(who)]
+        book.wants = [who for who in book.wants if lives(who)]
     except (ValueError, TypeError, KeyError, AttributeError):
         return _Book()
     return book
@@ -216,12 +216,13 @@ def _in_the_way(book: _Book, held: set[str], budget: int | None) -> tuple[str, .
     return tuple(gone)
 
 
-def _name(process: psutil.Process) -> str:
+def name_of(process: psutil.Process) -> str:
+    """A name that no other process has, now or later."""
     return f"{process.pid}:{process.create_time():.2f}"
 
 
-def _lives(who: str) -> bool:
+def lives(who: str) -> bool:
     try:
-        return _name(psutil.Process(int(who.partition(":")[0]))) == who
+        return name_of(psutil.Process(int(who.partition(":")[0]))) == who
     except (psutil.Error, ValueError):
         return False

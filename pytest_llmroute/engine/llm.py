@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextvars
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypedDict, Unpack
@@ -114,7 +117,7 @@ class LLM:
             import anyio.to_thread
 
             return await anyio.to_thread.run_sync(partial(self.generate, prompt, **options))
-        return await asyncio.to_thread(self.generate, prompt, **options)
+        return await _beside(partial(self.generate, prompt, **options))
 
     def explain(
         self, prompt: Prompt = "", *, system: str | None = None, tools: Iterable[Mapping[str, Any]] | None = None,
@@ -144,6 +147,35 @@ class LLM:
             timeout=declared.timeout if timeout is None else timeout,
             sampling=sampling.over(declared.sampling),
         )
+
+
+async def _beside(make: Callable[[], Reply]) -> Reply:
+    """In a daemon thread: those of asyncio's own pool are waited for after Ctrl-C, and a call may take minutes."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    waiting: asyncio.Future[Reply] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def tell(reply: Reply | None, error: BaseException | None) -> None:
+        if waiting.done():
+            return  # nobody waits any more
+        if error is not None:
+            waiting.set_exception(error)
+        elif reply is not None:
+            waiting.set_result(reply)
+
+    def run() -> None:
+        reply, raised = None, None
+        try:
+            reply = context.run(make)
+        except BaseException as error:
+            raised = error
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(tell, reply, raised)
+
+    threading.Thread(target=run, name="llmroute-agenerate", daemon=True).start()
+    return await waiting
 
 
 def _check(sampling: Sampling, timeout: float | None) -> None:

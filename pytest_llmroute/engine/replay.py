@@ -69,6 +69,11 @@ class Replay:
                 self._taken[place].discard(number)  # not answered: another try is no other request
             raise
 
+    def passed(self, call: Call, item: str) -> None:
+        """A request of an item whose reply came from elsewhere: its number is taken."""
+        if not call.card.scripted and (self.mode != "none" or self._replies is not None):
+            self._take((item, key_of(self._recordings.request(call))))
+
     def _take(self, place: tuple[str, str]) -> int:
         with self._lock:
             taken = self._taken.setdefault(place, set())

@@ -16,6 +16,7 @@ from pytest_llmroute.config.resolve import Settings
 from pytest_llmroute.core.profiles import Profile
 from pytest_llmroute.core.replies import Call
 from pytest_llmroute.engine.engine import Engine
+from pytest_llmroute.engine.events import Events
 from pytest_llmroute.errors import UserError, one
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.measure.meter import ProcessMeter
@@ -84,7 +85,6 @@ def make_router(
 ) -> Router:  # fmt: skip
     """The router of a project on one profile."""
     catalog = catalog_of(project, extensions)
-    hook = extensions.hook
     return Router(
         catalog=catalog,
         strategies=strategies_of(project, extensions),
@@ -93,7 +93,7 @@ def make_router(
         classifier=Classifier(
             *([rules] if rules is not None else []),
             user_rules=dict(user_rules or {}),
-            override=lambda text, user: hook.llmroute_classify(text=text, user=user),
+            override=extensions.classify,
         ),
     )
 
@@ -125,7 +125,7 @@ def close_sandbox() -> None:
 
 def make_engine(
     router: Router, extensions: Extensions, scripted: Scripted, *, stand_in: str | None = None,
-    limit: float | None = None, meter: ProcessMeter | None = None,
+    limit: float | None = None, meter: ProcessMeter | None = None, events: Events | None = None,
 ) -> Engine:  # fmt: skip
-    pool = BackendPool(extensions.backends(), stand_in=stand_in)
-    return Engine(router, pool, scripted, limit, meter)
+    pool = BackendPool(extensions.backends(), stand_in=stand_in, loading=events.loading if events else None)
+    return Engine(router, pool, scripted, limit, meter, events=events)

@@ -9,7 +9,7 @@ from pytest_llmroute.backends.contract import BackendType, Survey
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.at_once import at_once
 from pytest_llmroute.core.models import ModelCard
-from pytest_llmroute.errors import UserError, nearest
+from pytest_llmroute.errors import UserError, guarded, nearest
 
 WITHIN = 2.0
 """Seconds; a server that is slower than that to say what it has is taken for not there."""
@@ -49,8 +49,8 @@ def look(types: Mapping[str, BackendType], needs: Sequence[Need], within: float 
 def _asked(kind: BackendType, needs: Sequence[Need], within: float) -> list[Server]:
     assert kind.survey is not None
     assert kind.endpoint is not None
-    endpoint = kind.endpoint
-    surveys = kind.survey([need.card for need in needs], within)
+    survey, endpoint = kind.survey, kind.endpoint
+    surveys = guarded(f"backend {kind.name}: survey", lambda: survey([need.card for need in needs], within))
     return [Server(each, tuple(need for need in needs if endpoint(need.card) == each.endpoint)) for each in surveys]
 
 

@@ -15,10 +15,10 @@ import pytest
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.requests import Message
 from pytest_llmroute.core.steps import Plan
-from pytest_llmroute.engine.dispatch import Dispatcher, Job
+from pytest_llmroute.engine.dispatch import Dispatcher, Dropped, Job
 from pytest_llmroute.engine.leases import POSSIBLE, SlotLeases, file_name
 from pytest_llmroute.engine.width import Fixed, Width, width_for
-from pytest_llmroute.errors import LLMRouteError
+from pytest_llmroute.errors import LLMRouteError, OutOfBudget
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side.assigned import Assigned
 from pytest_llmroute.pytest_side.collect import TaskItem
@@ -35,8 +35,8 @@ FAR = 10_000
 GIVE_WAY = 0.0002
 """Seconds after which a thread that computes lets another one compute: an answer must not wait for pytest's own work,
 nor the next call for the answer."""
-OWN = frozenset({"llm", "llm_reply", "_llm_case", "_llm_column", "_llm_run", "request"})
-"""Fixtures of ours; a test that uses another one may need it for its call."""
+OWN = frozenset({"llm", "llm_reply", "_llm_case", "_llm_column", "_llm_run", "request", "event_loop_policy"})
+"""Fixtures of ours, and one that pytest-asyncio gives to all tests; one that uses others may need them for its call."""
 
 
 @dataclass(slots=True)
@@ -57,8 +57,11 @@ class Ahead:
         self._assigned = Assigned(session.config)
         self._memories = session.holdings.memories(session.wanted) if session.holdings is not None else None
         self._numbers = itertools.count()
+        self._waiting: dict[int, Job] = {}
+        """Those that nobody has asked for yet."""
+        self._paid: set[int] | None = None
         replay = session.engine.replay
-        self._looks = replay is not None and replay.looks
+        self._looks = (replay is not None and replay.looks) or session.resuming is not None
         """Whether a call may be known: then its plan begins without slot and model, and asks for them when it must."""
         self.dispatcher = Dispatcher(
             session.engine.pool.lane,
@@ -76,7 +79,7 @@ class Ahead:
         sys.setswitchinterval(min(GIVE_WAY, self._usual_interval))
         with self.dispatcher.gathering():
             for index, item in items:
-                if self._slots != 1 and JOB not in item.stash:
+                if self._slots != 1 and JOB not in item.stash and item_side.RESUMED not in item.stash:
                     self._begin(index, item)
 
     def _begin(self, index: int, item: pytest.Item) -> None:
@@ -85,7 +88,9 @@ class Ahead:
         card = self._card(item, messages)
         if card is not None or _long(item):
             job = Job(partial(self._plan, item, messages), index=index)
-            item.stash[JOB] = job
+            item.stash[JOB] = self._waiting[index] = job
+            case = item_side.case_of(item, self._session.columns[0])
+            self._session.events.tell("queued", case, model=card.name if card is not None else "")
             self.dispatcher.submit(job, None if self._looks else card)
 
     def _card(self, item: pytest.Item, messages: tuple[Message, ...]) -> ModelCard | None:
@@ -114,19 +119,32 @@ class Ahead:
         return width_for(self._slots, pool.slots(card), parallel, shared=shared, workers=workers)
 
     def _plan(self, item: pytest.Item, messages: tuple[Message, ...]) -> Plan[Any]:
-        return self._session.plan_of(item, messages)
+        return self._session.plan_of(item, messages, queued=True)
 
     def wait(self, item: pytest.Item, job: Job) -> Any:
         """The result of a call that was made ahead."""
         __tracebackhide__ = True
+        self._waiting.pop(job.index, None)
         self.dispatcher.reached(job.index + 1)
         started = time.perf_counter()
         try:
             return job.wait()
+        except Dropped:
+            raise pytest.Session.Interrupted(self._session.why_stopped) from None
         finally:
             item.stash[WAIT] = Wait(time.perf_counter() - started, job.own_seconds)
             if not self.dispatcher.under_way:
                 sys.setswitchinterval(self._usual_interval)
+
+    def paid(self, item: pytest.Item | None = None) -> bool:
+        """Once the budget is spent: whether the call of an item, or of any that is yet to come, was made before."""
+        if self._paid is None:
+            begun = {index: job for index, job in self._waiting.items() if job.begun}
+            for job in begun.values():
+                job.settle()
+            self._paid = {index for index, job in begun.items() if not isinstance(job.error, OutOfBudget)}
+        self._paid &= self._waiting.keys()
+        return bool(self._paid) if item is None else JOB in item.stash and item.stash[JOB].index in self._paid
 
     def stop(self) -> None:
         self.dispatcher.stop()

@@ -17,6 +17,7 @@ from pytest_llmroute.engine.case import Case
 from pytest_llmroute.errors import ModelCallError, UserError, printable
 from pytest_llmroute.pytest_side.columns import Cell
 from pytest_llmroute.pytest_side.items import CASE
+from pytest_llmroute.tasks.checks import run_check
 from pytest_llmroute.tasks.values import SolutionLost, TaskCase, TaskFile
 
 if TYPE_CHECKING:
@@ -61,9 +62,11 @@ class TaskCollector(pytest.File):
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         from pytest_llmroute.tasks.files import read_task_file
 
-        contents = read_task_file(
-            self.path, checks=self.ours.extensions.checks(), known=self.ours.known, shown=self.nodeid
-        )
+        try:
+            checks = self.ours.extensions.checks()
+        except UserError as error:  # of somebody's hook
+            raise self.CollectError(error.text()) from None
+        contents = read_task_file(self.path, checks=checks, known=self.ours.known, shown=self.nodeid)
         self._register_tags(contents.tasks)
         for column in self.ours.columns:
             for task in contents.tasks:
@@ -137,7 +140,7 @@ class TaskItem(pytest.Item):
     def runtest(self) -> None:
         solved = self.ours.solved(self)
         try:
-            result = solved.result or self.task.check.run(solved.reply.text, self.task)
+            result = solved.result or run_check(self.task, solved.reply.text)
         except SolutionLost as error:
             self.ours.scored(self, error.result)
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,14 @@ from pytest_llmroute.errors import LLMRouteError
 from pytest_llmroute.pytest_side import junit
 from pytest_llmroute.pytest_side.nogate import NoGate
 from pytest_llmroute.pytest_side.repeats import Groups
+from pytest_llmroute.pytest_side.reports import NOT_RUN, SHOWN
+from pytest_llmroute.pytest_side.resuming import OF_BEFORE, command_that_goes_on
 from pytest_llmroute.report.summary import RunHead, Summary, Tally
 from pytest_llmroute.report.terminal import misses, not_recorded, render
 from pytest_llmroute.store.contract import RunInfo
 from pytest_llmroute.store.experience import keep_experience
-from pytest_llmroute.store.merge import Gathered, gather, recover, save_run
+from pytest_llmroute.store.journal import journal_folder
+from pytest_llmroute.store.merge import Gathered, gather, journals_of, recover, save_run
 from pytest_llmroute.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -29,8 +32,6 @@ if TYPE_CHECKING:
     from pytest_llmroute.gate.result import GateResult
 
 FOLDER = ".llmroute"
-SHOWN = "llmroute_shown"
-"""The attribute of a report that says how it shows; xdist carries it along."""
 SYNTHETIC = "llmroute::"
 
 
@@ -39,7 +40,7 @@ class Controller:
 
     def __init__(
         self, config: pytest.Config, settings: Settings, head: RunHead, gate: NoGate, store: Path,
-        env: Mapping[str, str],
+        env: Mapping[str, str], *, resumes: bool = False,
     ) -> None:  # fmt: skip
         self.config, self.settings, self.head, self.gate, self.env = config, settings, head, gate, env
         self.run_id, self.store_path = head.run_id, store
@@ -52,6 +53,11 @@ class Controller:
         """Records whose tests are yet to be torn down."""
         self.forgiven = 0
         """Misses that show as `m`; they are taken out of the session's count of failures."""
+        self.not_run: dict[str, bool] = {}
+        """Items that were reached and whose call the budget did not hold; whether --lf had them before."""
+        self.spent = ""
+        """What the run says of its budget; empty where it has none."""
+        self.out_of_budget = False
         self.crashed = False
         """Whether a worker of xdist's died."""
         self.notes: list[str] = []
@@ -60,6 +66,11 @@ class Controller:
         self._unkept: RunInfo | None = None
         """The run as it will be kept, from its end until it is."""
         self.stored = False
+        self._seen: set[str] | None = set() if resumes else None
+        """Of a run that is resumed: the tests that gave a result, now or before."""
+        self.of_before = 0
+        self.goes_on = ""
+        """The command that goes on with a run that was cut short."""
         self.result: GateResult | None = None
         self.incomplete = ""
         """Why the results are not those of a whole run."""
@@ -73,6 +84,8 @@ class Controller:
             return
         if str(report.outcome) == "rerun":
             return
+        if getattr(report, SHOWN, None) == NOT_RUN:
+            self.not_run[report.nodeid] = report.nodeid in self._failed_before
         self.crashed = self.crashed or report.when not in ("setup", "call")
         for key, value in report.user_properties:
             if key == PROPERTY and isinstance(value, str):
@@ -81,6 +94,9 @@ class Controller:
 
     def _add(self, record: Record, report: pytest.TestReport) -> None:
         self.tally.add(record)
+        if self._seen is not None:
+            self._seen.add(record.nodeid)
+            self.of_before += hasattr(report, OF_BEFORE)
         self._open[report.nodeid] = record
         self.groups.add(record)
         self.gate.take(record)
@@ -162,6 +178,8 @@ class Controller:
         self._last_failed()
         if stopped and (self.gate.judges or self.gate.saving):
             self.notes.append("the run was stopped: the gate does not judge it, and no baseline is written")
+        if stopped and journals_of(journal_folder(self.config.rootpath, self.run_id)):
+            self.goes_on = command_that_goes_on(self.config.invocation_params.args)
         self._unkept = self._info(stopped)
 
     def keep(self) -> None:
@@ -169,12 +187,20 @@ class Controller:
         info, self._unkept = self._unkept, None
         if info is None or not self.tally.count:
             return
-        found = gather(self.config.rootpath, self.run_id)
+        found = self._of_this_suite(gather(self.config.rootpath, self.run_id), info.status == "interrupted")
         for keep in (partial(self._json, info, found), partial(self._store, info, found), self._on_github):
             try:
                 keep()
             except LLMRouteError as error:
                 self.notes.append(str(error))
+
+    def _of_this_suite(self, found: Gathered, stopped: bool) -> Gathered:
+        """Of a run that was resumed and is whole now: without tests that are no more."""
+        seen = self._seen
+        if seen is None or stopped:
+            return found
+        records = tuple(r for r in found.records if r.nodeid in seen or (self.crashed and r.outcome == "interrupted"))
+        return replace(found, records=records, calls=tuple(call for call in found.calls if call.nodeid in seen))
 
     def _info(self, stopped: bool) -> RunInfo:
         """The run as it is kept."""
@@ -223,6 +249,12 @@ class Controller:
         finally:
             store.close()
 
+    @cached_property
+    def _failed_before(self) -> Mapping[str, bool]:
+        """What `--lf` would have run when this run began: pytest writes it at the end."""
+        cache = getattr(self.config, "cache", None)
+        return {} if cache is None else cache.get("cache/lastfailed", {})
+
     def _last_failed(self) -> None:
         """`--lf` reruns all repeats of a group together, and never a report that no test made."""
         cache = getattr(self.config, "cache", None)
@@ -231,6 +263,9 @@ class Controller:
         found: dict[str, bool] = cache.get("cache/lastfailed", {})
         wanted = {nodeid: True for nodeid in found if not nodeid.startswith(SYNTHETIC)}
         wanted.update(dict.fromkeys(self.groups.rerun(set(wanted)), True))
+        wanted.update(
+            {nodeid: True for nodeid, failed in self.not_run.items() if failed}
+        )  # pytest takes skipped ones out
         if wanted != found:
             cache.set("cache/lastfailed", wanted)
 
@@ -248,6 +283,10 @@ class Controller:
             self.keep()
             if verbose >= 0 and self.stored:
                 terminal.write_line(f"run {self.run_id} is kept in {self._store_shown()}{self._ignore_hint()}")
+            if self.of_before:
+                terminal.write_line(f"resumed: {self.of_before} of {self.tally.count} results are of before")
+        if self.spent:
+            terminal.write_line(self.spent)
         if self.result is not None:
             from pytest_llmroute.report.gate import gate_lines
 
@@ -266,6 +305,11 @@ class Controller:
             terminal.write_line("--llm-replay=auto asks the models for these, and records them")
         for note in self.notes:
             terminal.write_line(f"llmroute: {note}")
+        if self.goes_on:
+            anew = "   (the budget counts anew)" if self.out_of_budget else ""
+            terminal.write_line(
+                f"llmroute: cut short; what is finished is kept, and this goes on: {self.goes_on}{anew}"
+            )
 
     def _annotations(self) -> list[str]:
         from pytest_llmroute.report import github

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 import pytest
 
 from pytest_llmroute.core.columns import Column
+from pytest_llmroute.core.records import Record
 from pytest_llmroute.core.requests import Sampling
 from pytest_llmroute.engine.case import Case, CaseRun, digest
 from pytest_llmroute.pytest_side.columns import Cell
@@ -18,6 +21,8 @@ from pytest_llmroute.pytest_side.marker import Declared, declared
 OURS = ("_llm_column", "_llm_run")
 CASE = pytest.StashKey[Case]()
 RUN = pytest.StashKey[CaseRun]()
+RESUMED = pytest.StashKey[Record]()
+"""Of a test that is finished since before the run was resumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ def case_of(item: pytest.Item, first: Column) -> Case:
             case_id=where_of(item) + _params_id(item),
             column=column,
             line=(item.location[1] or 0) + 1,
+            source_hash=_source_hash(getattr(item, "function", None)),
             repeat=cell.repeat,
             repeats=cell.repeats,
             round=cell.round,
@@ -78,6 +84,18 @@ def case_of(item: pytest.Item, first: Column) -> Case:
             template=spec.template,
         )
     return item.stash[CASE]
+
+
+@lru_cache(maxsize=4096)
+def _source_hash(function: Any) -> str:
+    """Of the function itself; what its decorators say is known by other names."""
+    try:
+        source = inspect.getsource(function)
+    except (OSError, TypeError):
+        return ""
+    lines = source.splitlines()
+    begin = next((at for at, line in enumerate(lines) if line.lstrip().startswith(("def ", "async def "))), 0)
+    return digest(lines[begin:])
 
 
 def _params_id(item: pytest.Item) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
 
-from pytest_llmroute.core.records import CallRecord, Record
+from pytest_llmroute.core.records import Record
 from pytest_llmroute.core.redact import Redactor
 from pytest_llmroute.core.series import Series
-from pytest_llmroute.store.journal import Journal, JournalError
+from pytest_llmroute.store.journal import Journal, JournalError, KeptCall
+from pytest_llmroute.store.recordings import plain
 
 
 class Keeper:
@@ -19,7 +20,9 @@ class Keeper:
         self._journal = journal
         self._begun = False
         self.trouble: JournalError | None = None
-        """Why nothing more is kept; tests go on without, and the end of the run says so."""
+        """Why nothing more is kept; the end of the run says so."""
+        self.stop: Callable[[JournalError], None] = lambda error: None
+        """Called when a journal that was written can't be any more. Where it never could, tests go on without."""
 
     def open(self) -> None:
         """On xdist's controller: its journal holds no case, but keeps other runs from taking this one for dead."""
@@ -27,14 +30,31 @@ class Keeper:
             self._begun = True
             self._try(self._journal.open)
 
+    def claim(self) -> bool:
+        """The same where a run is resumed; False where another process does so."""
+        self._begun = True
+        return self._journal.claim()
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is something to resume."""
+        return self._begun and self.trouble is None
+
     def start(self, draft: Record) -> None:
         self._begun = True
         self._try(self._journal.start, draft)
 
-    def call(self, nodeid: str, call: CallRecord, *, messages: list[dict[str, str]], reply: str | None) -> None:
-        safe = [{**message, "content": self.redact(message["content"])} for message in messages]
-        kept = None if reply is None else self.redact(reply)
-        self._try(partial(self._journal.call, messages=safe, reply=kept), nodeid, call)
+    def call(self, kept: KeptCall) -> None:
+        """Raises where it is lost: whoever made the call must not make another one."""
+        safe = replace(
+            kept,
+            messages=tuple({**message, "content": self.redact(message["content"])} for message in kept.messages),
+            reply=None if kept.reply is None else self.redact(kept.reply),
+            more=plain(kept.more, self.redact) if kept.more else {},
+        )
+        self._try(self._journal.call, safe)
+        if self.trouble is not None and self.trouble.begun:
+            raise self.trouble
 
     def record(self, record: Record) -> str:
         """The record's JSON, as it was written."""
@@ -62,3 +82,5 @@ class Keeper:
                 write(*values)
             except JournalError as error:
                 self.trouble = error
+                if error.begun:
+                    self.stop(error)

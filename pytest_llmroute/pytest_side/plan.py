@@ -12,6 +12,7 @@ import pytest
 from pytest_llmroute.core.decisions import Decision, describe
 from pytest_llmroute.errors import printable
 from pytest_llmroute.pytest_side import items as item_side
+from pytest_llmroute.pytest_side.costs import costs
 from pytest_llmroute.pytest_side.order import decision_of
 from pytest_llmroute.pytest_side.rounds import round_of
 from pytest_llmroute.pytest_side.waves import waves
@@ -44,7 +45,7 @@ def lines(session: LLMSession, items: Sequence[pytest.Item]) -> list[str]:
         ]  # fmt: skip
         out += ["", f"{printable(column.name)} ({column.kind}, {len(here)} items)", *_routes(here)]
     out += ["", "models: " + ", ".join(f"{printable(name)} ×{count}" for name, count in models.most_common())]
-    out += waves(session, models)
+    out += [*waves(session, models), *costs(session, decisions)]
     undecided = sum(decision is None for _, decision in decisions)
     if undecided:
         out.append(f"{undecided} items without a decision yet ({UNKNOWN})")

@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_llmroute.codes import Code
+from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.places import is_loopback
+from pytest_llmroute.core.requests import Sampling
 from pytest_llmroute.engine.case import Case
 from pytest_llmroute.engine.holdings import Facts
+from pytest_llmroute.engine.ledger import cannot_share
 from pytest_llmroute.engine.setup import sandbox_of
 from pytest_llmroute.engine.survey import Need, Server, look, troubles
 from pytest_llmroute.errors import LLMRouteWarning, UserError
 from pytest_llmroute.measure.machine import available_ram
 from pytest_llmroute.pytest_side import items as item_side
+from pytest_llmroute.pytest_side.ahead import known
 from pytest_llmroute.pytest_side.collect import TaskItem
 from pytest_llmroute.pytest_side.marker import messages_of
 from pytest_llmroute.pytest_side.once import once_for_all
@@ -103,7 +107,10 @@ def _servers(session: LLMSession, wanted: Mapping[str, int], tests: int) -> tupl
         return [], None
 
     def ask() -> dict[str, Any]:
-        servers = look(pool.types, needs)
+        try:
+            servers = look(pool.types, needs)
+        except UserError as error:  # of somebody's backend
+            return {"errors": [_plain(error)], "facts": _facts(session, []).to_dict()}
         found = troubles(servers, of=tests)
         return {"errors": [_plain(error) for error in found], "facts": _facts(session, servers).to_dict()}
 
@@ -153,6 +160,8 @@ def _options(session: LLMSession) -> list[UserError]:
     if error := _mistake(lambda: session.engine):
         return [error]
     router, settings = session.engine.router, session.settings
+    if session.budget is not None and session.worker != "main" and (error := cannot_share()):
+        return [error]
     checks: list[Callable[[], object]] = [
         partial(router.strategy, column.name, settings.origin("strategy"))
         if column.kind == "strategy"
@@ -226,11 +235,28 @@ def _route(session: LLMSession, item: pytest.Item, case: Case) -> str:
     if case.model is not None:
         catalog.model(case.model, where)
     decision = session.decide(case)
+    _affordable(session, item, case, decision)
     session.engine.router.check_place(decision, session.engine.pool.endpoint(catalog.model(decision.model)))
     return decision.model
 
 
+def _affordable(session: LLMSession, item: pytest.Item, case: Case, decision: Decision) -> None:
+    """Where the run has a budget: what its calls may take must be known beforehand."""
+    engine = session.engine
+    if engine.spending is None or not _asks(session):
+        return
+    for name in (decision.model, *decision.chain):
+        card = session.catalog.model(name)
+        settings, _ = engine.router.settings(case.request(()), card, decision.asked, case.repeat, 0)
+        if known(item) is None:
+            settings = Sampling(max_tokens=1)  # the test itself may yet say how many
+        if lacking := engine.spending.lacking(card, settings):
+            raise lacking
+
+
 def _there(session: LLMSession, model: str) -> None:
     """Once for each model: a backend may read files to tell."""
-    if missing := session.engine.pool.missing(session.catalog.model(model)):
+    pool, card = session.engine.pool, session.catalog.model(model)
+    if missing := pool.missing(card):
         raise missing
+    pool.slots(card)  # somebody's own code: it may raise

@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from operator import is_
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_llmroute.backends.pool import BackendMissing
+from pytest_llmroute.codes import Code
 from pytest_llmroute.core.records import Record
 from pytest_llmroute.engine.case import CaseRun
-from pytest_llmroute.errors import ModelCallError, printable
+from pytest_llmroute.engine.dispatch import Dropped
+from pytest_llmroute.errors import LLMRouteError, ModelCallError, UserError, printable
+from pytest_llmroute.store.journal import JournalError
 from pytest_llmroute.tasks.values import SolutionLost
+
+SHOWN = "llmroute_shown"
+"""The attribute of a report that says how it shows; xdist carries it along."""
+NOT_RUN = "not run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,10 @@ def verdict(report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseExcepti
         return Verdict("error", message, "backend")
     if isinstance(error, SolutionLost):
         return Verdict("error", message, "sandbox")
+    if isinstance(error, UserError) and error.code is Code.HOOK:
+        return Verdict("error", message, "hook")
+    if isinstance(error, JournalError | Dropped):
+        return Verdict("error", message, "stopped")
     if run.canned:
         return Verdict("error", message, "canned")
     if report.when != "call":
@@ -54,6 +66,34 @@ def as_canned_error(report: pytest.TestReport, run: CaseRun) -> None:
     tried = "\n".join(f"  {model}: {printable(text)} [{cause}]" for model, cause, text in causes)
     report.outcome = "failed"
     report.longrepr = f"passed on a canned text: no model answered\n{tried}"
+
+
+def shorten(error: LLMRouteError, root: Path) -> bool:
+    """Of an error of ours people want to see their own line, and not what lies below it.
+
+    False where there is none of theirs: it was raised before their code ran.
+    """
+    if isinstance(error, UserError) and error.code is Code.HOOK:
+        error.__cause__, error.__suppress_context__ = None, True
+    theirs, frame = None, error.__traceback__
+    while frame is not None:
+        if str(frame.tb_frame.f_globals.get("__name__")).partition(".")[0] == "pytest_llmroute":
+            break
+        if Path(frame.tb_frame.f_code.co_filename).is_relative_to(root):
+            theirs = frame
+        frame = frame.tb_next
+    if theirs is not None:
+        theirs.tb_next = None
+    return theirs is not None
+
+
+def as_not_run(report: pytest.TestReport, item: pytest.Item, why: str) -> None:
+    """Neither passed nor failed: to all other plugins it is a skipped one."""
+    path, line, _ = item.location
+    report.__dict__.pop("wasxfail", None)
+    report.outcome = "skipped"
+    report.longrepr = (path, (line or 0) + 1, why)
+    report.__dict__[SHOWN] = NOT_RUN
 
 
 def make_inert(report: pytest.TestReport, redact: Callable[[str], str]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -16,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_llmroute import __version__
+from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.config.catalog import Catalog
 from pytest_llmroute.config.options import ADAPTIVE, BY_NAME
 from pytest_llmroute.config.resolve import Level
 from pytest_llmroute.config.situation import Situation, nothing_configured, situation
+from pytest_llmroute.core.budget import Budget, read_budget
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.outcomes import CheckResult
@@ -28,9 +31,12 @@ from pytest_llmroute.core.redact import Redactor
 from pytest_llmroute.core.replies import Reply
 from pytest_llmroute.core.requests import Message, as_messages
 from pytest_llmroute.core.steps import Plan, Work, run_now
+from pytest_llmroute.engine.budget import SPENT, Spending, spent_line
 from pytest_llmroute.engine.case import Case, CaseRun
 from pytest_llmroute.engine.engine import Engine
+from pytest_llmroute.engine.events import Events
 from pytest_llmroute.engine.holdings import Facts, Holdings
+from pytest_llmroute.engine.ledger import Ledger, OwnLedger, SharedLedger
 from pytest_llmroute.engine.llm import LLM
 from pytest_llmroute.engine.setup import (
     catalog_of,
@@ -41,7 +47,7 @@ from pytest_llmroute.engine.setup import (
     make_router,
     surroundings,
 )
-from pytest_llmroute.errors import LLMRouteWarning, UserError, one
+from pytest_llmroute.errors import LLMRouteError, LLMRouteWarning, OutOfBudget, UserError, one
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.gate.looks import LOOKS
 from pytest_llmroute.measure.mark import Mark, Usage
@@ -51,7 +57,8 @@ from pytest_llmroute.pytest_side import preflight, reports
 from pytest_llmroute.pytest_side.ahead import JOB, WAIT, Ahead
 from pytest_llmroute.pytest_side.collect import Solved, TaskCollector, TaskItem
 from pytest_llmroute.pytest_side.columns import Cell, cells_of, columns_of, distinct
-from pytest_llmroute.pytest_side.controller import FOLDER, SHOWN, SYNTHETIC, Controller
+from pytest_llmroute.pytest_side.controller import FOLDER, SYNTHETIC, Controller
+from pytest_llmroute.pytest_side.ending import hear_no_more, interrupt_workers, without_way
 from pytest_llmroute.pytest_side.facts import run_facts
 from pytest_llmroute.pytest_side.gating import gate_of
 from pytest_llmroute.pytest_side.header import header
@@ -59,10 +66,21 @@ from pytest_llmroute.pytest_side.journaling import Keeper
 from pytest_llmroute.pytest_side.marker import Declared, let_prompt_use_parameters, messages_of
 from pytest_llmroute.pytest_side.once import forget
 from pytest_llmroute.pytest_side.order import put_in_order
+from pytest_llmroute.pytest_side.resuming import (
+    Part,
+    Resuming,
+    claimed,
+    let_go,
+    part_of_worker,
+    report_recorded,
+    resumed_part,
+    status_of,
+)
 from pytest_llmroute.pytest_side.rounds import Rounds, in_rounds, out_of_order, refuse
 from pytest_llmroute.report.summary import RunHead
-from pytest_llmroute.store.journal import Journal, journal_path, run_header
+from pytest_llmroute.store.journal import Journal, JournalError, journal_folder, journal_path, part_name, run_header
 from pytest_llmroute.store.locate import store_path
+from pytest_llmroute.tasks.checks import run_check
 from pytest_llmroute.tasks.values import Known
 
 if TYPE_CHECKING:
@@ -71,13 +89,18 @@ if TYPE_CHECKING:
 SCORE = pytest.StashKey[CheckResult]()
 MARK = pytest.StashKey[Mark]()
 USAGE = pytest.StashKey["Usage | None"]()
+ATTEMPTS = pytest.StashKey[Iterator[int]]()
 
 
 class LLMSession:
     """Settings, engine, records of one pytest process; the controller adds the aggregate."""
 
-    def __init__(self, config: pytest.Config, found: Situation, columns: tuple[Column, ...], run_id: str) -> None:
-        self.config, self.columns, self.run_id = config, columns, run_id
+    def __init__(
+        self, config: pytest.Config, found: Situation, columns: tuple[Column, ...], part: Part,
+        facts: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        run_id = part.run_id
+        self.config, self.columns, self.run_id, self.part = config, columns, run_id, part
         self.project, self.settings, self.env = found.project, found.settings, found.env
         self.errors: list[UserError] = []
         """Mistakes found while collecting; raised together, since pytest_generate_tests must not raise."""
@@ -89,20 +112,25 @@ class LLMSession:
             profile=self.settings["profile"],
             columns=tuple(column.name for column in columns),
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            facts=run_facts(config, self.settings, self.env),
+            facts={**facts, "resumed": part.earlier} if part.earlier else facts,
             options={name: resolved.value for name, resolved in self.settings.values.items()},
         )
-        path = journal_path(config.rootpath, run_id, self.worker)
+        path = journal_path(config.rootpath, run_id, self.worker, part.number)
         about = {name: getattr(head, name) for name in ("started_at", "version", "profile", "columns", "facts")}
         self.keeper = Keeper(Journal(path, run_header(run_id, self.worker, about)), Redactor(self.env))
+        self.keeper.stop = self._nothing_is_kept
+        self.resuming = Resuming(part) if part.earlier else None
         store = store_path(self.settings["store"], config.rootpath, self.settings.origin("store"))
         typed = self.settings.level("baseline") is Level.COMMAND_LINE
         gate = gate_of(self.settings, head, config.invocation_params.dir if typed else config.rootpath, store)
         self.controller = (
-            None if hasattr(config, "workerinput") else Controller(config, self.settings, head, gate, store, self.env)
+            None
+            if hasattr(config, "workerinput")
+            else Controller(config, self.settings, head, gate, store, self.env, resumes=self.resuming is not None)
         )
         refuse(self.settings, gate, spread=config.getoption("dist", "no") != "no" or self.worker != "main")
         self.ahead: Ahead | None = None
+        self._loop: pytest.Session | None = None
         self.wanted: Mapping[str, int] = {}
         """Tests by the model that they ask first, as far as that is known before they run."""
         self.holdings: Holdings | None = None
@@ -111,6 +139,10 @@ class LLMSession:
         """Where repeats are adaptive and tests run in this process."""
         self._warned = False
         self._beginning = threading.Lock()
+        self._stops = False
+        """Whether an item was not run for want of budget."""
+        self.left = 0
+        """Tests without a report when the loop ended."""
         self.broken = False
         """Whether the options or files can't be used: nothing runs."""
 
@@ -124,13 +156,32 @@ class LLMSession:
                 cli=lambda option: config.getoption(option.dest),
                 ini=lambda option: config.getini(option.ini),
             )
-            return LLMSession(config, found, columns_of(found.settings), run_id)
+            return LLMSession._begun(config, found, run_id)
         except UserError as error:
             found = nothing_configured(config.rootpath, os.environ)
-            session = LLMSession(config, found, columns_of(found.settings), run_id)
+            session = LLMSession(config, found, columns_of(found.settings), Part(run_id), {})
             session.errors.append(error)
             session.broken = True
             return session
+
+    @staticmethod
+    def _begun(config: pytest.Config, found: Situation, run_id: str) -> LLMSession:
+        """A new run, the next part of one that is resumed, or a worker's share of either."""
+        settings, columns, root = found.settings, columns_of(found.settings), config.rootpath
+        facts = run_facts(config, settings, found.env)
+        told = getattr(config, "workerinput", None)
+        runs = not (config.getoption("collectonly") or settings["plan"])
+        part = Part(run_id)
+        if told is not None:
+            part = part_of_worker(root, told["llmroute_part"]) if "llmroute_part" in told else part
+        elif wanted := settings["resume"]:
+            store = store_path(settings["store"], root, settings.origin("store"))
+            frame = {**facts, "profile": settings["profile"], "columns": [column.name for column in columns]}
+            part = resumed_part(root, store, wanted, run_id, frame, runs=runs)
+        session = LLMSession(config, found, columns, part, facts)
+        if part.earlier and runs and told is None:
+            claimed(session)
+        return session
 
     def refuse(self) -> None:
         """Ends the run at once where the options are bad; while collecting, the mistakes are kept and told later."""
@@ -173,15 +224,36 @@ class LLMSession:
 
     @cached_property
     def engine(self) -> Engine:
-        hook = self.extensions.hook
         router = make_router(
             self.project, self.extensions, self.settings["profile"], self.env, where=self.settings.origin("profile")
         )
         engine = make_engine(
-            router, self.extensions, lambda call: hook.llmroute_scripted(call=call),
-            limit=self.settings["timeout"], meter=self.meter,
+            router, self.extensions, self.extensions.scripted, limit=self.settings["timeout"], meter=self.meter,
+            events=self.events,
         )  # fmt: skip
-        return replace(engine, replay=self.replay)
+        return replace(
+            engine, replay=self.replay, kept=self.resuming.replies if self.resuming else None,
+            spending=self._spending(engine.pool),
+        )  # fmt: skip
+
+    def _spending(self, pool: BackendPool) -> Spending | None:
+        return None if self.budget is None else Spending(self.budget, self.ledger, pool)
+
+    @cached_property
+    def budget(self) -> Budget | None:
+        text = self.settings["budget"]
+        return None if text is None else read_budget(text)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What is spent; the workers of a run and their controller share one."""
+        if self.worker == "main" and self.config.getoption("dist", "no") == "no":
+            return OwnLedger()
+        return SharedLedger(journal_folder(self.config.rootpath, self.run_id) / "budget.json")
+
+    @cached_property
+    def events(self) -> Events:
+        return Events(self.extensions)
 
     @cached_property
     def replay(self) -> Replay | None:
@@ -271,6 +343,8 @@ class LLMSession:
             if preflight.runs_nothing(self):
                 return  # the plan says what does not fit
         if not errors:
+            if self.resuming is not None:
+                self.resuming.mark(self, session.items)
             return
         error = one(errors)
         output = getattr(self.config, "workeroutput", None)
@@ -318,24 +392,23 @@ class LLMSession:
         del item.stash[JOB]
         return partial(self.ahead.wait, item, job)
 
-    def plan_of(self, item: pytest.Item, messages: tuple[Message, ...]) -> Plan[Any]:
+    def plan_of(self, item: pytest.Item, messages: tuple[Message, ...], *, queued: bool = False) -> Plan[Any]:
         """The steps of an item whose call is known: the call, and for a task its check where that takes long."""
         if not isinstance(item, TaskItem):
-            return (yield from self._asking(item, messages))
-        reply = yield from self._asking(item, messages)
-        check = item.task.check
-        if not getattr(check, "long", False):
+            return (yield from self._asking(item, messages, queued=queued))
+        reply = yield from self._asking(item, messages, queued=queued)
+        if not getattr(item.task.check, "long", False):
             return Solved(reply)
         try:
-            return Solved(reply, (yield Work(partial(check.run, reply.text, item.task), long=True)))
+            return Solved(reply, (yield Work(partial(run_check, item.task, reply.text), long=True)))
         except Exception as error:
             return Solved(reply, error)
 
-    def _asking(self, item: pytest.Item, messages: tuple[Message, ...]) -> Plan[Reply]:
+    def _asking(self, item: pytest.Item, messages: tuple[Message, ...], *, queued: bool = False) -> Plan[Reply]:
         run = self._run_of(item)
         try:
             reply = yield from self.engine.asking(
-                run.case.request(messages), run.case.column, run=run, calls=self.keeper
+                run.case.request(messages), run.case.column, run=run, calls=self.keeper, queued=queued
             )
         finally:
             self._measured(item)
@@ -347,13 +420,23 @@ class LLMSession:
     def _run_of(self, item: pytest.Item) -> CaseRun:
         """The running case of an item, begun on first need: by its test, or by a slot that makes its call ahead."""
         with self._beginning:
-            if item_side.RUN not in item.stash:
-                case = item_side.case_of(item, self.columns[0])
-                draft = case.draft(self.run_id, self.settings["profile"], self.worker, shared=self.shared)
-                self.keeper.start(draft)
-                item.stash[item_side.RUN] = CaseRun(case, draft)
-                item.stash[MARK] = self.meter.begin()
-            return item.stash[item_side.RUN]
+            return self._begun_run(item)
+
+    def _begun_run(self, item: pytest.Item) -> CaseRun:
+        if item_side.RUN not in item.stash:
+            case = item_side.case_of(item, self.columns[0])
+            draft = case.draft(self.run_id, self.settings["profile"], self.worker, shared=self.shared)
+            self.keeper.start(draft)
+            item.stash[item_side.RUN] = CaseRun(case, draft, attempts=self._attempts(item, case))
+            item.stash[MARK] = self.meter.begin()
+        return item.stash[item_side.RUN]
+
+    def _attempts(self, item: pytest.Item, case: Case) -> Iterator[int]:
+        """Numbers of an item's calls: each once in a run, however often the item runs and the run is resumed."""
+        if ATTEMPTS not in item.stash:
+            before = self.resuming.replies.last_attempt(case.nodeid) if self.resuming else 0
+            item.stash[ATTEMPTS] = itertools.count(before + 1)
+        return item.stash[ATTEMPTS]
 
     def _measured(self, item: pytest.Item) -> None:
         """Ends the measurement of an item; of one whose call is made ahead, when the call has ended."""
@@ -387,22 +470,67 @@ class LLMSession:
                 stacklevel=2,
             )
 
+    def _nothing_is_kept(self, error: JournalError) -> None:
+        """The journal fails in the middle of the run: nobody shall pay for what can't be kept."""
+        if self._loop is not None:
+            self._loop.shouldstop = error.what
+        if self.ahead is not None:
+            self.ahead.stop()
+
+    @property
+    def why_stopped(self) -> str:
+        """Of a test that waits for a call which is not made any more."""
+        return str((self._loop is not None and self._loop.shouldstop) or "the run stops")
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         if self.rounds is not None and not self.rounds.wants(item):
             return
+        if item_side.RESUMED in item.stash:
+            return
         if item_side.is_ours(item) or item_side.CASE in item.stash:
+            self._stop_where_nothing_is_paid(item)
             if JOB not in item.stash:
                 _forget(item)
             self._warn_of_equal_repeats(self._run_of(item).case)
+
+    def _stop_where_nothing_is_paid(self, item: pytest.Item) -> None:
+        """Once the budget is spent only those are run whose call was made before."""
+        spending = self.engine.spending
+        if spending is not None and spending.over and not (self.ahead is not None and self.ahead.paid(item)):
+            raise OutOfBudget(SPENT)
+
+    def _not_run(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """Its call was not made for want of budget: no verdict, no record; and the run stops."""
+        reports.as_not_run(report, item, f"not asked: {SPENT}")
+        self._stops = True
+        self._stop(item)
+
+    def _stop(self, item: pytest.Item) -> None:
+        """When the budget is spent and all that was paid is judged."""
+        if self._stops and (self.ahead is None or not self.ahead.paid()):
+            item.session.shouldstop = SPENT
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        error = call.excinfo.value if call.excinfo is not None else None
+        theirs = True
+        if isinstance(error, LLMRouteError) and not self.settings["debug"]:
+            theirs = reports.shorten(error, self.config.rootpath)
         report = yield
+        if item_side.RESUMED in item.stash:
+            return self._report_recorded(item, report)
+        if not theirs and not isinstance(item, TaskItem):
+            report.longrepr = f"{item_side.where_of(item)}: {error}"
         run = item.stash.get(item_side.RUN, None)
-        if run is None:
+        if report.when != "teardown" and (isinstance(error, OutOfBudget) or (run is not None and run.refused)):
+            self._not_run(item, report)
+            return report
+        if report.when == "teardown":
+            self._stop(item)
+        if run is None or run.refused:
             return report
         if (wait := item.stash.get(WAIT, None)) is not None and report.when != "teardown":
             # The item's own time: what the call took, not what pytest waited for it.
@@ -420,20 +548,39 @@ class LLMSession:
         if report.when == "setup" and report.passed:
             run.setup_seconds = sum(made.total_s for made in run.calls)
             return report
-        self._shape(report, run.case, found)
-        record, text = self._record(item, run, found, report)
+        self._shape(report, run.case, found.outcome)
+        self.events.tell("judged", run.case, model=run.model, outcome=found.outcome)
+        self._attach(*self._record(item, run, found, report), item, report)
+        return report
+
+    def _report_recorded(self, item: pytest.Item, report: pytest.TestReport) -> pytest.TestReport:
+        """Of a test that is finished since before the run was resumed."""
+        record = item.stash[item_side.RESUMED]
+        if report.when == "teardown":
+            let_go(item)
+        elif report.when == "call" or not report.passed:
+            report_recorded(report, item, record, self.part.earlier)
+            reports.make_inert(report, self.keeper.redact)
+            self._shape(report, item_side.case_of(item, self.columns[0]), record.outcome)
+            light = record.without_texts()
+            self._attach(light, light.to_json(), item, report)
+            if self.rounds is not None:
+                self.rounds.heard(record)
+        return report
+
+    def _attach(self, record: Record, text: str, item: pytest.Item, report: pytest.TestReport) -> None:
+        """`text`: the record's JSON."""
         report.user_properties.append((PROPERTY, text))
         if self.controller is not None:
             self.controller.made = text, record
         item.user_properties[:] = [*reports.foreign(item.user_properties), *reports.flat(record)]
-        return report
 
-    def _shape(self, report: pytest.TestReport, case: Case, found: reports.Verdict) -> None:
+    def _shape(self, report: pytest.TestReport, case: Case, outcome: str) -> None:
         """How the report shows: a miss that fails nothing, or an error where infrastructure failed."""
-        if found.outcome == "missed" and (self.settings["gate"] != "off" or case.min_pass is not None):
-            report.__dict__[SHOWN] = "miss"
-        elif found.outcome == "error" and report.when == "call":
-            report.__dict__[SHOWN] = "error"
+        if outcome == "missed" and (self.settings["gate"] != "off" or case.min_pass is not None):
+            report.__dict__[reports.SHOWN] = "miss"
+        elif outcome == "error" and report.when == "call":
+            report.__dict__[reports.SHOWN] = "error"
 
     def _record(
         self, item: pytest.Item, run: CaseRun, found: reports.Verdict, report: pytest.TestReport
@@ -453,6 +600,11 @@ class LLMSession:
         )
         record = reports.without_secrets(record, self.keeper.redact)
         text = self.keeper.record(record)
+        if self.keeper.trouble is None:
+            self.events.tell(
+                "recorded", run.case, model=run.model, outcome=record.outcome, seconds=record.seconds, usd=record.usd,
+                prompt_tokens=record.prompt_tokens, completion_tokens=record.completion_tokens,
+            )  # fmt: skip
         if self.rounds is not None:
             self.rounds.heard(record)
         if record.solution is None:
@@ -461,17 +613,19 @@ class LLMSession:
         return light, light.to_json()
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, Any] | None:
-        shown = getattr(report, SHOWN, None)
+        shown = getattr(report, reports.SHOWN, None)
         if report.nodeid.startswith(SYNTHETIC):
             # The progress is at 100 % when it comes: it is named in the summary, after that.
             return "failed", "", ("FAILED", {"red": True}) if shown else ""
         if str(report.outcome) == "rerun":
             return None
+        if shown == reports.NOT_RUN:
+            return "not run", "-", "NOT RUN"
         if shown == "miss":
             return "missed", "m", ("MISS", {"yellow": True})
         if shown == "error":
             return "error", "E", ("ERROR", {"red": True})
-        return None
+        return status_of(report)
 
     # Ending
 
@@ -502,7 +656,11 @@ class LLMSession:
         """Where items are run: calls that are known by now are begun."""
         if session.config.option.collectonly or self.settings["plan"] or not session.items or self.broken:
             return
-        stops = session.config.getoption("maxfail", 0)
+        self._loop = session
+        spending = self.engine.spending
+        if spending is not None:
+            spending.begin()
+        stops = session.config.getoption("maxfail", 0) or spending is not None
         self.ahead = Ahead(self, self.settings["concurrency"], bound=bool(stops))
         if self.settings["repeat"] == ADAPTIVE and self.controller is not None:
             self.rounds = Rounds(session.items, self.controller.gate, self.ahead.begin)
@@ -530,6 +688,17 @@ class LLMSession:
                 incomplete = "tests with adaptive repeats ran in another order than that of their rounds"
         self.controller.loop_ended(session, incomplete)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        if self.ahead is not None:
+            self.ahead.stop()
+        if not self.config.getoption("fulltrace"):
+            without_way(excinfo)
+        if self.worker != "main":
+            hear_no_more()
+        elif self.config.getoption("dist", "no") != "no":
+            interrupt_workers(self.config.rootpath, self.run_id)
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if self.ahead is not None:
@@ -541,18 +710,28 @@ class LLMSession:
         close_sandbox()
         if "meter" in self.__dict__:
             self.meter.close()
-            if series := self.meter.series(self.worker):
+            if series := self.meter.series(part_name(self.worker, self.part.number)):
                 self.keeper.series(series)
         stopped = bool(session.shouldfail or session.shouldstop) or int(exitstatus) in (2, 3)
         self.keeper.end("interrupted" if stopped else "finished")
-        troubles = [*map(str, filter(None, [self.keeper.trouble])), *(self.replay.troubles if self.replay else ())]
+        heard = self.events.troubles if "events" in self.__dict__ else ()
+        replayed = self.replay.troubles if self.replay else ()
+        troubles = [*map(str, filter(None, [self.keeper.trouble])), *replayed, *heard]
         missing = self.replay.missing if self.replay else []
         if self.controller is None:
             self.config.workeroutput["llmroute_told"] = (troubles, missing)  # type: ignore[attr-defined]
         else:
             self.controller.told(troubles, missing)
+            self._tell_budget(self.controller, session)
             self.controller.finish(stopped)
             forget(self.config.rootpath, self.run_id)
+
+    def _tell_budget(self, controller: Controller, session: pytest.Session) -> None:
+        if self.budget is not None and controller.tally.count + len(controller.not_run):
+            with self.ledger.open() as account:
+                left = self.left + len(controller.not_run)
+                controller.spent = spent_line(self.budget, account, left, session.testscollected)
+                controller.out_of_budget = bool(account.refused)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -580,7 +759,9 @@ class LLMSession:
         return self._header() if self.config.getoption("dist", "no") != "no" else []
 
     def _header(self) -> list[str]:
-        return header(self.catalog, self.settings, self.columns, self.env)
+        lines = header(self.catalog, self.settings, self.columns, self.env)
+        collected = self.config.getoption("dist", "no") == "no"
+        return [*lines, *(self.resuming.lines(collected=collected) if self.resuming else [])]
 
     def _write(self, lines: Sequence[str]) -> None:
         terminal = self.config.pluginmanager.get_plugin("terminalreporter")

@@ -20,7 +20,7 @@ from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.core.profiles import Profile
 from pytest_llmroute.core.requests import Request, Sampling
 from pytest_llmroute.core.tokens import estimate_tokens
-from pytest_llmroute.errors import UnknownName, UserError
+from pytest_llmroute.errors import UnknownName, UserError, guarded
 from pytest_llmroute.routing.classify import Classifier
 from pytest_llmroute.routing.contract import Choice, Query, Strategy, StrategyUnusable
 
@@ -118,7 +118,11 @@ class Router:
     def route(self, request: Request, column: Column) -> Choice:
         """What the column's strategy says, before anything above it has its word."""
         query = Query(request, self.profile, self.catalog, self.env, self.classifier)
-        return self.strategy(column.name).route(query)
+        strategy = self.strategy(column.name)
+        choice: object = guarded(f"strategy {column.name}", lambda: strategy.route(query))
+        if not isinstance(choice, Choice):
+            raise UserError(f"strategy {column.name} gave {type(choice).__name__}, not a Choice", code=Code.HOOK)
+        return choice
 
     def _passed_over(self, request: Request, column: Column, model: str) -> tuple[Rejected, ...]:
         """What the strategy would have chosen, where something above it decided."""

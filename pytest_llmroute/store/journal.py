@@ -1,7 +1,7 @@
 """The append-only journal: one file a process, one line an event, written before anything else hears of it.
 
 Kinds of lines: run (first), open, start, call, record, amend, series, end. A process that is killed loses nothing it
-wrote.
+wrote. A run that is resumed goes on in further files, its second part: `main.2.jsonl` beside `main.jsonl`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,35 @@ FOLDER = ".llmroute/journal"
 class JournalError(UserError):
     """The journal can't be written."""
 
+    def __init__(self, name: str, why: str, *, begun: bool) -> None:
+        self.begun = begun
+        """Whether it could be written before: then more is lost than was said at the start."""
+        super().__init__(
+            f"the journal {name} can't be written: {why}",
+            code=Code.STORE,
+            means="the run stops: what its next calls bring could not be kept" if begun
+            else "tests go on, but nothing of this process is kept",
+            fix="make room, or make .llmroute/ below the root directory writable",
+        )  # fmt: skip
+
 
 def journal_folder(root: Path, run_id: str) -> Path:
     return root / FOLDER / run_id
 
 
-def journal_path(root: Path, run_id: str, worker: str) -> Path:
-    return journal_folder(root, run_id) / f"{worker}.jsonl"
+def journal_path(root: Path, run_id: str, worker: str, part: int = 1) -> Path:
+    return journal_folder(root, run_id) / f"{part_name(worker, part)}.jsonl"
+
+
+def part_name(worker: str, part: int) -> str:
+    """A process among those of all parts of its run."""
+    return worker if part == 1 else f"{worker}.{part}"
+
+
+def part_of(path: Path) -> int:
+    """1, or how often the run that a journal is of had been begun when it was written."""
+    number = path.stem.rpartition(".")[2]
+    return int(number) if number.isdecimal() else 1
 
 
 def run_header(run_id: str, worker: str, about: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -48,6 +70,7 @@ def run_header(run_id: str, worker: str, about: Mapping[str, Any] | None = None)
         "worker": worker,
         "pid": os.getpid(),
         "pid_started": psutil.Process().create_time(),
+        "parent": os.getppid(),
         "started_at": _now(),
         "about": dict(about or {}),
     }
@@ -60,17 +83,29 @@ class Journal:
         self.path = path
         self._header = dict(header)
         self._descriptor: int | None = None
+        self._only = self._begun = self._closed = False
         self._lock = threading.Lock()
 
     def open(self) -> None:
         """Writes the first line only: the sign that this run has a living process."""
         self._write({"kind": "open", "at": _now()})
 
+    def claim(self) -> bool:
+        """The same, for one process only: False where the file is there already."""
+        self._only = True
+        try:
+            self.open()
+        except FileExistsError:
+            return False
+        finally:
+            self._only = False
+        return True
+
     def start(self, draft: Record) -> None:
         self._write({"kind": "start", "record": draft.told()})
 
-    def call(self, nodeid: str, call: CallRecord, *, messages: list[dict[str, str]], reply: str | None) -> None:
-        self._write({"kind": "call", "nodeid": nodeid, "call": call.told(), "messages": messages, "reply": reply})
+    def call(self, kept: KeptCall) -> None:
+        self._write({"kind": "call", **kept.to_dict(), "call": kept.call.told()})
 
     def record(self, record: Record) -> None:
         self.record_text(record.to_json())
@@ -89,7 +124,9 @@ class Journal:
         self._write({"kind": "end", "status": status, "at": _now()})
 
     def close(self) -> None:
+        """What comes later is not heard: a call that was on its way when the run stopped must not begin a new file."""
         with self._lock:
+            self._closed = True
             if self._descriptor is not None:
                 os.close(self._descriptor)
                 self._descriptor = None
@@ -100,6 +137,8 @@ class Journal:
     def _append(self, line: str) -> None:
         data = _bytes(line)
         with self._lock:
+            if self._closed:
+                return
             try:
                 if self._descriptor is None:
                     data = self._open() + data
@@ -107,19 +146,18 @@ class Journal:
                 written = os.write(self._descriptor or 0, data)
                 if written != len(data):
                     raise OSError(28, "no space left on the device")
+            except FileExistsError:
+                raise
             except OSError as error:
-                raise JournalError(
-                    f"the journal {self.path.name} can't be written: {error.strerror}",
-                    code=Code.STORE,
-                    means="tests go on, but nothing of this process is kept from here on",
-                    fix="make room, or make .llmroute/ below the root directory writable",
-                ) from error
+                raise JournalError(self.path.name, str(error.strerror), begun=self._begun) from error
+            self._begun = True
 
     def _open(self) -> bytes:
         """Opens the file and gives the lines that belong in front."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = not self.path.exists()
-        self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        new = self._only or not self.path.exists()
+        only = os.O_EXCL if self._only else 0
+        self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | only, 0o644)
         # A worker started anew under an old name goes on in the same file, after whatever half a line is there.
         header = _bytes(as_json(self._header))
         return header if new else b"\n" + header
@@ -127,88 +165,127 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class KeptCall:
-    """A call with its texts."""
+    """A call with its texts: all that its reply can be made from again."""
 
     nodeid: str
     call: CallRecord
-    messages: tuple[Mapping[str, str], ...]
+    messages: tuple[Mapping[str, Any], ...]
     reply: str | None
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """What few replies have: thinking, tool_calls, logprobs."""
+
+    def to_dict(self) -> dict[str, Any]:
+        data = {
+            "nodeid": self.nodeid,
+            "call": self.call.to_dict(),
+            "messages": [dict(message) for message in self.messages],
+            "reply": self.reply,
+        }
+        return {**data, "more": dict(self.more)} if self.more else data
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> KeptCall:
+        call = CallRecord.from_dict(data["call"])
+        return KeptCall(data["nodeid"], call, tuple(data["messages"]), data["reply"], data.get("more") or {})
 
 
 @dataclass(frozen=True, slots=True)
 class JournalContents:
-    """What a journal holds: finished records, and drafts of cases that never finished."""
+    """What journals hold: finished records, and drafts of cases that never finished."""
 
     headers: tuple[Mapping[str, Any], ...]
     records: tuple[Record, ...]
     unfinished: tuple[Record, ...]
     calls: tuple[KeptCall, ...]
+    """Of a finished record its own, and what was called after it; of an unfinished case all."""
     series: tuple[Series, ...]
     status: str
-    """finished or interrupted as its end says; broken off when it has none."""
+    """finished or interrupted as the end of the last part says; broken off when a journal of it has none."""
     alive: bool
-    """Whether the process that wrote it still runs: then nobody else may touch the run."""
+    """Whether a process that wrote them still runs: then nobody else may touch the run."""
     broken_lines: int
 
 
 def read_journal(path: Path) -> JournalContents:
     """All that can be believed of a journal; broken lines are counted and left out."""
+    return read_journals([path])
+
+
+def read_journals(paths: Iterable[Path]) -> JournalContents:
+    """Those of one run, put together; of several records of one item the last one counts."""
     reader = _Reader()
-    for line in _lines(path, reader):
-        reader.take(line)
+    for path in sorted(paths, key=lambda path: (part_of(path), path)):
+        reader.read(path)
     return reader.contents()
 
 
 class _Reader:
-    """Gathers a journal's lines."""
+    """Gathers the lines of journals, part by part."""
 
     def __init__(self) -> None:
         self.headers: list[Mapping[str, Any]] = []
         self.records: dict[str, Record] = {}
+        self.home: dict[str, Path] = {}
+        """The journal that a record is from."""
         self.open: dict[str, Mapping[str, Any]] = {}
         """Drafts as they were written: nearly all of them are finished later, and need not become records."""
-        self.calls: dict[str, list[KeptCall]] = {}
+        self.calls: dict[str, dict[int, KeptCall]] = {}
         self.series: list[Series] = []
-        self.status: str | None = None
+        self.ends: dict[Path, str] = {}
         self.broken = 0
 
-    def take(self, line: Mapping[str, Any]) -> None:
+    def read(self, path: Path) -> None:
+        if part_of(path) > max(map(part_of, self.ends), default=1):
+            self.ends.clear()  # earlier parts are over, however they ended
+        self.ends[path] = "broken off"
+        for line in _lines(path, self):
+            self._take(line, path)
+
+    def _take(self, line: Mapping[str, Any], path: Path) -> None:
         kind = line.get("kind")
         if kind == "run":
             self.headers.append(line)
         elif kind == "start":
-            nodeid = line["record"]["nodeid"]
-            self.open[nodeid] = line["record"]
-            self.calls[nodeid] = []  # a rerun starts afresh
+            self.open[line["record"]["nodeid"]] = line["record"]
         elif kind == "call":
-            self._call(line)
+            self._call(KeptCall.from_dict(line), path)
         elif kind == "record":
-            record = Record.from_dict(line["record"])
-            self.records[record.nodeid] = record
-            self.open.pop(record.nodeid, None)
+            self._record(Record.from_dict(line["record"]), path)
         elif kind == "amend" and line["nodeid"] in self.records:
             self.records[line["nodeid"]] = self.records[line["nodeid"]].torn_down(line["message"])
         elif kind == "series":
             self.series.append(Series.from_dict(line["series"]))
         elif kind == "end":
-            self.status = line["status"]
+            self.ends[path] = line["status"]
 
-    def _call(self, line: Mapping[str, Any]) -> None:
-        kept = KeptCall(line["nodeid"], CallRecord.from_dict(line["call"]), tuple(line["messages"]), line["reply"])
-        self.calls.setdefault(kept.nodeid, []).append(kept)
+    def _call(self, kept: KeptCall, path: Path) -> None:
+        home = self.home.get(kept.nodeid, path)
+        if home == path or part_of(home) < part_of(path):  # else of a worker that died, whose case another one did
+            self.calls.setdefault(kept.nodeid, {})[kept.call.attempt] = kept
+
+    def _record(self, record: Record, path: Path) -> None:
+        """What else was called for the item was for another try of it."""
+        calls = self.calls.pop(record.nodeid, {})
+        own = {call.attempt: calls[call.attempt] for call in record.calls if call.attempt in calls}
+        if own:
+            self.calls[record.nodeid] = own
+        self.records[record.nodeid], self.home[record.nodeid] = record, path
+        self.open.pop(record.nodeid, None)
 
     def contents(self) -> JournalContents:
         unfinished = tuple(
-            replace(Record.from_dict(draft), calls=tuple(kept.call for kept in self.calls.get(nodeid, ())))
+            replace(Record.from_dict(draft), calls=tuple(kept.call for kept in self.calls.get(nodeid, {}).values()))
             for nodeid, draft in self.open.items()
+            if nodeid not in self.records
         )
+        said = set(self.ends.values())
         return JournalContents(
             headers=tuple(self.headers),
             records=tuple(self.records.values()),
             unfinished=unfinished,
-            calls=tuple(kept for group in self.calls.values() for kept in group),
+            calls=tuple(kept for group in self.calls.values() for kept in group.values()),
             series=tuple(self.series),
-            status=self.status or "broken off",
+            status=next((status for status in ("broken off", "interrupted") if status in said), "finished"),
             alive=any(map(alive, self.headers)),
             broken_lines=self.broken,
         )
@@ -219,6 +296,14 @@ def alive(header: Mapping[str, Any]) -> bool:
     try:
         return abs(psutil.Process(int(header["pid"])).create_time() - float(header["pid_started"])) < 1
     except (psutil.Error, KeyError, ValueError):
+        return False
+
+
+def orphaned(header: Mapping[str, Any]) -> bool:
+    """Whether it still runs though the process that started it, xdist's controller, is gone: it ends in seconds."""
+    try:
+        return alive(header) and psutil.Process(int(header["pid"])).ppid() != header.get("parent")
+    except psutil.Error:
         return False
 
 

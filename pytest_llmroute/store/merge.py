@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 from pytest_llmroute.core.records import Record
 from pytest_llmroute.core.series import Series
 from pytest_llmroute.store.contract import RunInfo, Store
-from pytest_llmroute.store.journal import FOLDER, JournalContents, KeptCall, journal_folder, read_journal
+from pytest_llmroute.store.journal import FOLDER, JournalContents, KeptCall, journal_folder, part_of, read_journals
 
 MANY = 100_000
 DONE = ".stored"
@@ -34,26 +34,28 @@ def gather(root: Path, run_id: str) -> Gathered:
     A case that was begun and never finished is kept as interrupted, unless it finished elsewhere (xdist hands the
     case of a crashed worker on). Of several records of one item the last one counts.
     """
-    return _together(_journals(journal_folder(root, run_id)))
+    return together(read_journals(journals_of(journal_folder(root, run_id))))
 
 
-def _together(journals: Iterable[JournalContents]) -> Gathered:
-    finished: dict[str, Record] = {}
-    unfinished: dict[str, Record] = {}
-    calls: dict[str, list[KeptCall]] = {}
-    series: list[Series] = []
-    for contents in journals:
-        _add(contents, finished, unfinished, calls)
-        series += contents.series
-    left = [record for nodeid, record in unfinished.items() if nodeid not in finished]
-    kept_calls = tuple(kept for group in calls.values() for kept in group)
-    return Gathered((*finished.values(), *left), kept_calls, tuple(series))
+def journals_of(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.jsonl"))
 
 
-def save_run(root: Path, run: RunInfo, found: Gathered, store: Store) -> None:
-    """Into the store; the journals go only after that, so whatever fails leaves them where they are."""
+def together(contents: JournalContents) -> Gathered:
+    """Of a case that was begun and never finished, its draft, as interrupted."""
+    left = [replace(record, outcome="interrupted", success=False) for record in contents.unfinished]
+    return Gathered((*contents.records, *left), contents.calls, contents.series)
+
+
+def save_run(root: Path, run: RunInfo, found: Gathered, store: Store, *, only: Sequence[Path] | None = None) -> None:
+    """Into the store; the journals go only after that, so whatever fails leaves them where they are.
+
+    `only`: they stay, too, where there are others by now: somebody has begun to resume the run.
+    """
     store.save(run, found.records, found.calls, found.series)
     folder = journal_folder(root, run.run_id)
+    if only is not None and journals_of(folder) != only:
+        return
     done = folder.with_name(folder.name + DONE)
     # Renamed first: another run that looks for dead ones must see a run's journals whole, or not at all.
     with suppress(OSError):
@@ -70,56 +72,37 @@ def recover(root: Path, store: Store, *, current: str) -> list[str]:
         if folder.name.endswith(DONE):
             shutil.rmtree(folder, ignore_errors=True)
             continue
+        files = journals_of(folder)
         try:
-            journals = _journals(folder)
+            contents = read_journals(files)
         except FileNotFoundError:
             continue  # its own run has just put it into the store
-        if not journals or any(contents.alive for contents in journals):
+        if not files or contents.alive:
             continue
-        if any(run.run_id == folder.name and run.status == "finished" for run in store.runs(MANY)):
-            shutil.rmtree(folder, ignore_errors=True)
+        stored = any(run.run_id == folder.name and run.status == "finished" for run in store.runs(MANY))
+        if stored and (contents.status == "finished" or max(map(part_of, files)) == 1):
+            shutil.rmtree(folder, ignore_errors=True)  # what is left of one that was resumed is newer than the store
             continue
-        save_run(root, _info(folder.name, journals), _together(journals), store)
+        save_run(root, info_of(folder.name, contents), together(contents), store, only=files)
         recovered.append(folder.name)
     return recovered
 
 
-def _journals(folder: Path) -> list[JournalContents]:
-    return [read_journal(path) for path in sorted(folder.glob("*.jsonl"))]
-
-
-def _add(
-    contents: JournalContents, finished: dict[str, Record], unfinished: dict[str, Record],
-    calls: dict[str, list[KeptCall]],
-) -> None:  # fmt: skip
-    for record in contents.records:
-        finished[record.nodeid] = record
-        calls.pop(record.nodeid, None)
-    for record in contents.unfinished:
-        unfinished[record.nodeid] = replace(record, outcome="interrupted", success=False)
-    done = {record.nodeid for record in contents.records}
-    for kept in contents.calls:
-        if kept.nodeid in done or kept.nodeid not in finished:
-            calls.setdefault(kept.nodeid, []).append(kept)
-
-
 def gathered(paths: Iterable[Path]) -> tuple[RunInfo, Gathered]:
     """Journals that lie somewhere, as one run; finished if each of them says so."""
-    journals = [read_journal(path) for path in paths]
-    runs = [str(header["run_id"]) for contents in journals for header in contents.headers]
-    info = _info(runs[0] if runs else "", journals)
-    finished = all(contents.status == "finished" for contents in journals)
-    return replace(info, status="finished" if finished else "interrupted"), _together(journals)
+    contents = read_journals(paths)
+    info = info_of(str(contents.headers[0]["run_id"]) if contents.headers else "", contents)
+    finished = contents.status == "finished"
+    return replace(info, status="finished" if finished else "interrupted"), together(contents)
 
 
-def _info(run_id: str, journals: list[JournalContents]) -> RunInfo:
-    """What the journals themselves tell of a run whose controller is gone."""
-    headers = [header for contents in journals for header in contents.headers]
-    records = [record for contents in journals for record in (*contents.records, *contents.unfinished)]
-    about = next(filter(None, map(_about, headers)), {})
+def info_of(run_id: str, contents: JournalContents) -> RunInfo:
+    """What the journals themselves tell of a run whose controller is gone: its last part, where it was resumed."""
+    headers, records = contents.headers, (*contents.records, *contents.unfinished)
+    about = next(filter(None, map(_about, reversed(headers))), {})
     return RunInfo(
         run_id=run_id,
-        started_at=min((_began(header) for header in headers), default=""),
+        started_at=max((_began(header) for header in headers), default=""),
         status="interrupted",
         version=about.get("version", ""),
         profile=about.get("profile", records[0].profile if records else ""),

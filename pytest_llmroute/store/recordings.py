@@ -18,6 +18,7 @@ from pytest_llmroute.codes import Code
 from pytest_llmroute.config.fits import surely_fits
 from pytest_llmroute.config.schema import published
 from pytest_llmroute.config.sentences import mistakes
+from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Reply, Timings, Tokens
 from pytest_llmroute.core.requests import Message, Sampling
 from pytest_llmroute.errors import UserError
@@ -38,16 +39,8 @@ class RecordingError(UserError):
 
 def request_of(call: Call, occurrence: int = 1, redact: Redact = str) -> dict[str, Any]:
     """All that decides the reply, as plain data without secrets; `occurrence`: which of a test's equal requests."""
-    card = call.card
-    model = {
-        "backend": card.backend,
-        "file": PurePath(card.path).name,  # where it lies differs from machine to machine
-        "dtype": card.dtype if card.dtype != "auto" else "",
-        "quantization": card.quantization if card.quantization != "none" else "",
-        **{name: getattr(card, name) for name in _CARD},
-    }
     request = {
-        "model": _said(model),
+        "model": model_of(call.card),
         "messages": [_message(one) for one in call.messages],
         "settings": _said({item.name: getattr(call.settings, item.name) for item in fields(Sampling)}),
         "tools": call.tools,
@@ -56,8 +49,20 @@ def request_of(call: Call, occurrence: int = 1, redact: Redact = str) -> dict[st
         "repeat": call.repeat,
         "occurrence": occurrence if occurrence > 1 else None,
     }
-    plain: dict[str, Any] = _plain(_said(request), redact)
-    return plain
+    made: dict[str, Any] = plain(_said(request), redact)
+    return made
+
+
+def model_of(card: ModelCard) -> dict[str, Any]:
+    """What of a card plays a part in what its model says."""
+    model = {
+        "backend": card.backend,
+        "file": PurePath(card.path).name,  # where it lies differs from machine to machine
+        "dtype": card.dtype if card.dtype != "auto" else "",
+        "quantization": card.quantization if card.quantization != "none" else "",
+        **{name: getattr(card, name) for name in _CARD},
+    }
+    return _said(model)
 
 
 def _message(message: Message) -> dict[str, Any]:
@@ -70,14 +75,14 @@ def _said(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None and value != () and value != ""}
 
 
-def _plain(value: Any, redact: Redact) -> Any:
+def plain(value: Any, redact: Redact) -> Any:
     """What JSON has; a whole number is one, however it was written."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):
-        return {redact(str(key)): _plain(item, redact) for key, item in value.items()}
+        return {redact(str(key)): plain(item, redact) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item, redact) for item in value]
+        return [plain(item, redact) for item in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if value is None or isinstance(value, bool | int | float) else redact(repr(value))
@@ -138,8 +143,8 @@ def said_of(reply: Reply, redact: Redact = str) -> dict[str, Any]:
         "tokens": asdict(reply.tokens),
         "timings": {name: round(seconds, 6) for name, seconds in asdict(reply.timings).items()},
     }
-    plain: dict[str, Any] = _plain(said | ({"sent": reply.sent} if reply.sent else {}), redact)
-    return plain
+    made: dict[str, Any] = plain(said | ({"sent": reply.sent} if reply.sent else {}), redact)
+    return made
 
 
 class Recordings:

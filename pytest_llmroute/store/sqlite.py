@@ -6,12 +6,13 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.plain import as_json
-from pytest_llmroute.core.records import CallRecord, Record
+from pytest_llmroute.core.records import Record
 from pytest_llmroute.core.series import Series
 from pytest_llmroute.errors import UserError
 from pytest_llmroute.store.contract import RunInfo
@@ -62,7 +63,7 @@ class SqliteStore:
                 )
                 self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                self._undo()
                 raise
         except sqlite3.Error as error:
             raise self._error("can't be written", error) from error
@@ -85,7 +86,11 @@ class SqliteStore:
         rows = self._db.execute(
             "SELECT data FROM calls WHERE run_id = ? AND nodeid = ? ORDER BY attempt", (run_id, _safe(nodeid))
         )
-        return [_kept_call(json.loads(data)) for (data,) in rows]
+        return [KeptCall.from_dict(json.loads(data)) for (data,) in rows]
+
+    def all_calls(self, run_id: str) -> Iterator[KeptCall]:
+        rows = self._db.execute("SELECT data FROM calls WHERE run_id = ? ORDER BY nodeid, attempt", (run_id,))
+        return (KeptCall.from_dict(json.loads(data)) for (data,) in rows)
 
     def series(self, run_id: str) -> Sequence[Series]:
         """What each process of a run used over time."""
@@ -117,8 +122,12 @@ class SqliteStore:
                     self._db.execute(f"PRAGMA user_version = {number + 1}")
                 self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                self._undo()
                 raise
+
+    def _undo(self) -> None:
+        with suppress(sqlite3.Error):  # a full disk has undone it already; that is the error to tell
+            self._db.execute("ROLLBACK")
 
     def _version(self) -> int:
         return int(self._db.execute("PRAGMA user_version").fetchone()[0])
@@ -155,23 +164,13 @@ def _record_row(run_id: str, record: Record) -> tuple[Any, ...]:
 
 
 def _call_row(run_id: str, kept: KeptCall) -> tuple[Any, ...]:
-    data = {
-        "nodeid": kept.nodeid,
-        "call": kept.call.to_dict(),
-        "messages": [dict(message) for message in kept.messages],
-        "reply": kept.reply,
-    }
     return (
         run_id,
         _safe(kept.nodeid),
         kept.call.attempt,
         _safe(kept.call.model),
-        as_json(data),
+        as_json(kept.to_dict()),
     )
-
-
-def _kept_call(data: dict[str, Any]) -> KeptCall:
-    return KeptCall(data["nodeid"], CallRecord.from_dict(data["call"]), tuple(data["messages"]), data["reply"])
 
 
 def _safe(text: Any) -> Any:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
+from pytest_llmroute.codes import Code
 from pytest_llmroute.config.sentences import Path
 from pytest_llmroute.core.outcomes import CheckResult
 from pytest_llmroute.core.solutions import Solution
-from pytest_llmroute.errors import printable
+from pytest_llmroute.errors import UserError, broken, guarded, printable
 from pytest_llmroute.tasks.structured import load_json_schema, load_numeric, load_python
 from pytest_llmroute.tasks.values import Mistake, Mistakes, Refused
 
@@ -81,6 +82,10 @@ def load_check(value: Any, at: Path, types: Mapping[str, CheckType]) -> Check:
         if name not in _LOADERS and not _fits(content, types[name].schema):
             raise Refused from None  # the schema of the extension says it better
         raise Mistakes([Mistake((*at, name), str(error))]) from None
+    except Exception as error:
+        if isinstance(error, Refused) or name in _LOADERS:
+            raise
+        raise Mistakes([Mistake((*at, name), broken("loading the check", error).what)]) from error
 
 
 def _load_parts(items: list[Any], at: Path, types: Mapping[str, CheckType]) -> tuple[Check, ...]:
@@ -183,6 +188,20 @@ class Regex:
         body = text[:LONGEST]
         found = self.pattern.fullmatch(body.strip()) if self.full else self.pattern.search(body)
         return _result(found is not None, f"wanted a match of /{self.pattern.pattern}/", text)
+
+
+def run_check(task: TaskCase, text: str) -> CheckResult:
+    """A task's verdict on a reply; a check that asserts may miss, whatever else it raises is its author's mistake."""
+    check, name = task.check, f"the check {describe(task.check)}"
+    try:
+        result: object = guarded(name, lambda: check.run(text, task))
+    except UserError as error:
+        if isinstance(error.__cause__, AssertionError):
+            return CheckResult(False, f"{printable(str(error.__cause__) or 'assertion failed', 300)}; got {_got(text)}")
+        raise
+    if not isinstance(result, CheckResult):
+        raise UserError(f"{name} gave {type(result).__name__}, not a CheckResult", code=Code.HOOK)
+    return result
 
 
 def describe(check: Check) -> str:

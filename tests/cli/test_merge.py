@@ -21,7 +21,7 @@ from pytest_llmroute.gate.requirement import parse_requirement
 from pytest_llmroute.gate.result import GateSettings
 from pytest_llmroute.report.gatejson import gate_json
 from pytest_llmroute.report.sources import StoredRun, merged, run_of_file
-from pytest_llmroute.store.journal import Journal
+from pytest_llmroute.store.journal import Journal, KeptCall
 from pytest_llmroute.store.sqlite import SqliteStore
 
 from . import toy
@@ -42,7 +42,7 @@ def as_journal(path: Path, data: Data) -> None:
     journal = Journal(path, {"kind": "run", "run_id": head["run_id"], "worker": "main", "about": about})
     for record in data["records"]:
         journal.start(Record.from_dict(record))
-        journal.call(record["nodeid"], CallRecord("toy"), messages=[], reply="kept")
+        journal.call(KeptCall(record["nodeid"], CallRecord("toy"), (), "kept"))
         journal.record(Record.from_dict(record))
     journal.end("finished")
     journal.close()

@@ -116,7 +116,24 @@ def test_users_and_conftests_can_classify(suite: pytest.Pytester, run: Run) -> N
     run("--llm-strategy=hybrid").assert_outcomes(passed=1)
 
 
-@pytest.mark.parametrize("hook", ["llmroute_strategies", "llmroute_backends", "llmroute_models", "llmroute_classify"])
+def test_the_documented_live_view_works_in_ten_lines(suite: pytest.Pytester, run: Run) -> None:
+    (code,) = howtos("live view")
+    assert len(code.strip().splitlines()) <= 10
+    suite.makeconftest("def llmroute_scripted(call): return call.role\n" + code)
+    suite.makepyfile(
+        test_it="def test_a(llm): llm.generate('x')\ndef test_b(llm): assert llm.generate('x').text == 1\n"
+    )
+    run("--llm-gate=record").assert_outcomes(passed=1)
+    text = (suite.path / "live.txt").read_text()
+    assert (
+        text == "test_it.py::test_a[balanced] passed: 1 of 1 calls\ntest_it.py::test_b[balanced] missed: 2 of 2 calls\n"
+    )
+
+
+HOOKS = ("strategies", "backends", "models", "classify", "event")
+
+
+@pytest.mark.parametrize("hook", [f"llmroute_{name}" for name in HOOKS])
 def test_the_example_of_each_hook_runs(suite: pytest.Pytester, run: Run, hook: str) -> None:
     from pytest_llmroute import hookspecs
 

@@ -67,7 +67,7 @@ def as_journal(path: Path, run: StoredRun, end: str | None = "finished") -> Path
     journal = Journal(path, {"kind": "run", "run_id": run.info.run_id, "worker": path.stem, "about": about})
     for found in run.records:
         journal.start(replace(found, outcome="interrupted", success=False))
-        journal.call(found.nodeid, found.calls[0], messages=[{"role": "user", "content": "q"}], reply="r")
+        journal.call(KeptCall(found.nodeid, found.calls[0], ({"role": "user", "content": "q"},), "r"))
         journal.record(found)
     if end:
         journal.end(end)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.store.contract import RunInfo
-from pytest_llmroute.store.journal import Journal, JournalError, journal_path, read_journal, run_header
+from pytest_llmroute.store.journal import Journal, JournalError, KeptCall, journal_path, read_journal, run_header
 from pytest_llmroute.store.merge import gather, recover, save_run
 from pytest_llmroute.store.sqlite import SqliteStore
 
@@ -87,7 +87,7 @@ def test_half_a_line_at_the_end_and_rubbish_in_the_middle_are_left_out(tmp_path:
 def test_a_case_without_an_end_is_kept_with_the_calls_it_made(tmp_path: Path) -> None:
     writer = journal(tmp_path)
     writer.start(record("a", outcome="interrupted"))
-    writer.call("a", CallRecord("m"), messages=[{"role": "user", "content": "q"}], reply="r")
+    writer.call(KeptCall("a", CallRecord("m"), ({"role": "user", "content": "q"},), "r"))
     writer.close()
     (left,) = gather(tmp_path, "run").records
     assert (left.outcome, left.success, [call.model for call in left.calls]) == ("interrupted", False, ["m"])
@@ -100,6 +100,16 @@ def test_a_case_that_finished_on_another_worker_is_not_interrupted(tmp_path: Pat
     other.record(record("a", outcome="passed", success=True))
     found = gather(tmp_path, "run")
     assert [item.outcome for item in found.records] == ["passed"]
+
+
+def test_what_comes_after_the_end_of_a_journal_begins_no_new_one(tmp_path: Path) -> None:
+    """A call may come back when its run has stopped and is stored already."""
+    writer = journal(tmp_path)
+    writer.record(record("a"))
+    writer.close()
+    writer.path.unlink()
+    writer.call(KeptCall("a", CallRecord("m"), (), "late"))
+    assert not writer.path.exists()
 
 
 def test_an_amendment_changes_the_record(tmp_path: Path) -> None:
@@ -185,7 +195,7 @@ def test_any_text_comes_back_as_it_was(nodeid: str, message: str, reply: str | N
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         writer = journal(root)
-        writer.call(nodeid, CallRecord("m"), messages=[{"role": "user", "content": message}], reply=reply)
+        writer.call(KeptCall(nodeid, CallRecord("m"), ({"role": "user", "content": message},), reply))
         writer.record(given_record)
         writer.close()
         store = SqliteStore(root / "s.db")
