@@ -11,6 +11,9 @@ from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.errors import Cause, ModelCallError, UserError
 
+MOST_TOKENS = 512
+"""Tokens of a reply of a model that this machine runs, where nobody says how many."""
+
 
 class Backend(Protocol):
     """One opened model. A call that can't be answered raises ModelCallError with its cause."""

@@ -27,7 +27,6 @@ from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.prompts.templates import identity, messages_for
 from pytest_llmroute.routing.router import Router, log
 from pytest_llmroute.store.journal import KeptCall
-from pytest_llmroute.store.recordings import model_of
 
 if TYPE_CHECKING:
     from pytest_llmroute.engine.kept import KeptReplies
@@ -178,7 +177,7 @@ class Engine:
 
     def card_hash(self, card: ModelCard) -> str:
         if card.name not in self._cards:
-            self._cards[card.name] = digest(model_of(card))[:8]
+            self._cards[card.name] = digest(card.decisive)[:8]
         return self._cards[card.name]
 
     def _again(
