@@ -32,8 +32,13 @@ MODELS = {"one": 1, "two": 1}
 YARDSTICKS = ("http.client", "urllib3")
 LOAD, SWAP_CALL, SWAP_SLOTS, SWAP_TASKS = 0.1, 0.01, 4, 80
 SWAP_SIZE, SWAP_ROOM = 4_000_000_000, 6_000_000_000
-NOBODY_ELSE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
-"""Nobody else's plugins: what they cost is not ours."""
+NOBODY_ELSE = {
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "PYTEST_ADDOPTS": "",
+    "PYTHONDONTWRITEBYTECODE": "",
+    "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "llmroute-bench"),
+}
+"""Nobody else's plugins: what they cost is not ours. Modules are compiled once, as pip compiles what it installs."""
 OURS = ("-p", "pytest_llmroute.plugin")
 CONFIG = """
 profile = "mock"

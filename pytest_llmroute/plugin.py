@@ -184,7 +184,7 @@ class _Watch:
             and active(self._config) is None
             and any(key == "llmroute" for key, _ in report.user_properties)
         ):
-            activate(self._config).pytest_runtest_logreport(report)
+            activate(self._config).heard(report)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

@@ -1,66 +1,72 @@
-"""Ways to reach models: one contract, one file per way."""
+"""Ways to reach models: one contract, one file per way. A way is loaded when it is used."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from importlib import import_module
+from typing import Any
 
-from pytest_llmroute.backends.anthropic_api import backend as claude
-from pytest_llmroute.backends.anthropic_api import wire as claude_wire
-from pytest_llmroute.backends.contract import BackendType, Surroundings
-from pytest_llmroute.backends.embedded.backend import MOST_TOKENS, EmbeddedModel, expected_memory, missing_engine
-from pytest_llmroute.backends.ollama.backend import Loads, OllamaModel, endpoint_of, missing_ollama, parallel_of, pull
-from pytest_llmroute.backends.ollama.survey import survey_ollama
-from pytest_llmroute.backends.openai_compatible import backend as openai
-from pytest_llmroute.backends.openai_compatible.presets import address_of
-from pytest_llmroute.backends.scripted import ScriptedBackend
-from pytest_llmroute.backends.transformers_local.backend import MOST_TOKENS as TRANSFORMERS_TOKENS
-from pytest_llmroute.backends.transformers_local.backend import TransformersModel
-from pytest_llmroute.backends.transformers_local.fetch import fetch
-from pytest_llmroute.backends.transformers_local.files import expected_size
-from pytest_llmroute.backends.transformers_local.missing import missing
+from pytest_llmroute.backends.contract import CLAUDE_MOST_TOKENS, MOST_TOKENS, BackendType, Surroundings
+
+
+def _of(module: str, name: str, *first: Any, **given: Any) -> Callable[..., Any]:
+    """A function or class of one of the ways; its module is imported by the first call."""
+
+    @cache
+    def found() -> Callable[..., Any]:
+        return partial(getattr(import_module(f"pytest_llmroute.backends.{module}"), name), *first, **given)
+
+    def call(*args: Any) -> Any:
+        return found()(*args)
+
+    return call
 
 
 def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
     """The hook's implementation."""
-    loads: Loads = {}
     return [
-        BackendType("scripted", ScriptedBackend, slots=lambda card: 0, most=512),
+        BackendType("scripted", _of("scripted", "ScriptedBackend"), slots=lambda card: 0, most=MOST_TOKENS),
         BackendType(
-            "embedded", EmbeddedModel, missing_engine, slots=lambda card: 1, memory=expected_memory, most=MOST_TOKENS
+            "embedded",
+            _of("embedded.backend", "EmbeddedModel"),
+            _of("embedded.backend", "missing_engine"),
+            slots=lambda card: 1,
+            memory=_of("embedded.backend", "expected_memory"),
+            most=MOST_TOKENS,
         ),
         BackendType(
             "ollama",
-            partial(OllamaModel, around=around, loads=loads),
-            partial(missing_ollama, around=around),
-            endpoint=partial(endpoint_of, around=around),
-            pull=partial(pull, around=around),
-            parallel=lambda card: parallel_of(around),
+            _of("ollama.backend", "OllamaModel", around=around, loads={}),
+            _of("ollama.backend", "missing_ollama", around=around),
+            endpoint=_of("ollama.backend", "endpoint_of", around=around),
+            pull=_of("ollama.backend", "pull", around=around),
+            parallel=lambda card: _of("ollama.backend", "parallel_of")(around),
             memory=lambda card: None,
-            survey=partial(survey_ollama, around=around),
+            survey=_of("ollama.survey", "survey_ollama", around=around),
         ),
         BackendType(
             "openai",
-            partial(openai.OpenAIModel, around=around),
-            partial(openai.missing_key, around=around),
-            endpoint=address_of,
-            survey=partial(openai.survey, around),
+            _of("openai_compatible.backend", "OpenAIModel", around=around),
+            _of("openai_compatible.backend", "missing_key", around=around),
+            endpoint=_of("openai_compatible.presets", "address_of"),
+            survey=_of("openai_compatible.backend", "survey", around),
         ),
         BackendType(
             "anthropic",
-            partial(claude.AnthropicModel, around=around),
-            partial(claude.missing, around=around),
-            endpoint=claude.endpoint_of,
-            survey=partial(claude.survey, around),
-            most=claude_wire.MOST_TOKENS,
+            _of("anthropic_api.backend", "AnthropicModel", around=around),
+            _of("anthropic_api.backend", "missing", around=around),
+            endpoint=_of("anthropic_api.backend", "endpoint_of"),
+            survey=_of("anthropic_api.backend", "survey", around),
+            most=CLAUDE_MOST_TOKENS,
         ),
         BackendType(
             "transformers",
-            partial(TransformersModel, around=around),
-            partial(missing, around=around),
-            pull=lambda card, progress: fetch(card, around, progress),
+            _of("transformers_local.backend", "TransformersModel", around=around),
+            _of("transformers_local.missing", "missing", around=around),
+            pull=lambda card, progress: _of("transformers_local.fetch", "fetch")(card, around, progress),
             slots=lambda card: 1,
-            memory=partial(expected_size, around=around),
-            most=TRANSFORMERS_TOKENS,
+            memory=_of("transformers_local.files", "expected_size", around=around),
+            most=MOST_TOKENS,
         ),
     ]

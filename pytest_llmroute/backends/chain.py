@@ -13,7 +13,7 @@ from pytest_llmroute.backends.breaker import Breaker, Resting
 from pytest_llmroute.backends.contract import Backend
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
-from pytest_llmroute.core.replies import Call, Link, LinkFailure, Reply, whole
+from pytest_llmroute.core.replies import Call, Link, LinkFailure, Reply
 from pytest_llmroute.core.steps import Attempt, Pause, Plan
 from pytest_llmroute.errors import AllModelsFailed, Cause, LLMRouteError, ModelCallError, OutOfBudget, UserError
 
@@ -50,12 +50,11 @@ def answering(
             except ModelCallError as error:
                 failure = error
             else:
+                answered: Reply = reply.whole()
+                if not position and not retries:
+                    return answered
                 link: Link = "fallback" if position else "primary"
-                answered: Reply = reply
-                return answered.with_(
-                    text=whole(answered.text), thinking=whole(answered.thinking), link=link,
-                    failures=_reasons(failures), retries=retries,
-                )  # fmt: skip
+                return answered.with_(link=link, failures=_reasons(failures), retries=retries)
             if isinstance(failure, Resting):
                 tries -= 1
                 wait = None if canned or card is not cards[-1] else _rest(card, failure, limit.until)

@@ -11,6 +11,9 @@ from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.errors import Cause, ModelCallError, UserError
 
+MOST_TOKENS = 512
+"""Tokens of a reply of a model that this machine runs, where nobody says how many."""
+
 
 class Backend(Protocol):
     """One opened model. A call that can't be answered raises ModelCallError with its cause."""
@@ -61,6 +64,10 @@ class Surroundings:
             raise ModelCallError(Cause.REFUSED, text, model=model)
 
 
+MOST_TOKENS = 512
+"""Of a reply of the engines in our own processes, where nobody says how many."""
+CLAUDE_MOST_TOKENS = 4096
+"""The same of Claude, whose API wants a number."""
 Progress = Callable[[str, int, int], None]
 """Is told what goes on, and how many bytes of how many are there; 0 of 0 where nobody knows."""
 

@@ -1,34 +1,35 @@
 """HTTP over kept-alive connections, with a time limit that holds for a whole exchange: knows nothing of any server.
 
-Any thread may ask. urllib3's own limit is one of silence: a server that trickles its answer would never meet it.
+Any thread may ask.
 """
 
 from __future__ import annotations
 
-import io
 import json
-import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
+from pytest_llmroute.backends.connection import Broken, Connection, Head
 from pytest_llmroute.core.replies import Call
 from pytest_llmroute.errors import Cause, ModelCallError
 
 if TYPE_CHECKING:
-    import socket
-
-    import urllib3
+    import ssl
 
 CONNECT_WITHIN = 5.0
 LONGEST = 3600.0
 """Seconds of an exchange where nobody says how many."""
-KEPT = 256
-"""Connections that stay open when they are idle; more may be open at once."""
+HEADERS = {
+    "User-Agent": "pytest-llmroute",
+    "Accept-Encoding": "identity",
+    "Content-Type": "application/json",
+    "Accept": "application/json",
+}
 LONGEST_LINE = 64_000_000
 MOST_OF_AN_ERROR = 64_000
 LONGEST_MESSAGE = 300
@@ -67,59 +68,24 @@ class Late(ModelCallError):
     """The server took the request, and its answer was not whole in time."""
 
 
-class _Reader(io.RawIOBase):
-    """A socket's bytes, none of them later than `until`."""
-
-    def __init__(self, sock: socket.socket, raw: io.RawIOBase, until: float) -> None:
-        self._sock, self._raw, self.until = sock, raw, until
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        left = self.until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out")
-        self._sock.settimeout(left)
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-@cache
-def _connections(base: type[Any]) -> type[Any]:
-    """Connections whose read limit counts from the request to the last byte."""
-    from http.client import HTTPResponse
-
-    class Response(HTTPResponse):
-        def __init__(self, sock: socket.socket, *args: Any, until: float, **more: Any) -> None:
-            super().__init__(sock, *args, **more)
-            self.fp = io.BufferedReader(_Reader(sock, self.fp.detach(), until))
-
-    class Limited(base):  # type: ignore[misc]
-        def getresponse(self) -> Any:
-            self.response_class = partial(Response, until=time.monotonic() + self.timeout)
-            return super().getresponse()
-
-    return Limited
-
-
 class Wire:
     """One server: scheme, host and port in `base`, and a path before every path where it has one."""
 
     def __init__(self, base: str, headers: Mapping[str, str] | None = None) -> None:
         self.base = base
-        self._prefix = urlsplit(base).path.rstrip("/")
-        self._headers = {"Content-Type": "application/json", "Accept": "application/json", **(headers or {})}
-        self._lock = threading.Lock()
-        self._pool: urllib3.HTTPConnectionPool | None = None
+        parts = urlsplit(base)
+        self._prefix = quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
+        self._secure = parts.scheme == "https"
+        self._host, self._port = parts.hostname or "", parts.port or (443 if self._secure else 80)
+        named = {"Host": _host_header(parts), **HEADERS, **(headers or {})}
+        self._headers = "".join(_header(name, value) for name, value in named.items())
+        self._idle: list[Connection] = []
+        """Kept-alive connections; the one that was used last is used next."""
+        self._keeps = True
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, until: float) -> Any:
         """The answer's JSON; raises Refusal, or ModelCallError where there is no answer."""
-        with self._exchange(method, path, body, until) as response:
-            return _value(response.read(LONGEST_LINE))
+        return _value(b"".join(self.pieces(method, path, body, until=until)))
 
     def lines(self, path: str, body: Mapping[str, Any], *, until: float, first: float | None = None) -> Iterator[Any]:
         """The values of an answer that has one on each line, as they come."""
@@ -132,90 +98,130 @@ class Wire:
         headers: Mapping[str, str] | None = None, first: float | None = None,
     ) -> Iterator[bytes]:  # fmt: skip
         """The answer's bytes as they come; `first`: seconds until the first of them."""
-        with self._exchange(method, path, body, until, headers, first) as response:
-            reader = getattr(getattr(response._fp, "fp", None), "raw", None)
-            while data := response.read1(65536):
-                if isinstance(reader, _Reader):
-                    reader.until = until
-                yield data
-
-    def close(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.close()
-
-    def _connected(self) -> urllib3.HTTPConnectionPool:
-        with self._lock:
-            if self._pool is None:
-                import urllib3
-
-                pool = urllib3.connection_from_url(self.base, maxsize=KEPT, block=False)
-                pool.ConnectionCls = _connections(pool.ConnectionCls)
-                self._pool = pool
-            return self._pool
-
-    @contextmanager
-    def _exchange(
-        self, method: str, path: str, body: Mapping[str, Any] | None, until: float,
-        headers: Mapping[str, str] | None = None, first: float | None = None,
-    ) -> Iterator[Any]:  # fmt: skip
-        from urllib3 import exceptions as wrong
-
         began = time.monotonic()
         left = until - began
         if left <= 0:
             raise Late(Cause.TIMEOUT, "no time is left for the call")
+        limit = until if first is None else min(until, began + first)
+        connection = None
         try:
-            limit = left if first is None else min(left, first)
-            response = self._sent(method, path, body, limit, {**self._headers, **(headers or {})})
-            try:
-                if response.status != 200:
-                    told = response.read(MOST_OF_AN_ERROR)
-                    raise Refusal(response.status, told, seconds_of(response.headers.get("Retry-After")))
-                yield response
-            finally:
-                _done_with(response)
-        except wrong.NewConnectionError as error:
-            why = str(error).rpartition(": ")[2][:120]
-            raise ModelCallError(Cause.REFUSED, f"no connection to {self.base} ({why})") from None
-        except wrong.ConnectTimeoutError:
-            took = time.monotonic() - began
-            raise ModelCallError(Cause.TIMEOUT, f"no connection to {self.base} within {took:.3g} s") from None
-        except (wrong.TimeoutError, TimeoutError):
+            connection, head = self._sent(self._request(method, path, body, headers), limit)
+            told = connection.body(head)
+            if head.status != 200:
+                raise Refusal(head.status, _begin_of(told), seconds_of(head.headers.get("retry-after")))
+            for data in told:
+                connection.until = until
+                yield data
+        except TimeoutError:
             took = time.monotonic() - began
             what = "no whole answer" if took >= left * 0.99 or first is None else "no first token"
             raise Late(Cause.TIMEOUT, f"{what} within {took:.3g} s") from None
-        except (wrong.HTTPError, OSError) as error:
-            why = type(error).__name__
+        except (Broken, OSError) as error:
+            why = str(error) if isinstance(error, Broken) else type(error).__name__
             raise ModelCallError(Cause.SERVER, f"the connection to {self.base} broke off ({why})") from None
+        finally:
+            if connection is not None:
+                self._done_with(connection)
 
-    def _sent(
-        self, method: str, path: str, body: Mapping[str, Any] | None, left: float, headers: Mapping[str, str]
-    ) -> Any:
+    def close(self) -> None:
+        """Calls that are under way go on; no connection is kept any more."""
+        self._keeps = False
+        while (connection := self._kept()) is not None:
+            connection.close()
+
+    def _request(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None
+    ) -> bytes:
+        data = b"" if body is None else json.dumps(body).encode()
+        more = "".join(_header(name, value) for name, value in (headers or {}).items())
+        length = f"Content-Length: {len(data)}\r\n" if method == "POST" or data else ""
+        return f"{method} {self._prefix}{path} HTTP/1.1\r\n{self._headers}{more}{length}\r\n".encode("latin-1") + data
+
+    def _sent(self, request: bytes, until: float) -> tuple[Connection, Head]:
         """The begin of the answer. A kept connection that the server had closed meanwhile is opened anew, once."""
-        from urllib3.exceptions import ProtocolError
-        from urllib3.util import Timeout
+        connection = self._kept()
+        if connection is not None:
+            try:
+                return connection, _exchanged(connection, request, until)
+            except ConnectionError:
+                pass
+        connection = self._opened(until)
+        return connection, _exchanged(connection, request, until)
 
-        ask = partial(
-            self._connected().urlopen, method, self._prefix + path,
-            body=None if body is None else json.dumps(body).encode(), headers=headers,
-            timeout=Timeout(connect=min(CONNECT_WITHIN, left), total=left), retries=False, redirect=False,
-            preload_content=False,
-        )  # fmt: skip
+    def _kept(self) -> Connection | None:
+        while self._idle:
+            with suppress(IndexError):  # another thread was faster
+                if (connection := self._idle.pop()).usable:
+                    return connection
+                connection.close()
+        return None
+
+    def _opened(self, until: float) -> Connection:
+        began = time.monotonic()
         try:
-            return ask()
-        except ProtocolError as error:
-            if not (len(error.args) > 1 and isinstance(error.args[1], ConnectionError)):
+            return Connection(self._host, self._port, min(CONNECT_WITHIN, until - began), self._context)
+        except TimeoutError:
+            took = time.monotonic() - began
+            raise ModelCallError(Cause.TIMEOUT, f"no connection to {self.base} within {took:.3g} s") from None
+        except OSError as error:
+            if self._distrusts(error):
                 raise
-            return ask()
+            raise ModelCallError(Cause.REFUSED, f"no connection to {self.base} ({str(error)[:120]})") from None
+
+    def _distrusts(self, error: OSError) -> bool:
+        """Whether there was a server, and only its certificate or its protocol would not do."""
+        if not self._secure:
+            return False
+        import ssl
+
+        return isinstance(error, ssl.SSLError)
+
+    @cached_property
+    def _context(self) -> ssl.SSLContext | None:
+        if not self._secure:
+            return None
+        import ssl
+
+        return ssl.create_default_context()
+
+    def _done_with(self, connection: Connection) -> None:
+        """Back to the idle ones where it was read to its end, else closed: the server sees that nobody listens."""
+        if self._keeps and connection.usable:
+            self._idle.append(connection)
+        else:
+            connection.close()
 
 
-def _done_with(response: Any) -> None:
-    """Back to the idle ones where it was read to its end, else closed: the server sees that nobody listens any more."""
-    if response.isclosed():
-        response.release_conn()
-    else:
-        response.close()
+def _exchanged(connection: Connection, request: bytes, until: float) -> Head:
+    try:
+        connection.until = until
+        connection.send(request)
+        return connection.head()
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _begin_of(pieces: Iterator[bytes]) -> bytes:
+    """What a server says with a refusal, as far as anybody wants to read it."""
+    told = b""
+    for piece in pieces:
+        told += piece
+        if len(told) >= MOST_OF_AN_ERROR:
+            break
+    return told[:MOST_OF_AN_ERROR]
+
+
+def _host_header(parts: SplitResult) -> str:
+    """As it stands in the address, without a user's name."""
+    host = parts.netloc.rpartition("@")[2]
+    return host if host.isascii() else host.encode("idna").decode("ascii")
+
+
+def _header(name: str, value: str) -> str:
+    if "\r" in value or "\n" in value or not value.isascii():
+        raise ModelCallError(Cause.BACKEND, f"the header {name} would hold what no header can")
+    return f"{name}: {value}\r\n"
 
 
 def _value(line: bytes) -> Any:

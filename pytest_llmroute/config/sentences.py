@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pytest_llmroute.config.fits import surely_fits
 from pytest_llmroute.errors import nearest, printable
 
 Path = tuple[str | int, ...]
@@ -18,6 +19,8 @@ MOST = 100
 
 def mistakes(value: Any, schema: Mapping[str, Any]) -> list[tuple[Path, str, bool]]:
     """All mistakes of a value: place, sentence, and whether it is an unknown key."""
+    if surely_fits(value, schema):
+        return []
     import jsonschema
 
     found: set[tuple[Path, str, bool]] = set()

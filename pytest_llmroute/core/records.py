@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from pytest_llmroute.core.plain import as_json
 from pytest_llmroute.core.solutions import Solution
 
 PROPERTY = "llmroute"
@@ -93,10 +94,14 @@ class CallRecord:
         """Plain data; by hand, since `dataclasses.asdict` copies deeply and is called several times a case."""
         return {name: getattr(self, name) for name in _CALL_FIELDS}
 
+    def told(self) -> dict[str, Any]:
+        """The same without what is as usual: `from_dict` knows it."""
+        return {name: value for name, usual in _CALL_FIELDS.items() if (value := getattr(self, name)) != usual}
+
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> CallRecord:
         """From its JSON form; unknown keys of a newer version are left out."""
-        values = {key: value for key, value in data.items() if key in _CALL_FIELDS}
+        values = _known(data, _CALL_FIELDS)
         for key in ("rejected", "failures"):
             values[key] = tuple(tuple(item) for item in values.get(key) or ())
         return CallRecord(**values)
@@ -188,6 +193,10 @@ class Record:
         data["solution"] = self.solution.to_dict() if self.solution else None
         return data
 
+    def told(self) -> dict[str, Any]:
+        """Of a draft, which has no calls and no solution yet: what is not as usual."""
+        return {name: value for name, usual in _RECORD_FIELDS.items() if (value := getattr(self, name)) != usual}
+
     def without_texts(self) -> Record:
         """What may travel in a report: code and output lie in the journal and the store."""
         return replace(self, solution=self.solution.without_texts()) if self.solution else self
@@ -198,7 +207,7 @@ class Record:
 
     def to_json(self) -> str:
         """ASCII and plain JSON whatever the values are: xdist's pipe and JUnit both take it."""
-        return json.dumps(self.to_dict(), ensure_ascii=True, default=repr, separators=(",", ":"))
+        return as_json(self.to_dict())
 
     @staticmethod
     def from_json(text: str) -> Record:
@@ -207,12 +216,22 @@ class Record:
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Record:
         """A record from its JSON form; unknown keys of a newer version are left out."""
-        values = {key: value for key, value in data.items() if key in _RECORD_FIELDS}
+        values = _known(data, _RECORD_FIELDS)
         values["tags"] = tuple(values.get("tags") or ())
         values["calls"] = tuple(map(CallRecord.from_dict, values.get("calls") or ()))
         values["solution"] = Solution.from_dict(values["solution"]) if values.get("solution") else None
         return Record(**values)
 
 
-_RECORD_FIELDS = dict.fromkeys(item.name for item in fields(Record))
-_CALL_FIELDS = dict.fromkeys(item.name for item in fields(CallRecord))
+def _known(data: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy without keys that this version does not know."""
+    return dict(data) if data.keys() <= names.keys() else {key: data[key] for key in data if key in names}
+
+
+def _usual(kind: type[Any]) -> dict[str, Any]:
+    """The names of a class's fields, each with its default."""
+    return {item.name: {} if item.default_factory is dict else item.default for item in fields(kind)}
+
+
+_RECORD_FIELDS = _usual(Record)
+_CALL_FIELDS = _usual(CallRecord)

@@ -130,11 +130,18 @@ class Reply:
         if self.replayed:
             return self
         price = None if card is None or self.scripted else card.price
+        if price is None and self.usd is None:
+            return self
         used = self.tokens
         return replace(self, usd=price.cost(used.prompt, used.completion, used.cached) if price else None)
 
     def with_(self, **changes: Any) -> Reply:
         return replace(self, **changes)
+
+    def whole(self) -> Reply:
+        """Its texts without halves of characters, which JSON can write: no file and no pipe of xdist's takes them."""
+        text, thinking = whole(self.text), whole(self.thinking)
+        return self if text is self.text and thinking is self.thinking else replace(self, text=text, thinking=thinking)
 
     def waited(self, seconds: float) -> Reply:
         """The same after so long a wait for its slot."""

@@ -285,7 +285,9 @@ def _server_figures(server: Usage | None, reply: Reply | None) -> dict[str, Any]
     }
 
 
+_SORTED = json.JSONEncoder(sort_keys=True, ensure_ascii=True, default=repr, separators=(",", ":"))
+
+
 def digest(value: Any) -> str:
     """A short hash of plain data, the same on every machine."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=True, default=repr, separators=(",", ":"))
-    return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
+    return hashlib.sha256(_SORTED.encode(value).encode("ascii")).hexdigest()[:16]

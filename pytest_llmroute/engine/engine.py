@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_llmroute.backends.chain import answering
 from pytest_llmroute.backends.pool import BackendPool
@@ -21,15 +21,16 @@ from pytest_llmroute.engine.budget import Spending
 from pytest_llmroute.engine.case import SETTINGS, CaseRun, call_record, digest, more_of, reply_of
 from pytest_llmroute.engine.events import Events
 from pytest_llmroute.engine.gauge import Gauge
-from pytest_llmroute.engine.kept import KeptReplies
-from pytest_llmroute.engine.replay import Open, Replay
 from pytest_llmroute.errors import Cause, LLMRouteError, ModelCallError, OutOfBudget
 from pytest_llmroute.measure.mark import Usage
 from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.prompts.templates import identity, messages_for
 from pytest_llmroute.routing.router import Router, log
 from pytest_llmroute.store.journal import KeptCall
-from pytest_llmroute.store.recordings import model_of
+
+if TYPE_CHECKING:
+    from pytest_llmroute.engine.kept import KeptReplies
+    from pytest_llmroute.engine.replay import Open, Replay
 
 
 class CallLog(Protocol):
@@ -69,18 +70,29 @@ class Engine:
         decision = self.router.decide(request, column, repeat=repeat)
         if request.template is None:
             return decision
-        settings, clamped_from = self._fitted(request, decision, self.router.catalog.model(decision.model), repeat)[1:]
+        card = self.router.catalog.model(decision.model)
+        settings, clamped_from = self._settings(request, decision, card, repeat, self._messages(request, card))
         return replace(decision, settings=settings, clamped_from=clamped_from)
 
     def _fitted(
         self, request: Request, decision: Decision, card: ModelCard, repeat: int
     ) -> tuple[tuple[Message, ...], Sampling, int | None]:
         """What one model is sent: the prompt in its template, settings within its limits."""
-        messages = request.messages
-        if request.template is not None:
-            messages = messages_for(request, self.router.catalog.template(request.template, card), card)
+        messages = self._messages(request, card)
+        if card.name == decision.model:
+            return messages, decision.settings, decision.clamped_from
+        return messages, *self._settings(request, decision, card, repeat, messages)
+
+    def _messages(self, request: Request, card: ModelCard) -> tuple[Message, ...]:
+        if request.template is None:
+            return request.messages
+        return messages_for(request, self.router.catalog.template(request.template, card), card)
+
+    def _settings(
+        self, request: Request, decision: Decision, card: ModelCard, repeat: int, messages: Sequence[Message]
+    ) -> tuple[Sampling, int | None]:
         characters = sum(len(message.content) for message in messages)
-        return messages, *self.router.settings(request, card, decision.asked, repeat, characters)
+        return self.router.settings(request, card, decision.asked, repeat, characters)
 
     def ask(
         self, request: Request, column: Column, *, run: CaseRun | None = None, calls: CallLog | None = None
@@ -165,7 +177,7 @@ class Engine:
 
     def card_hash(self, card: ModelCard) -> str:
         if card.name not in self._cards:
-            self._cards[card.name] = digest(model_of(card))[:8]
+            self._cards[card.name] = digest(card.decisive)[:8]
         return self._cards[card.name]
 
     def _again(
@@ -224,7 +236,9 @@ class Engine:
             logprobs=request.logprobs,
             script=case.script if case else None,
         )
-        return replace(call, script=self.scripted(call)) if call.script is None else call
+        if call.script is not None or (script := self.scripted(call)) is None:
+            return call
+        return replace(call, script=script)
 
     def policy_id(self, column: str, decided_by: str, strategy: str) -> str:
         way = column, decided_by, strategy

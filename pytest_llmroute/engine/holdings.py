@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.codes import Code
@@ -17,14 +17,15 @@ from pytest_llmroute.config.catalog import Catalog
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.engine.leases import OWN, POSSIBLE, Holds, host_folder
-from pytest_llmroute.engine.memory import Hands, Memory
 from pytest_llmroute.engine.residency.chains import Chain
-from pytest_llmroute.engine.residency.online import PATIENCE, Residency
 from pytest_llmroute.engine.residency.room import ModelNeeds, Room, troubles
-from pytest_llmroute.engine.residency.waves import WavePlan, plan_waves
 from pytest_llmroute.engine.survey import RESERVE
 from pytest_llmroute.errors import UserError
 from pytest_llmroute.store.experience import Measured, measured
+
+if TYPE_CHECKING:
+    from pytest_llmroute.engine.memory import Hands, Memory
+    from pytest_llmroute.engine.residency.waves import WavePlan
 
 log = logging.getLogger("pytest_llmroute.engine")
 HERE = "this machine"
@@ -147,6 +148,8 @@ class Holdings:
 
     def plans(self, wanted: Mapping[str, int]) -> dict[str, WavePlan]:
         """The waves of each memory; raises UserError where a model does not fit."""
+        from pytest_llmroute.engine.residency.waves import plan_waves
+
         chains = self.chains(wanted)
         return {
             place: plan_waves(chains[place], self.needs, room.budget, self._there(place), self._pin)
@@ -173,6 +176,9 @@ class Holdings:
 
     def hands(self, place: str, budget: int | None) -> Hands:
         """What loads and unloads: where the system can lock files, in agreement with all other processes."""
+        from pytest_llmroute.engine.memory import Hands
+        from pytest_llmroute.engine.residency.online import PATIENCE
+
         card = self._catalog.model
         alone = Hands(
             load=lambda model: self._pool.load(card(model)),
@@ -235,6 +241,9 @@ class Memories:
         return self._made[place]
 
     def _make(self, place: str) -> Memory:
+        from pytest_llmroute.engine.memory import Memory
+        from pytest_llmroute.engine.residency.online import Residency
+
         chains = self._holdings.chains(self._wanted).get(place, [])
         budget = self._holdings.budget(place, (model for chain in chains for model in chain.models))
         hands = self._holdings.hands(place, budget)

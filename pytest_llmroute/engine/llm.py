@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -110,6 +107,8 @@ class LLM:
 
     async def agenerate(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Reply:
         """`generate` for async tests: the call runs in a thread, the event loop stays free."""
+        import asyncio
+
         try:
             asyncio.get_running_loop()
         except RuntimeError:  # trio's, under anyio
@@ -150,6 +149,10 @@ class LLM:
 
 async def _beside(make: Callable[[], Reply]) -> Reply:
     """In a daemon thread: those of asyncio's own pool are waited for after Ctrl-C, and a call may take minutes."""
+    import asyncio
+    import contextvars
+    import threading
+
     loop = asyncio.get_running_loop()
     waiting: asyncio.Future[Reply] = loop.create_future()
     context = contextvars.copy_context()

@@ -12,7 +12,6 @@ from pytest_llmroute.backends.contract import Backend
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.errors import Cause, ModelCallError
-from pytest_llmroute.store.closest import closest, difference
 from pytest_llmroute.store.recordings import Recording, RecordingError, Recordings, key_of
 
 Mode = Literal["none", "auto", "only", "rewrite"]
@@ -113,6 +112,8 @@ class Replay:
             self.troubles[str(error)] = None
 
     def _missing(self, key: str, call: Call, item: str, request: Mapping[str, Any]) -> ModelCallError:
+        from pytest_llmroute.store.closest import closest, difference
+
         near = closest(request, call.case_id, self._all)
         file = self._recordings.name(key)
         why = (

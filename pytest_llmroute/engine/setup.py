@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_llmroute.backends.contract import Surroundings
 from pytest_llmroute.backends.pool import BackendPool
@@ -24,10 +25,10 @@ from pytest_llmroute.routing.contract import Strategy
 from pytest_llmroute.routing.router import Router
 from pytest_llmroute.routing.strategies import builtin_tables_by_name
 from pytest_llmroute.routing.strategies.table import TableStrategy
-from pytest_llmroute.sandbox.run import tier, use
-from pytest_llmroute.sandbox.tiers import Wish
-from pytest_llmroute.sandbox.verdict import Tier
 from pytest_llmroute.tasks.values import Known
+
+if TYPE_CHECKING:
+    from pytest_llmroute.sandbox.verdict import Tier
 
 Scripted = Callable[[Call], Any]
 
@@ -109,8 +110,17 @@ def sandbox_of(settings: Settings) -> Tier:
             "offline: --llm-sandbox=daytona sends solutions to another machine",
             code=Code.OFFLINE, fix="leave --llm-offline out", instead="--llm-sandbox=auto",
         )  # fmt: skip
+    from pytest_llmroute.sandbox.run import tier, use
+    from pytest_llmroute.sandbox.tiers import Wish
+
     use(Wish(settings["sandbox"], settings["allow_unsafe"]))
     return tier()
+
+
+def close_sandbox() -> None:
+    """Ends what solutions ran in, where any did."""
+    if (used := sys.modules.get("pytest_llmroute.sandbox.run")) is not None:
+        used.close()
 
 
 def make_engine(

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_llmroute.gate.judge import Member, judge_family
 from pytest_llmroute.gate.looks import level
+from pytest_llmroute.gate.members import Member, judge_family
 from pytest_llmroute.gate.result import GateSettings
 from pytest_llmroute.gate.verdict import CellsVerdict, GateVerdict
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from pytest_llmroute.gate.adaptive import Look, look
 from pytest_llmroute.gate.figures import RunFigures
-from pytest_llmroute.gate.judge import CellsVerdict, GateVerdict, Member, judge_family, members_of
 from pytest_llmroute.gate.matching import ENOUGH, Matched, MatchedColumn, changes, match, part_of
+from pytest_llmroute.gate.members import CellsVerdict, GateVerdict, Member, judge_family, members_of
 from pytest_llmroute.gate.pairs import Shared, shared
 from pytest_llmroute.gate.require import RateMember, RequirementResult, evaluate, members, rate_result
 from pytest_llmroute.gate.requirement import Requirement

@@ -6,17 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-
-@dataclass(frozen=True, slots=True)
-class Tries:
-    """How often one item was tried with an outcome, and how often it passed."""
-
-    passes: int
-    total: int
-
-    @property
-    def rate(self) -> float:
-        return self.passes / self.total
+from pytest_llmroute.core.passk import Tries
 
 
 @dataclass(frozen=True, slots=True)

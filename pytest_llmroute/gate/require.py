@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pytest_llmroute.core.passk import Tries, mean_pass_at_k, mean_pass_hat_k
 from pytest_llmroute.errors import printable
 from pytest_llmroute.gate.figures import CaseFigures, RunFigures, RunHead, case_figures, figures_of
 from pytest_llmroute.gate.metrics import BYTES, METRICS, SECONDS, Metric
-from pytest_llmroute.gate.pairs import Tries
-from pytest_llmroute.gate.passk import mean_pass_at_k, mean_pass_hat_k
 from pytest_llmroute.gate.requirement import Requirement
 from pytest_llmroute.gate.selection import nothing_selected, selected
 from pytest_llmroute.gate.tries import Try

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pytest_llmroute.gate.figures import CaseFigures, RunHead
 
 if TYPE_CHECKING:
-    from pytest_llmroute.gate.judge import GateVerdict
+    from pytest_llmroute.gate.members import GateVerdict
     from pytest_llmroute.gate.require import RequirementResult
 
 Verdict = Literal["pass", "fail", "inconclusive", "incomparable", "not judged", "new"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_llmroute.gate.pairs import Tries
+from pytest_llmroute.core.passk import Tries
 
 Word = Literal["pass", "fail", "inconclusive"]
 

@@ -33,7 +33,8 @@ AT_BEGIN, AT_END = 0.05, 0.002
 """Seconds for which a list of our own children is new enough for a mark: in two milliseconds none grows large.
 A server's many threads make such a list dear, so that only the sampler makes it."""
 RECENT = 0.005
-"""Seconds for which the RSS that was last seen may begin a mark, if the kernel's high-water marks begin anew."""
+"""Seconds for which what was last seen is good enough: for the RSS that a mark begins with, if the kernel's high-water
+marks begin anew, and for a mark of processes that others use at the same time."""
 AGAIN = 5.0
 """Seconds after which a server that was not found is looked for once more."""
 
@@ -73,9 +74,11 @@ class ProcessMeter:
     def begin(self, target: Target | None = None) -> Mark:
         mark = Mark(target or self._own)
         with self._lock:
-            for other in mark.target.marks:
-                mark.alone = other.alone = False
-            mark.target.marks.add(mark)
+            others = mark.target.marks
+            if len(others) == 1:  # of several none is alone any more
+                next(iter(others)).alone = False
+            mark.alone = not others
+            others.add(mark)
             self._open(mark)
             if self._thread is None:
                 self._started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -90,7 +93,7 @@ class ProcessMeter:
         with self._lock:
             tree = mark.target.tree
             if tree is not None and mark.cpu is not None:
-                self._count([mark], self._look_now(mark.target, tree, AT_END), tree)
+                self._count([mark], self._look_now(mark, tree, AT_END), tree)
             mark.target.marks.discard(mark)
             return mark.usage(self._highest)
 
@@ -116,7 +119,7 @@ class ProcessMeter:
         reset = mark.alone and not mark.target.several and not self._claimed(mark.target)
         look = tree.begin_anew() if reset and time.monotonic() - tree.looked_at < RECENT else None
         if look is None:
-            look = self._look_now(mark.target, tree, AT_BEGIN)
+            look = self._look_now(mark, tree, AT_BEGIN)
             mark.keep_floors(tree, reset=reset)
         mark.open(tree, look)
 
@@ -126,19 +129,23 @@ class ProcessMeter:
         others = (other for other in (self._own, *self._servers.values()) if other is not target and other.marks)
         return any(other.tree is not None and not pids.isdisjoint(other.tree.members) for other in others)
 
-    def _look_now(self, target: Target, tree: Tree, recent: float) -> Look:
+    def _look_now(self, mark: Mark, tree: Tree, recent: float) -> Look:
         """For a mark: with a new list of children where that is cheap and there is no recent one."""
-        wanted = target.own and tree.quick and time.monotonic() - tree.found_at > recent
-        return self._look(target, tree, children=wanted)
+        now = time.monotonic()
+        if not mark.alone and tree.last is not None and now - tree.looked_at < RECENT:
+            return tree.last
+        wanted = mark.target.own and tree.quick and now - tree.found_at > recent
+        return self._look(mark.target, tree, children=wanted)
 
     def _look(self, target: Target, tree: Tree, *, children: bool) -> Look:
         look = tree.look(children=children)
         if target.own and (own := tree.root.last):
             self._highest = max(self._highest, own.peak or own.rss)
         crowded = tree.by_model and len(tree.members) > 2
-        for mark in target.marks:
-            mark.ended = max(mark.ended, look.ended)
-            mark.crowded = mark.crowded or crowded
+        if look.ended or crowded:
+            for mark in target.marks:
+                mark.ended = max(mark.ended, look.ended)
+                mark.crowded = mark.crowded or crowded
         return look
 
     def _count(self, marks: Iterable[Mark], look: Look, tree: Tree) -> None:

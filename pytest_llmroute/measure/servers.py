@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ OLLAMA = ("ollama", "ollama.exe")
 LISTENING = "0A"
 
 
+@cache
 def loopback_port(url: str) -> int | None:
     """The port of an address on this machine; None for any other address."""
     try:

@@ -56,6 +56,8 @@ class Tree:
         """When children were last looked for, on the monotonic clock."""
         self.looked_at = 0.0
         """When all members were last looked at."""
+        self.last: Look | None = None
+        """What was seen then."""
         self.quick = root.children() is not None
         """Whether looking for children costs microseconds, so that a mark may do it."""
 
@@ -76,6 +78,7 @@ class Tree:
                 ended = max(ended, before.rss, before.peak or 0)
             self._drop(pid)
         self.alive = self.root.pid in self.members
+        self.last = Look(rss, cpu, 0)
         return Look(rss, cpu, ended)
 
     def begin_anew(self) -> Look | None:

@@ -17,11 +17,7 @@ from pytest_llmroute.engine.case import Case
 from pytest_llmroute.errors import ModelCallError, UserError, printable
 from pytest_llmroute.pytest_side.columns import Cell
 from pytest_llmroute.pytest_side.items import CASE
-from pytest_llmroute.tasks.checks import run_check
-from pytest_llmroute.tasks.files import read_task_file
-from pytest_llmroute.tasks.hub import shown
-from pytest_llmroute.tasks.unit_tests import SolutionLost
-from pytest_llmroute.tasks.values import TaskCase, TaskFile
+from pytest_llmroute.tasks.values import SolutionLost, TaskCase, TaskFile
 
 if TYPE_CHECKING:
     from pytest_llmroute.pytest_side.session import LLMSession
@@ -63,6 +59,8 @@ class TaskCollector(pytest.File):
         return collector
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
+        from pytest_llmroute.tasks.files import read_task_file
+
         try:
             checks = self.ours.extensions.checks()
         except UserError as error:  # of somebody's hook
@@ -139,6 +137,8 @@ class TaskItem(pytest.Item):
         return item
 
     def runtest(self) -> None:
+        from pytest_llmroute.tasks.checks import run_check
+
         solved = self.ours.solved(self)
         try:
             result = solved.result or run_check(self.task, solved.reply.text)
@@ -164,6 +164,8 @@ class TaskItem(pytest.Item):
 
 def _outside(path: Path, root: Path) -> str:
     """The id of a file outside the root directory: pytest's own would be empty, the same for all of them."""
+    from pytest_llmroute.tasks.hub import shown
+
     try:
         return shown(path) or Path(os.path.relpath(path, root)).as_posix()
     except ValueError:  # another drive

@@ -7,25 +7,18 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_llmroute.config.resolve import Settings
 from pytest_llmroute.core.records import PROPERTY, Record
 from pytest_llmroute.errors import LLMRouteError
-from pytest_llmroute.gate.looks import Looks
-from pytest_llmroute.gate.result import GateResult
 from pytest_llmroute.pytest_side import junit
-from pytest_llmroute.pytest_side.gating import Gate
+from pytest_llmroute.pytest_side.nogate import NoGate
 from pytest_llmroute.pytest_side.repeats import Groups
 from pytest_llmroute.pytest_side.reports import NOT_RUN, SHOWN
 from pytest_llmroute.pytest_side.resuming import OF_BEFORE, command_that_goes_on
-from pytest_llmroute.report import github
-from pytest_llmroute.report.gate import failed_criteria, gate_lines
-from pytest_llmroute.report.jsonfile import write_json
-from pytest_llmroute.report.markdown import comment_text, gate_markdown, write_page
-from pytest_llmroute.report.sources import run_head
 from pytest_llmroute.report.summary import RunHead, Summary, Tally
 from pytest_llmroute.report.terminal import misses, not_recorded, render
 from pytest_llmroute.store.contract import RunInfo
@@ -33,6 +26,10 @@ from pytest_llmroute.store.experience import keep_experience
 from pytest_llmroute.store.journal import journal_folder
 from pytest_llmroute.store.merge import Gathered, gather, journals_of, recover, save_run
 from pytest_llmroute.store.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from pytest_llmroute.gate.looks import Looks
+    from pytest_llmroute.gate.result import GateResult
 
 FOLDER = ".llmroute"
 SYNTHETIC = "llmroute::"
@@ -42,14 +39,16 @@ class Controller:
     """Takes records off the reports as they come; O(1) a report."""
 
     def __init__(
-        self, config: pytest.Config, settings: Settings, head: RunHead, gate: Gate, store: Path, env: Mapping[str, str],
-        *, resumes: bool = False,
+        self, config: pytest.Config, settings: Settings, head: RunHead, gate: NoGate, store: Path,
+        env: Mapping[str, str], *, resumes: bool = False,
     ) -> None:  # fmt: skip
         self.config, self.settings, self.head, self.gate, self.env = config, settings, head, gate, env
         self.run_id, self.store_path = head.run_id, store
         self.tally = Tally(head)
         self.groups = Groups()
         self.missed: list[tuple[str, str]] = []
+        self.made: tuple[str, Record | None] = "", None
+        """What this process made last: its text need not be read again."""
         self._open: dict[str, Record] = {}
         """Records whose tests are yet to be torn down."""
         self.forgiven = 0
@@ -64,6 +63,8 @@ class Controller:
         self.notes: list[str] = []
         self.missing: list[tuple[str, str, str]] = []
         """Calls that are not recorded: the test, which file it lacks, and the closest that there is."""
+        self._unkept: RunInfo | None = None
+        """The run as it will be kept, from its end until it is."""
         self.stored = False
         self._seen: set[str] | None = set() if resumes else None
         """Of a run that is resumed: the tests that gave a result, now or before."""
@@ -88,7 +89,8 @@ class Controller:
         self.crashed = self.crashed or report.when not in ("setup", "call")
         for key, value in report.user_properties:
             if key == PROPERTY and isinstance(value, str):
-                self._add(Record.from_json(value), report)
+                text, record = self.made
+                self._add(record if record is not None and value is text else Record.from_json(value), report)
 
     def _add(self, record: Record, report: pytest.TestReport) -> None:
         self.tally.add(record)
@@ -136,6 +138,8 @@ class Controller:
         elif self.gate.judges:
             self.notes.append(f"the gate judged nothing: {self.gate.unasked}")
         if self.result is not None and self.gate.red:
+            from pytest_llmroute.report.gate import failed_criteria
+
             for name, text in failed_criteria(self.result):
                 self._fail(f"gate[{name}]", text)
         if self.gate.saving:
@@ -170,17 +174,20 @@ class Controller:
         report.__dict__[SHOWN] = "failed"
 
     def finish(self, stopped: bool) -> None:
-        """Journals into the store, the JSON file, and what `--lf` runs next."""
+        """What `--lf` runs next; the rest is kept when the table has been shown."""
         self._last_failed()
         if stopped and (self.gate.judges or self.gate.saving):
             self.notes.append("the run was stopped: the gate does not judge it, and no baseline is written")
-        root = self.config.rootpath
-        if stopped and journals_of(journal_folder(root, self.run_id)):
+        if stopped and journals_of(journal_folder(self.config.rootpath, self.run_id)):
             self.goes_on = command_that_goes_on(self.config.invocation_params.args)
-        if not self.tally.count:
+        self._unkept = self._info(stopped)
+
+    def keep(self) -> None:
+        """Journals into the store and the JSON file, once."""
+        info, self._unkept = self._unkept, None
+        if info is None or not self.tally.count:
             return
-        found = self._of_this_suite(gather(root, self.run_id), stopped)
-        info = self._info(stopped)
+        found = self._of_this_suite(gather(self.config.rootpath, self.run_id), info.status == "interrupted")
         for keep in (partial(self._json, info, found), partial(self._store, info, found), self._on_github):
             try:
                 keep()
@@ -210,13 +217,21 @@ class Controller:
 
     def _json(self, info: RunInfo, found: Gathered) -> None:
         if target := self.settings["json"]:
+            from pytest_llmroute.report.jsonfile import write_json
+            from pytest_llmroute.report.sources import run_head
+
             path = Path(self.config.invocation_params.dir) / target
             summary = Summary(run_head(info, self.head.options), self.tally.summary().columns)
             write_json(path, summary, found.records, found.series, self.result)
 
     def _on_github(self) -> None:
         """The job summary, and the text of a comment for a later step to post."""
-        if self.result is None or not github.on_github(self.env):
+        if self.result is None:
+            return
+        from pytest_llmroute.report import github
+        from pytest_llmroute.report.markdown import comment_text, gate_markdown, write_page
+
+        if not github.on_github(self.env):
             return
         summary = self.tally.summary()
         github.write_summary(self.env, gate_markdown(self.result, summary))
@@ -264,6 +279,8 @@ class Controller:
             terminal.write_sep("-", "llmroute")
             for line in render(self.tally.summary(), width=100, unicode=_unicode(terminal)):
                 terminal.write_line(line)
+            terminal.flush()  # with many results it takes a while to store them
+            self.keep()
             if verbose >= 0 and self.stored:
                 terminal.write_line(f"run {self.run_id} is kept in {self._store_shown()}{self._ignore_hint()}")
             if self.of_before:
@@ -271,6 +288,8 @@ class Controller:
         if self.spent:
             terminal.write_line(self.spent)
         if self.result is not None:
+            from pytest_llmroute.report.gate import gate_lines
+
             terminal.write_sep("-", "llmroute gate")
             traces = self.config.getoption("tbstyle", "auto") != "no"
             lines = gate_lines(
@@ -293,6 +312,8 @@ class Controller:
             )
 
     def _annotations(self) -> list[str]:
+        from pytest_llmroute.report import github
+
         if self.result is None or not github.on_github(self.env):
             return []
         return github.annotations(self.result, github.places(self.config.rootpath, self.env))

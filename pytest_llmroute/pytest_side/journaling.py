@@ -51,8 +51,11 @@ class Keeper:
         if self.trouble is not None and self.trouble.begun:
             raise self.trouble
 
-    def record(self, record: Record) -> None:
-        self._try(self._journal.record, record)
+    def record(self, record: Record) -> str:
+        """The record's JSON, as it was written."""
+        text = record.to_json()
+        self._try(self._journal.record_text, text)
+        return text
 
     def amend(self, nodeid: str, outcome: str, message: str) -> None:
         self._try(self._journal.amend, nodeid, outcome, message)

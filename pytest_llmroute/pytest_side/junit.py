@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_llmroute.gate.result import GateResult
 from pytest_llmroute.report.terminal import savings
+
+if TYPE_CHECKING:
+    from pytest_llmroute.gate.result import GateResult
 
 
 def tell(config: pytest.Config, result: GateResult) -> None:

@@ -28,7 +28,6 @@ from pytest_llmroute.pytest_side.ahead import known
 from pytest_llmroute.pytest_side.collect import TaskItem
 from pytest_llmroute.pytest_side.marker import messages_of
 from pytest_llmroute.pytest_side.once import once_for_all
-from pytest_llmroute.sandbox.tiers import ABOUT
 from pytest_llmroute.store.experience import read_experience
 from pytest_llmroute.tasks.checks import unit_tests_of
 
@@ -90,6 +89,8 @@ def _sandbox(session: LLMSession, items: Iterable[pytest.Item]) -> list[UserErro
     except UserError as error:
         return [error]
     if tier in ("restricted", "unsafe-local"):
+        from pytest_llmroute.sandbox.tiers import ABOUT
+
         warnings.warn(LLMRouteWarning(f"sandbox {tier}: {ABOUT[tier]}"), stacklevel=2)
     return []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,12 +14,14 @@ from pytest_llmroute.config.resolve import Settings
 from pytest_llmroute.core.outcomes import SCORED
 from pytest_llmroute.core.records import Record
 from pytest_llmroute.errors import UserError, one
-from pytest_llmroute.gate.adaptive import STOP, Look
 from pytest_llmroute.gate.looks import LOOKS, Looks, Taken
 from pytest_llmroute.gate.tries import fixed
 from pytest_llmroute.pytest_side import items as item_side
-from pytest_llmroute.pytest_side.gating import Gate
-from pytest_llmroute.report.verdicts import p_text
+from pytest_llmroute.pytest_side.nogate import NoGate
+
+if TYPE_CHECKING:
+    from pytest_llmroute.gate.adaptive import Look
+    from pytest_llmroute.pytest_side.judging import Gate
 
 LEFT_OUT = pytest.StashKey[bool]()
 SAME = "a repeat would say the same (temperature 0, or replayed)"
@@ -41,10 +44,11 @@ def in_rounds(items: list[pytest.Item]) -> None:
     items.sort(key=round_of)
 
 
-def refuse(settings: Settings, gate: Gate, *, spread: bool) -> None:
+def refuse(settings: Settings, gate: NoGate, *, spread: bool) -> None:
     """Where adaptive repeats could not be honest, nothing runs."""
     if settings["repeat"] != ADAPTIVE:
         return
+    gate = _full(gate)
     of_many = [one.text for one in gate.requirements if (one.k or 1) > LOOKS[0]]
     wrong = []
     if spread:
@@ -96,8 +100,8 @@ def out_of_order() -> UserError:
 class Rounds:
     """The tests of a run in their order, and how far it has come."""
 
-    def __init__(self, items: Iterable[pytest.Item], gate: Gate, begin: Begin) -> None:
-        self._items, self._gate, self._begin = tuple(items), gate, begin
+    def __init__(self, items: Iterable[pytest.Item], gate: NoGate, begin: Begin) -> None:
+        self._items, self._gate, self._begin = tuple(items), _full(gate), begin
         self._numbers = [round_of(item) for item in self._items]
         self._round = min(self._numbers)
         self._looks = Looks(of=len(set(self._numbers)))
@@ -189,7 +193,18 @@ def _group(item: pytest.Item) -> str:
     return item.stash[item_side.CASE].group
 
 
+def _full(gate: NoGate) -> Gate:
+    """Where repeats are adaptive there is one, whatever else it is asked for."""
+    from pytest_llmroute.pytest_side.judging import Gate
+
+    assert isinstance(gate, Gate)
+    return gate
+
+
 def _why(look: Look, p: float | None, repeats: int) -> str:
+    from pytest_llmroute.gate.adaptive import STOP
+    from pytest_llmroute.report.verdicts import p_text
+
     after = f"after {repeats} repeat{'s'[: repeats > 1]}"
     if p is None:
         return f"nothing can be compared {after}"

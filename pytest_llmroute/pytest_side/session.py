@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -38,10 +38,10 @@ from pytest_llmroute.engine.events import Events
 from pytest_llmroute.engine.holdings import Facts, Holdings
 from pytest_llmroute.engine.ledger import Ledger, OwnLedger, SharedLedger
 from pytest_llmroute.engine.llm import LLM
-from pytest_llmroute.engine.replay import Replay
 from pytest_llmroute.engine.setup import (
     catalog_of,
     check_names,
+    close_sandbox,
     known_names,
     make_engine,
     make_router,
@@ -53,14 +53,14 @@ from pytest_llmroute.gate.looks import LOOKS
 from pytest_llmroute.measure.mark import Mark, Usage
 from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.pytest_side import items as item_side
-from pytest_llmroute.pytest_side import plan, preflight, reports
+from pytest_llmroute.pytest_side import preflight, reports
 from pytest_llmroute.pytest_side.ahead import JOB, WAIT, Ahead
 from pytest_llmroute.pytest_side.collect import Solved, TaskCollector, TaskItem
 from pytest_llmroute.pytest_side.columns import Cell, cells_of, columns_of, distinct
 from pytest_llmroute.pytest_side.controller import FOLDER, SYNTHETIC, Controller
 from pytest_llmroute.pytest_side.ending import hear_no_more, interrupt_workers, without_way
 from pytest_llmroute.pytest_side.facts import run_facts
-from pytest_llmroute.pytest_side.gating import Gate
+from pytest_llmroute.pytest_side.gating import gate_of
 from pytest_llmroute.pytest_side.header import header
 from pytest_llmroute.pytest_side.journaling import Keeper
 from pytest_llmroute.pytest_side.marker import Declared, let_prompt_use_parameters, messages_of
@@ -78,13 +78,12 @@ from pytest_llmroute.pytest_side.resuming import (
 )
 from pytest_llmroute.pytest_side.rounds import Rounds, in_rounds, out_of_order, refuse
 from pytest_llmroute.report.summary import RunHead
-from pytest_llmroute.sandbox.run import close as close_sandbox
 from pytest_llmroute.store.journal import Journal, JournalError, journal_folder, journal_path, part_name, run_header
 from pytest_llmroute.store.locate import store_path
-from pytest_llmroute.store.recordings import Recordings
-from pytest_llmroute.tasks.checks import run_check
-from pytest_llmroute.tasks.files import recognises
 from pytest_llmroute.tasks.values import Known
+
+if TYPE_CHECKING:
+    from pytest_llmroute.engine.replay import Replay
 
 SCORE = pytest.StashKey[CheckResult]()
 MARK = pytest.StashKey[Mark]()
@@ -122,7 +121,7 @@ class LLMSession:
         self.resuming = Resuming(part) if part.earlier else None
         store = store_path(self.settings["store"], config.rootpath, self.settings.origin("store"))
         typed = self.settings.level("baseline") is Level.COMMAND_LINE
-        gate = Gate(self.settings, head, config.invocation_params.dir if typed else config.rootpath, store)
+        gate = gate_of(self.settings, head, config.invocation_params.dir if typed else config.rootpath, store)
         self.controller = (
             None
             if hasattr(config, "workerinput")
@@ -256,8 +255,14 @@ class LLMSession:
         return Events(self.extensions)
 
     @cached_property
-    def replay(self) -> Replay:
+    def replay(self) -> Replay | None:
+        """None where every reply is asked for."""
         settings = self.settings
+        if settings["replay"] == "none" and not settings["cache"]:
+            return None
+        from pytest_llmroute.engine.replay import Replay
+        from pytest_llmroute.store.recordings import Recordings
+
         recordings = Recordings(self.config.rootpath, settings["recordings"], self.keeper.redact, __version__)
         return Replay(settings["replay"], recordings, cache=settings["cache"])
 
@@ -279,6 +284,8 @@ class LLMSession:
 
     def collect_named(self, path: Path, parent: pytest.Collector) -> TaskCollector | None:
         """A file without our suffix: named on the command line or by `llm_tasks`, and of a format that we know."""
+        from pytest_llmroute.tasks.files import recognises
+
         patterns = self.settings["tasks"]
         root = self.config.rootpath
         listed = path.is_relative_to(root) and any(path.relative_to(root).match(pattern) for pattern in patterns)
@@ -391,6 +398,8 @@ class LLMSession:
         reply = yield from self._asking(item, messages, queued=queued)
         if not getattr(item.task.check, "long", False):
             return Solved(reply)
+        from pytest_llmroute.tasks.checks import run_check
+
         try:
             return Solved(reply, (yield Work(partial(run_check, item.task, reply.text), long=True)))
         except Exception as error:
@@ -532,13 +541,14 @@ class LLMSession:
         if report.when == "teardown":
             if report.failed:
                 self.keeper.amend(run.draft.nodeid, "error", self.keeper.redact(found.message))
+            _forget(item)
             return report
         if report.when == "setup" and report.passed:
             run.setup_seconds = sum(made.total_s for made in run.calls)
             return report
         self._shape(report, run.case, found.outcome)
         self.events.tell("judged", run.case, model=run.model, outcome=found.outcome)
-        self._attach(self._record(item, run, found, report), item, report)
+        self._attach(*self._record(item, run, found, report), item, report)
         return report
 
     def _report_recorded(self, item: pytest.Item, report: pytest.TestReport) -> pytest.TestReport:
@@ -550,13 +560,17 @@ class LLMSession:
             report_recorded(report, item, record, self.part.earlier)
             reports.make_inert(report, self.keeper.redact)
             self._shape(report, item_side.case_of(item, self.columns[0]), record.outcome)
-            self._attach(record, item, report)
+            light = record.without_texts()
+            self._attach(light, light.to_json(), item, report)
             if self.rounds is not None:
                 self.rounds.heard(record)
         return report
 
-    def _attach(self, record: Record, item: pytest.Item, report: pytest.TestReport) -> None:
-        report.user_properties.append((PROPERTY, record.without_texts().to_json()))
+    def _attach(self, record: Record, text: str, item: pytest.Item, report: pytest.TestReport) -> None:
+        """`text` is the record's JSON, as it travels."""
+        report.user_properties.append((PROPERTY, text))
+        if self.controller is not None:
+            self.controller.made = text, record
         item.user_properties[:] = [*reports.foreign(item.user_properties), *reports.flat(record)]
 
     def _shape(self, report: pytest.TestReport, case: Case, outcome: str) -> None:
@@ -566,7 +580,10 @@ class LLMSession:
         elif outcome == "error" and report.when == "call":
             report.__dict__[reports.SHOWN] = "error"
 
-    def _record(self, item: pytest.Item, run: CaseRun, found: reports.Verdict, report: pytest.TestReport) -> Record:
+    def _record(
+        self, item: pytest.Item, run: CaseRun, found: reports.Verdict, report: pytest.TestReport
+    ) -> tuple[Record, str]:
+        """The record as it travels, and its JSON; all of it is in the journal."""
         self._measured(item)
         usage = item.stash[USAGE]
         score = item.stash.get(SCORE, None)
@@ -580,7 +597,7 @@ class LLMSession:
             usage=_figures(usage) if usage else None,
         )
         record = reports.without_secrets(record, self.keeper.redact)
-        self.keeper.record(record)
+        text = self.keeper.record(record)
         if self.keeper.trouble is None:
             self.events.tell(
                 "recorded", run.case, model=run.model, outcome=record.outcome, seconds=record.seconds, usd=record.usd,
@@ -588,7 +605,10 @@ class LLMSession:
             )  # fmt: skip
         if self.rounds is not None:
             self.rounds.heard(record)
-        return record
+        if record.solution is None:
+            return record, text
+        light = record.without_texts()
+        return light, light.to_json()
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, Any] | None:
         shown = getattr(report, reports.SHOWN, None)
@@ -607,8 +627,15 @@ class LLMSession:
 
     # Ending
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, None, None]:
+        self.heard(report)
+        yield
+        # Pytest keeps all reports until it ends: what has been heard is not kept twice.
+        report.user_properties[:] = [one for one in report.user_properties if one[0] != PROPERTY]
+
+    def heard(self, report: pytest.TestReport) -> None:
+        """Takes the record off a report."""
         if self.controller is not None:
             self.controller.take(report)
             if self.controller.tally.count:
@@ -618,6 +645,8 @@ class LLMSession:
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         if not self.settings["plan"] or session.config.option.collectonly:
             return None
+        from pytest_llmroute.pytest_side import plan
+
         self._write(plan.lines(self, session.items))
         return True
 
@@ -649,8 +678,12 @@ class LLMSession:
         """`incomplete` says why the results are not those of a whole run."""
         option = session.config.option
         ran = not (option.collectonly or getattr(option, "setuponly", False) or self.settings["plan"])
+        if self._stops:  # something was not run: no whole run, however the loop came to its end
+            session.shouldstop = SPENT
         if self.controller is None or not ran:
             return
+        if self._stops:
+            raise session.Interrupted(SPENT)
         if self.rounds is not None:
             self.controller.looked(self.rounds.looks)
             if self.rounds.disturbed and not incomplete:
@@ -684,8 +717,9 @@ class LLMSession:
         stopped = bool(session.shouldfail or session.shouldstop) or int(exitstatus) in (2, 3)
         self.keeper.end("interrupted" if stopped else "finished")
         heard = self.events.troubles if "events" in self.__dict__ else ()
-        troubles = [*map(str, filter(None, [self.keeper.trouble])), *self.replay.troubles, *heard]
-        missing = self.replay.missing
+        replayed = self.replay.troubles if self.replay else ()
+        troubles = [*map(str, filter(None, [self.keeper.trouble])), *replayed, *heard]
+        missing = self.replay.missing if self.replay else []
         if self.controller is None:
             self.config.workeroutput["llmroute_told"] = (troubles, missing)  # type: ignore[attr-defined]
         else:
@@ -707,6 +741,11 @@ class LLMSession:
         told = (getattr(node, "workeroutput", None) or {}).get("llmroute_told")
         if told and self.controller is not None:
             self.controller.told(*told)
+
+    def pytest_unconfigure(self) -> None:
+        """Where there was no summary to show."""
+        if self.controller is not None:
+            self.controller.keep()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.controller is not None:
@@ -735,11 +774,11 @@ class LLMSession:
 
 
 def _forget(item: pytest.Item) -> None:
-    """A plugin that reruns a test runs its set-up again: a fresh start, not a longer one."""
-    if item_side.RUN in item.stash:
-        del item.stash[item_side.RUN]
-    if SCORE in item.stash:
-        del item.stash[SCORE]
+    """What a test left behind is of no use after it; a plugin that reruns one begins with its set-up again, afresh."""
+    keys: tuple[pytest.StashKey[Any], ...] = (item_side.RUN, SCORE, USAGE)
+    for key in keys:
+        if key in item.stash:
+            del item.stash[key]
 
 
 def _figures(usage: Usage) -> dict[str, Any]:

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_llmroute.core.outcomes import SCORED
+from pytest_llmroute.core.passk import Tries, mean_pass_at_k, mean_pass_hat_k
 from pytest_llmroute.core.records import TEARDOWN, Record
 from pytest_llmroute.core.stats import quantile, wilson
-from pytest_llmroute.gate.pairs import Tries
-from pytest_llmroute.gate.passk import mean_pass_at_k, mean_pass_hat_k
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +179,9 @@ def summarize(records: Iterable[Record], run: RunHead) -> Summary:
     return tally.summary()
 
 
-def _repeated(cases: Sequence[Tries]) -> tuple[Repeated, ...]:
+def _repeated(tries: Iterable[Sequence[int]]) -> tuple[Repeated, ...]:
     """For the usual k, as far as there are tries, and for all tries."""
+    cases = [Tries(passes, passes + misses) for passes, misses in tries]
     most = max((case.total for case in cases), default=0)
     found = []
     for k in sorted({k for k in (*USUAL, most) if 0 < k <= most}):
@@ -214,7 +214,7 @@ def _summary(name: str, column: _Column) -> ColumnSummary:
         rate=outcomes["passed"] / total if total else None,
         interval=wilson(outcomes["passed"], total),
         first_attempt=column.first,
-        repeated=_repeated([Tries(passes, passes + misses) for passes, misses in column.tries.values()]),
+        repeated=_repeated(column.tries.values()),
         median_s=quantile(column.seconds, 0.5),
         p95_s=quantile(column.seconds, 0.95),
         prompt_tokens=column.prompt_tokens,

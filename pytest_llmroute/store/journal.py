@@ -7,7 +7,6 @@ wrote. A run that is resumed goes on in further files, its second part: `main.2.
 from __future__ import annotations
 
 import json
-import math
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +18,7 @@ from typing import Any
 import psutil
 
 from pytest_llmroute.codes import Code
+from pytest_llmroute.core.plain import as_json
 from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.core.series import Series
 from pytest_llmroute.errors import UserError
@@ -102,13 +102,17 @@ class Journal:
         return True
 
     def start(self, draft: Record) -> None:
-        self._write({"kind": "start", "record": draft.to_dict()})
+        self._write({"kind": "start", "record": draft.told()})
 
     def call(self, kept: KeptCall) -> None:
-        self._write({"kind": "call", **kept.to_dict()})
+        self._write({"kind": "call", **kept.told()})
 
     def record(self, record: Record) -> None:
-        self._write({"kind": "record", "record": record.to_dict()})
+        self.record_text(record.to_json())
+
+    def record_text(self, text: str) -> None:
+        """A record whose JSON has been made already."""
+        self._append(f'{{"kind":"record","record":{text}}}')
 
     def amend(self, nodeid: str, outcome: str, message: str) -> None:
         self._write({"kind": "amend", "nodeid": nodeid, "outcome": outcome, "message": message})
@@ -128,7 +132,10 @@ class Journal:
                 self._descriptor = None
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        data = _encode(line)
+        self._append(as_json(line))
+
+    def _append(self, line: str) -> None:
+        data = _bytes(line)
         with self._lock:
             if self._closed:
                 return
@@ -152,7 +159,8 @@ class Journal:
         only = os.O_EXCL if self._only else 0
         self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | only, 0o644)
         # A worker started anew under an old name goes on in the same file, after whatever half a line is there.
-        return _encode(self._header) if new else b"\n" + _encode(self._header)
+        header = _bytes(as_json(self._header))
+        return header if new else b"\n" + header
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +175,15 @@ class KeptCall:
     """What few replies have: thinking, tool_calls, logprobs."""
 
     def to_dict(self) -> dict[str, Any]:
-        data = {
-            "nodeid": self.nodeid,
-            "call": self.call.to_dict(),
-            "messages": [dict(message) for message in self.messages],
-            "reply": self.reply,
-        }
+        return self._with(self.call.to_dict())
+
+    def told(self) -> dict[str, Any]:
+        """The same without what is as usual."""
+        return self._with(self.call.told())
+
+    def _with(self, call: dict[str, Any]) -> dict[str, Any]:
+        messages = [dict(message) for message in self.messages]
+        data = {"nodeid": self.nodeid, "call": call, "messages": messages, "reply": self.reply}
         return {**data, "more": dict(self.more)} if self.more else data
 
     @staticmethod
@@ -314,23 +325,8 @@ def _lines(path: Path, reader: _Reader) -> Iterator[Mapping[str, Any]]:
                 reader.broken += 1
 
 
-def _encode(line: Mapping[str, Any]) -> bytes:
-    """ASCII JSON in one line; a number that JSON has no word for becomes null."""
-    try:
-        text = json.dumps(line, ensure_ascii=True, default=repr, allow_nan=False, separators=(",", ":"))
-    except ValueError:
-        text = json.dumps(_finite(line), ensure_ascii=True, default=repr, separators=(",", ":"))
-    return text.encode("ascii") + b"\n"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value
+def _bytes(line: str) -> bytes:
+    return line.encode("ascii") + b"\n"
 
 
 def _now() -> str:

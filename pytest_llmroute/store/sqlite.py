@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmroute.codes import Code
+from pytest_llmroute.core.plain import as_json
 from pytest_llmroute.core.records import Record
 from pytest_llmroute.core.series import Series
 from pytest_llmroute.errors import UserError
@@ -168,7 +169,7 @@ def _call_row(run_id: str, kept: KeptCall) -> tuple[Any, ...]:
         _safe(kept.nodeid),
         kept.call.attempt,
         _safe(kept.call.model),
-        json.dumps(kept.to_dict(), ensure_ascii=True, default=repr),
+        as_json(kept.to_dict()),
     )
 
 

@@ -7,9 +7,10 @@ CheckType, registered by the hook `llmroute_checks`.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from pytest_llmroute.codes import Code
 from pytest_llmroute.config.sentences import Path
@@ -17,10 +18,10 @@ from pytest_llmroute.core.outcomes import CheckResult
 from pytest_llmroute.core.solutions import Solution
 from pytest_llmroute.errors import UserError, broken, guarded, printable
 from pytest_llmroute.tasks.structured import load_json_schema, load_numeric, load_python
-from pytest_llmroute.tasks.unit_tests import UnitTests, load_unit_tests
 from pytest_llmroute.tasks.values import Mistake, Mistakes, Refused
 
 if TYPE_CHECKING:
+    from pytest_llmroute.tasks.unit_tests import UnitTests
     from pytest_llmroute.tasks.values import TaskCase
 
 LONGEST = 100_000
@@ -211,14 +212,14 @@ def describe(check: Check) -> str:
         return "contains " + " and ".join(map(_quoted, check.texts))
     if isinstance(check, Regex):
         return f"a match of /{printable(check.pattern.pattern, 60)}/"
-    if isinstance(check, UnitTests):
+    if _runs_code(check):
         return "the unit tests"
     return type(check).__name__.strip("_").lower()
 
 
 def unit_tests_of(check: Check) -> Iterator[UnitTests]:
     """The parts of a check that run code."""
-    if isinstance(check, UnitTests):
+    if _runs_code(check):
         yield check
     elif isinstance(check, Not):
         yield from unit_tests_of(check.part)
@@ -229,13 +230,19 @@ def unit_tests_of(check: Check) -> Iterator[UnitTests]:
 
 def on_code(check: Check) -> Check:
     """The same check for a text that is code, and no reply."""
-    if isinstance(check, UnitTests):
+    if _runs_code(check):
         return replace(check, extracts=False)
     if isinstance(check, Not):
         return Not(on_code(check.part))
     if isinstance(check, All | Any_):
         return type(check)(tuple(map(on_code, check.parts)))
     return check
+
+
+def _runs_code(check: Check) -> TypeGuard[UnitTests]:
+    """What runs code is loaded by the first check that does."""
+    loaded = sys.modules.get("pytest_llmroute.tasks.unit_tests")
+    return loaded is not None and isinstance(check, loaded.UnitTests)
 
 
 def _solution(results: Sequence[CheckResult]) -> Solution | None:
@@ -305,6 +312,12 @@ def _load_regex(value: Any) -> Check:
         raise ValueError(f"/{printable(pattern, 80)}/ is no regular expression: {error}") from None
 
 
+def _load_unit_tests(value: Any) -> Check:
+    from pytest_llmroute.tasks.unit_tests import load_unit_tests
+
+    return load_unit_tests(value)
+
+
 _LOADERS: dict[str, Loader] = {
     "exact": _load_exact,
     "contains": _load_contains,
@@ -312,5 +325,5 @@ _LOADERS: dict[str, Loader] = {
     "json_schema": load_json_schema,
     "numeric": load_numeric,
     "python": load_python,
-    "unit_tests": load_unit_tests,
+    "unit_tests": _load_unit_tests,
 }

@@ -12,7 +12,6 @@ from typing import Any
 from pytest_llmroute.config.sentences import Path
 from pytest_llmroute.core.requests import Message, Sampling
 from pytest_llmroute.errors import Cause
-from pytest_llmroute.tasks.asserts import parsed
 from pytest_llmroute.tasks.checks import Check, CheckType, load_check, unit_tests_of
 from pytest_llmroute.tasks.values import Known, Mistake, Mistakes, Refused, TaskCase
 
@@ -72,6 +71,8 @@ def _wrong_reference(code: str | None, check: Check) -> list[Mistake]:
         return []
     if not any(unit_tests_of(check)):
         return [Mistake(("reference",), "nothing runs it: the check holds no unit_tests")]
+    from pytest_llmroute.tasks.asserts import parsed
+
     try:
         parsed(code)
     except ValueError as error:

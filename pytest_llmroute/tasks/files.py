@@ -21,9 +21,8 @@ from pytest_llmroute.errors import printable
 from pytest_llmroute.tasks import mbpp
 from pytest_llmroute.tasks.checks import CheckType, builtin_checks
 from pytest_llmroute.tasks.convert import to_task
-from pytest_llmroute.tasks.explain import explain
 from pytest_llmroute.tasks.parquet import mentions, read_parquet
-from pytest_llmroute.tasks.source import Broken, Document, Raw, first_entry, read_document
+from pytest_llmroute.tasks.source import Broken, Document, Raw, first_entry, read_json
 from pytest_llmroute.tasks.values import Known, Mistake, Refused, TaskCase, TaskError, TaskFile, TaskFileErrors
 
 HEAD = 65536
@@ -48,11 +47,22 @@ def read_task_file(
     """The good tasks and the mistakes of the others; `shown` is the path for messages."""
     name = shown or path.name
     try:
-        suffix = path.suffix.lower()
-        document = read_parquet(path) if suffix == ".parquet" else read_document(_text(path), suffix)
+        document = _document(path)
     except Broken as broken:
         return TaskFile((), (TaskError(name, broken.line, (), broken.what),))
     return _Reader(name, checks or builtin_checks(), known or Known()).read(document)
+
+
+def _document(path: pathlib.Path) -> Document:
+    """Parses by suffix; raises Broken when nothing of it can be believed."""
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        return read_parquet(path)
+    if suffix in (".json", ".jsonl"):
+        return read_json(_text(path), lines=suffix == ".jsonl")
+    from pytest_llmroute.tasks.yaml_source import read_yaml
+
+    return read_yaml(_text(path))
 
 
 def recognises(path: pathlib.Path) -> bool:
@@ -96,6 +106,8 @@ class _Reader:
         """None when they are wrong: every task would be wrong with them."""
         if raw is None:
             return {}
+        from pytest_llmroute.tasks.explain import explain
+
         found = explain(raw.value, self._types, defaults=True)
         self._errors += [TaskError(self._name, raw.line_of(at), ("defaults", *at), what) for at, what in found]
         return None if found else dict(raw.value)
@@ -112,6 +124,8 @@ class _Reader:
         try:
             task, mistakes = to_task(value, self._types, self._known, self._name, raw.line)
         except Refused:
+            from pytest_llmroute.tasks.explain import explain
+
             found = explain(value, self._types) or [((), "not of the form of a task")]
             mistakes = [Mistake(at, what) for at, what in found]
             task = None

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_llmroute.config.sentences import Path, mistakes
-from pytest_llmroute.tasks.asserts import names_in, piece, signature
 from pytest_llmroute.tasks.values import Mistake
 
 KEYS = frozenset({"task_id", "test_list"})
@@ -119,6 +118,8 @@ def prompt(text: str, tests: Sequence[str], setup: str = "") -> str:
 
 
 def _signatures(tests: Sequence[str], setup: str) -> list[str]:
+    from pytest_llmroute.tasks.asserts import names_in, piece, signature
+
     try:
         pieces = [piece(text) for text in (setup, *tests)]
     except ValueError:

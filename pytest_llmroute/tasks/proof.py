@@ -11,8 +11,7 @@ from pytest_llmroute.core.outcomes import CheckResult
 from pytest_llmroute.tasks.bodies import emptied
 from pytest_llmroute.tasks.checks import Check, on_code, unit_tests_of
 from pytest_llmroute.tasks.structured import CheckError
-from pytest_llmroute.tasks.unit_tests import SolutionLost
-from pytest_llmroute.tasks.values import TaskCase
+from pytest_llmroute.tasks.values import SolutionLost, TaskCase
 
 Kind = Literal["", "reference", "challenge", "empty", "lost"]
 

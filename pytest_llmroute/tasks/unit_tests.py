@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from pytest_llmroute.config.sentences import Path
 from pytest_llmroute.core.outcomes import CheckResult
 from pytest_llmroute.core.solutions import Solution
-from pytest_llmroute.errors import LLMRouteError, UserError, printable
+from pytest_llmroute.errors import UserError, printable
 from pytest_llmroute.prompts.extraction import Extracted, extract_code
 from pytest_llmroute.sandbox.run import run_program, run_solution
 from pytest_llmroute.sandbox.verdict import SolutionVerdict
 from pytest_llmroute.tasks.asserts import Piece, names_in, piece
 from pytest_llmroute.tasks.quality import quality_of
-from pytest_llmroute.tasks.values import Mistake, Mistakes, Refused
+from pytest_llmroute.tasks.values import Mistake, Mistakes, Refused, SolutionLost
 
 if TYPE_CHECKING:
     from pytest_llmroute.tasks.values import TaskCase
@@ -30,14 +30,6 @@ KEYS = frozenset({"tests", "cases", "setup", "challenge", "names", "timeout"})
 
 _references: dict[tuple[UnitTests, str], SolutionVerdict] = {}
 """What the references of tasks cost."""
-
-
-class SolutionLost(LLMRouteError):
-    """A solution that could not be run: infrastructure, never the model's failure."""
-
-    def __init__(self, text: str, result: CheckResult) -> None:
-        self.result = result
-        super().__init__(f"the solution could not be run: {text}")
 
 
 @dataclass(frozen=True, slots=True)

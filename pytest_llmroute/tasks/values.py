@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from pytest_llmroute.codes import Code
 from pytest_llmroute.config.sentences import Path
 from pytest_llmroute.core.requests import Message, Sampling
-from pytest_llmroute.errors import ErrorList, UserError, nearest
+from pytest_llmroute.errors import ErrorList, LLMRouteError, UserError, nearest
 
 if TYPE_CHECKING:
+    from pytest_llmroute.core.outcomes import CheckResult
     from pytest_llmroute.tasks.checks import Check
 
 
@@ -80,6 +81,14 @@ class TaskFile:
 
     tasks: tuple[TaskCase, ...]
     errors: tuple[TaskError, ...]
+
+
+class SolutionLost(LLMRouteError):
+    """A solution that could not be run: infrastructure, never the model's failure."""
+
+    def __init__(self, text: str, result: CheckResult) -> None:
+        self.result = result
+        super().__init__(f"the solution could not be run: {text}")
 
 
 class Refused(Exception):

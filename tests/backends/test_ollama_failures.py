@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
+from pytest_llmroute.backends.connection import Connection
 from pytest_llmroute.backends.contract import Surroundings
 from pytest_llmroute.backends.ollama.backend import OllamaModel, missing_ollama
 from pytest_llmroute.backends.ollama.survey import survey_ollama
 from pytest_llmroute.backends.ollama.trouble import failure, refusal
-from pytest_llmroute.backends.wire import Refusal, _Reader
+from pytest_llmroute.backends.wire import Refusal
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call
 from pytest_llmroute.core.requests import Message
@@ -196,12 +197,17 @@ def test_a_whole_answer_counts_although_the_server_does_not_end_it() -> None:
 
 
 def test_nothing_is_read_after_the_limit() -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs, ours.makefile("rb", buffering=0) as stream:
-        theirs.sendall(b"late")
-        assert _Reader(ours, stream, time.monotonic() + 5).readinto(bytearray(2)) == 2
-        with pytest.raises(TimeoutError):
-            _Reader(ours, stream, time.monotonic() - 1).readinto(bytearray(2))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        connection = Connection("127.0.0.1", listener.getsockname()[1], 5)
+        with listener.accept()[0] as theirs:
+            theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate")
+            told = connection.body(connection.head())
+            connection.until = time.monotonic() - 1
+            assert next(told) == b"late"  # it had come before
+            theirs.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            with pytest.raises(TimeoutError):
+                connection.head()
+        connection.close()
 
 
 def test_a_server_that_takes_the_call_and_is_silent_meets_the_limit_from_the_first_question_on() -> None:
@@ -210,16 +216,6 @@ def test_a_server_that_takes_the_call_and_is_silent_meets_the_limit_from_the_fir
         causes = list(threads.map(lambda _: failed(lambda: ask(model, timeout=0.3)).cause, range(3)))
         assert causes == [Cause.TIMEOUT] * 3
         assert time.monotonic() - started < 0.7
-
-
-def test_connections_are_kept_open(server: LoopbackOllama) -> None:
-    with opened(server) as model:
-        ask(model)
-        pool = model.server.wire._pool
-        for _ in range(5):
-            ask(model)
-        assert pool is not None
-        assert pool.num_connections == 1
 
 
 # Before any test

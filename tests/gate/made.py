@@ -7,8 +7,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from pytest_llmroute.core.passk import Tries
 from pytest_llmroute.gate.figures import RunFigures, RunHead, figures_of
-from pytest_llmroute.gate.pairs import Pair, Tries
+from pytest_llmroute.gate.pairs import Pair
 from pytest_llmroute.gate.tries import Try
 
 Sides = tuple[dict[str, list[int]], dict[str, list[int]]]

@@ -13,9 +13,10 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pytest_llmroute.core.passk import Tries
 from pytest_llmroute.gate.bounds import bounds
 from pytest_llmroute.gate.exact import Scope, placed
-from pytest_llmroute.gate.pairs import Pair, Tries, mean_drop
+from pytest_llmroute.gate.pairs import Pair, mean_drop
 
 ALPHA, MIN_DROP = 0.05, 0.02
 

@@ -9,10 +9,11 @@ from typing import Literal
 
 import pytest
 
+from pytest_llmroute.core.passk import Tries
 from pytest_llmroute.gate.adaptive import Look, look
-from pytest_llmroute.gate.judge import Member, members_of
 from pytest_llmroute.gate.looks import LOOKS, level
-from pytest_llmroute.gate.pairs import Pair, Shared, Tries, shared
+from pytest_llmroute.gate.members import Member, members_of
+from pytest_llmroute.gate.pairs import Pair, Shared, shared
 from pytest_llmroute.gate.result import GateSettings
 from tests.gate.made import flipped
 from tests.gate.simulate import Setting, chances, error, lowered, tried

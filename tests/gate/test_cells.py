@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_llmroute.gate import judge, judge_cells
-from pytest_llmroute.gate.judge import Member, judge_family, members_of
+from pytest_llmroute.gate.members import Member, judge_family, members_of
 from pytest_llmroute.gate.pairs import shared
 from pytest_llmroute.gate.result import ALL, GateSettings
 from tests.gate.made import flipped, outcomes

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_llmroute.core.passk import Tries
 from pytest_llmroute.gate.exact import FINEST, Place, Scope, item_tail, placed, sign_flips, within_items
-from pytest_llmroute.gate.pairs import Pair, Tries
+from pytest_llmroute.gate.pairs import Pair
 from tests.gate.made import even_pairs, pair, pairs, swapped
 
 

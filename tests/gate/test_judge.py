@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from pytest_llmroute.core.passk import Tries
 from pytest_llmroute.gate import judge
-from pytest_llmroute.gate.pairs import Pair, Tries
+from pytest_llmroute.gate.pairs import Pair
 from pytest_llmroute.gate.verdict import Change, Repeats
 from tests.gate.made import flipped, mappings, outcomes, pairs
 
@@ -174,11 +175,10 @@ def test_settings_that_make_no_sense_are_named(settings: dict[str, Any], said: s
 
 
 def test_the_name_is_the_function_whatever_was_imported_before() -> None:
-    """A module of that name lies beside it."""
+    """It is looked up when it is first used; no module may have its name."""
     script = (
-        "import pytest_llmroute.gate.judge, pytest_llmroute.gate.adaptive\n"
+        "import pytest_llmroute.gate.members, pytest_llmroute.gate.adaptive\n"
         "from pytest_llmroute.gate import judge, judge_cells\n"
-        "import pytest_llmroute.gate.judge\n"
         "assert pytest_llmroute.gate.judge is judge and judge({}, {}).verdict == 'inconclusive'\n"
         "import sys; print(sorted({n.partition('.')[0] for n in sys.modules} & {'pytest', 'numpy', 'scipy', 'rich'}))\n"
     )

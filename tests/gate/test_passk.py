@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmroute.gate.pairs import Tries
-from pytest_llmroute.gate.passk import MeanOfK, mean_pass_at_k, mean_pass_hat_k, pass_at_k, pass_hat_k
+from pytest_llmroute.core.passk import MeanOfK, Tries, mean_pass_at_k, mean_pass_hat_k, pass_at_k, pass_hat_k
 from tests.gate.made import tries
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 
+from pytest_llmroute.core.passk import Tries
 from pytest_llmroute.gate.exact import PValue, Scope, placed
-from pytest_llmroute.gate.pairs import Pair, Tries
+from pytest_llmroute.gate.pairs import Pair
 from pytest_llmroute.gate.planner import Needs, both_sides, least_p, needs, noise_within, tasks_to_fail
 from tests.gate.made import pair, pairs
 

@@ -10,7 +10,7 @@ import random
 import pytest
 
 from pytest_llmroute.gate.bounds import bounds
-from pytest_llmroute.gate.judge import judge_family, members_of
+from pytest_llmroute.gate.members import judge_family, members_of
 from pytest_llmroute.gate.pairs import Pair, Shared
 from pytest_llmroute.gate.result import ALL, GateSettings
 from tests.gate.simulate import Setting, error, fails, lowered, pairs_of, passes, share, tried

@@ -69,13 +69,13 @@ KILLS = """
 import itertools, os, signal
 from pytest_llmroute.store import journal
 AT, HALF, WHOM = int(os.environ.get("KILL_AT", "0")), "KILL_HALF" in os.environ, os.environ.get("KILL_WHOM", "self")
-numbers, write = itertools.count(1), journal.Journal._write
+numbers, write = itertools.count(1), journal.Journal._append
 
 def counted(self, line):
     number = next(numbers)
     if number == AT and HALF:
         with self._lock:
-            data = journal._encode(line) if self._descriptor is not None else self._open()
+            data = journal._bytes(line) if self._descriptor is not None else self._open()
             os.write(self._descriptor, data[:len(data) // 2])
             os.kill(os.getpid(), signal.SIGKILL)
     elif number <= AT or WHOM == "parent":
@@ -87,7 +87,7 @@ if room := int(os.environ.get("ROOM", "0")):
     import resource
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 if AT and (WHOM == "self" or os.environ.get("PYTEST_XDIST_WORKER") == "gw0"):
-    journal.Journal._write = counted
+    journal.Journal._append = counted
 """
 NEEDED = Counter(
     [f"declared {n}" for n in range(4)]
@@ -199,7 +199,7 @@ class Project:
     def answered(self) -> Counter[str]:
         """What was asked by the calls that stand in the journals with their replies; a copy in a later part is none."""
         found = {
-            (line["nodeid"], line["call"]["attempt"]): line["messages"][-1]["content"]
+            (line["nodeid"], line["call"].get("attempt", 1)): line["messages"][-1]["content"]
             for line in self.lines if line["kind"] == "call" and line["reply"] is not None
         }  # fmt: skip
         return Counter(found.values())

@@ -15,8 +15,7 @@ from pytest_llmroute.sandbox import run_solution
 from pytest_llmroute.sandbox.verdict import SolutionVerdict, Status
 from pytest_llmroute.tasks import unit_tests
 from pytest_llmroute.tasks.checks import builtin_checks, load_check, on_code
-from pytest_llmroute.tasks.unit_tests import SolutionLost
-from pytest_llmroute.tasks.values import TaskCase
+from pytest_llmroute.tasks.values import SolutionLost, TaskCase
 
 DOUBLE = ["assert double(2) == 4", "assert double('ab') == 'abab'"]
 GOOD = "def double(x):\n    return 2 * x"

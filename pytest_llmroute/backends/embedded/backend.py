@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from importlib import util
 from typing import Any
 
+from pytest_llmroute.backends.contract import MOST_TOKENS
 from pytest_llmroute.backends.embedded.files import ModelFile, find_file, needed, what_fits
 from pytest_llmroute.backends.embedded.process import Worker, WorkerGone, WorkerLate, died_of
 from pytest_llmroute.backends.memory import gigabytes, unused_memory
@@ -22,8 +23,6 @@ from pytest_llmroute.errors import Cause, ModelCallError, UserError
 log = logging.getLogger("pytest_llmroute.backends")
 PACKAGE = "xllamacpp"
 DEFAULT_CONTEXT = 4096
-MOST_TOKENS = 512
-"""Tokens of a reply where nobody says how many."""
 SMALL_CACHE = 16_000_000
 """Bytes of a cache that is kept in full precision; it costs nothing, and tiny models feel the rounding."""
 OPEN_WITHIN = 120.0

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any
 
-from pytest_llmroute.backends.contract import Surroundings
+from pytest_llmroute.backends.contract import MOST_TOKENS, Surroundings
 from pytest_llmroute.backends.transformers_local.files import ModelFolder, find_folder
 from pytest_llmroute.backends.transformers_local.loading import Loaded, free_memory, load
 from pytest_llmroute.backends.transformers_local.missing import missing_package
@@ -23,8 +23,6 @@ from pytest_llmroute.core.replies import Call, Reply, Timings, Tokens
 from pytest_llmroute.errors import Cause, ModelCallError
 
 log = logging.getLogger("pytest_llmroute.backends")
-MOST_TOKENS = 512
-"""Tokens of a reply where nobody says how many."""
 
 
 class TransformersModel:

@@ -7,7 +7,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
-from pytest_llmroute.gate.pairs import Tries
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """How often one item was tried with an outcome, and how often it passed."""
+
+    passes: int
+    total: int
+
+    @property
+    def rate(self) -> float:
+        return self.passes / self.total
 
 
 @dataclass(frozen=True, slots=True)
