@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -126,7 +127,8 @@ class House(Rough):
 
     @property
     def prompts(self) -> Counter[str]:
-        """What it was asked since it was last looked at."""
+        """What it was asked since it was last looked at; what a killed process had sent may still be on its way."""
+        time.sleep(0.2)
         asked, self.asked[:] = list(self.asked), []
         return Counter(one.body["messages"][-1]["content"] for one in asked if one.body)
 
