@@ -196,7 +196,7 @@ class Project:
     def answered(self) -> Counter[str]:
         """What was asked by the calls that stand in the journals with their replies; a copy in a later part is none."""
         found = {
-            (line["nodeid"], line["call"]["attempt"]): line["messages"][-1]["content"]
+            (line["nodeid"], line["call"].get("attempt", 1)): line["messages"][-1]["content"]
             for line in self.lines if line["kind"] == "call" and line["reply"] is not None
         }  # fmt: skip
         return Counter(found.values())
