@@ -92,6 +92,11 @@ class Code(Enum):
         "`--llm-repeat=adaptive` asks the gate, between repeats, whether more of them could change its verdict. That needs a gate"
         " that is on, a baseline, and one process that sees all results; `docs/gate.md` tells why.",
     )  # fmt: skip
+    VALUES = (
+        "LLR209", "a strategy of hypothesis can't be made",
+        "`pytest_llmroute.testing.strategies` was asked for something that it can't give: values of a JSON Schema with a keyword that"
+        " is not supported, or that nothing fits; or an argument is wrong. `docs/properties.md` lists what is supported.",
+    )  # fmt: skip
     TASK_FILE = (
         "LLR301", "a task file is broken",
         "Every mistake is listed with its line; pytest stops with exit status 2."

@@ -7,8 +7,7 @@ from functools import cache, partial
 from importlib import import_module
 from typing import Any
 
-from pytest_llmroute.backends.anthropic_api.wire import MOST_TOKENS as MOST_OF_CLAUDE
-from pytest_llmroute.backends.contract import MOST_TOKENS, BackendType, Surroundings
+from pytest_llmroute.backends.contract import CLAUDE_MOST_TOKENS, MOST_TOKENS, BackendType, Surroundings
 
 
 def _of(module: str, name: str, *first: Any, **given: Any) -> Callable[..., Any]:
@@ -27,7 +26,7 @@ def _of(module: str, name: str, *first: Any, **given: Any) -> Callable[..., Any]
 def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
     """The hook's implementation."""
     return [
-        BackendType("scripted", _of("scripted", "ScriptedBackend"), slots=lambda card: 0, most=512),
+        BackendType("scripted", _of("scripted", "ScriptedBackend"), slots=lambda card: 0, most=MOST_TOKENS),
         BackendType(
             "embedded",
             _of("embedded.backend", "EmbeddedModel"),
@@ -59,7 +58,7 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
             _of("anthropic_api.backend", "missing", around=around),
             endpoint=_of("anthropic_api.backend", "endpoint_of"),
             survey=_of("anthropic_api.backend", "survey", around),
-            most=MOST_OF_CLAUDE,
+            most=CLAUDE_MOST_TOKENS,
         ),
         BackendType(
             "transformers",

@@ -64,6 +64,10 @@ class Surroundings:
             raise ModelCallError(Cause.REFUSED, text, model=model)
 
 
+MOST_TOKENS = 512
+"""Of a reply of the engines in our own processes, where nobody says how many."""
+CLAUDE_MOST_TOKENS = 4096
+"""The same of Claude, whose API wants a number."""
 Progress = Callable[[str, int, int], None]
 """Is told what goes on, and how many bytes of how many are there; 0 of 0 where nobody knows."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import PurePath
 
 from pytest_llmroute.errors import Cause
 
@@ -34,6 +35,9 @@ CAPABILITIES = tuple(str(capability) for capability in ModelCapability)
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 QUANTIZATIONS = ("none", "8bit", "4bit")
+
+
+_DECISIVE = ("name", "id", "prompt_format", "server", "api_version", "thinking")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,3 +165,15 @@ class ModelCard:
     @property
     def scripted(self) -> bool:
         return self.backend == "scripted"
+
+    @property
+    def decisive(self) -> dict[str, str]:
+        """What plays a part in what the model says, as plain data; where its file lies differs between machines."""
+        values = {
+            "backend": self.backend,
+            "file": PurePath(self.path).name,
+            "dtype": self.dtype if self.dtype != "auto" else "",
+            "quantization": self.quantization if self.quantization != "none" else "",
+            **{name: getattr(self, name) for name in _DECISIVE},
+        }
+        return {name: value for name, value in values.items() if value}

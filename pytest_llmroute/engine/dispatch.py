@@ -183,6 +183,7 @@ class Dispatcher:
         self._timer: threading.Thread | None = None
         self._jobs: set[Job] = set()
         self._stopped = self._gathers = False
+        self._ended = threading.Event()
 
     def submit(self, job: Job, card: ModelCard | None = None) -> None:
         """A plan whose first call goes to this model, most likely; None: it needs no slot."""
@@ -225,6 +226,7 @@ class Dispatcher:
         """Nothing new is begun; who waits is told."""
         with self._lock:
             self._stopped = True
+            self._ended.set()
             jobs, self._jobs = self._jobs, set()
             for condition in (self._due, *(lane.free for lane in self._lanes.values())):
                 condition.notify_all()
@@ -269,8 +271,11 @@ class Dispatcher:
             if queue is None:
                 queue = lane.waiting[model] = _Queue()
                 if card is not None and (memory := self._memory_of(card)) is not None:
+                    if all(memory is not other for each in self._lanes.values() for other in each.memories.values()):
+                        threading.Thread(
+                            target=self._watch, args=(memory,), name="llmroute-memory", daemon=True
+                        ).start()
                     lane.memories[model] = memory
-                    self._alarm(LOOK, partial(self._give_way, memory))
             queue.put(ticket)
             if (needed := lane.memories.get(model)) is not None and model not in needed.served:
                 self._settle(needed)
@@ -478,26 +483,24 @@ class Dispatcher:
             memory.swapped(done)
             self._settle(memory)
 
-    def _give_way(self, memory: Memory) -> None:
-        """Models that nobody uses here are not kept where others wait for room."""
-        if memory.others_wait():
-            with self._lock:
-                calls = [
-                    (model, lane)
-                    for lane in self._lanes.values()
-                    for model, its in lane.memories.items()
-                    if its is memory
-                ]
-                used = frozenset(model for model, lane in calls if lane.waiting[model] or lane.busy.get(model))
-                idle = memory.give_way(used)
-            if idle:
-                memory.unload(idle)
+    def _watch(self, memory: Memory) -> None:
+        """Models that nobody uses here are not kept where others wait for room, even if we wait for some, too."""
+        while not self._ended.wait(LOOK):
+            if memory.others_wait():
                 with self._lock:
-                    memory.loading = None
-                    self._settle(memory)
-        with self._lock:
-            if not self._stopped:
-                self._alarm(LOOK, partial(self._give_way, memory))
+                    calls = [
+                        (model, lane)
+                        for lane in self._lanes.values()
+                        for model, its in lane.memories.items()
+                        if its is memory
+                    ]
+                    used = frozenset(model for model, lane in calls if lane.waiting[model] or lane.busy.get(model))
+                    idle = memory.give_way(used)
+                if idle:
+                    memory.unload(idle)
+                    with self._lock:
+                        memory.gave_way()
+                        self._settle(memory)
 
     def _look(self, memory: Memory) -> None:
         with self._lock:

@@ -21,16 +21,15 @@ from pytest_llmroute.engine.budget import Spending
 from pytest_llmroute.engine.case import SETTINGS, CaseRun, call_record, digest, more_of, reply_of
 from pytest_llmroute.engine.events import Events
 from pytest_llmroute.engine.gauge import Gauge
-from pytest_llmroute.engine.kept import KeptReplies
 from pytest_llmroute.errors import Cause, LLMRouteError, ModelCallError, OutOfBudget
 from pytest_llmroute.measure.mark import Usage
 from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.prompts.templates import identity, messages_for
 from pytest_llmroute.routing.router import Router, log
 from pytest_llmroute.store.journal import KeptCall
-from pytest_llmroute.store.recordings import model_of
 
 if TYPE_CHECKING:
+    from pytest_llmroute.engine.kept import KeptReplies
     from pytest_llmroute.engine.replay import Open, Replay
 
 
@@ -178,7 +177,7 @@ class Engine:
 
     def card_hash(self, card: ModelCard) -> str:
         if card.name not in self._cards:
-            self._cards[card.name] = digest(model_of(card))[:8]
+            self._cards[card.name] = digest(card.decisive)[:8]
         return self._cards[card.name]
 
     def _again(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -152,6 +150,8 @@ class LLM:
 async def _beside(make: Callable[[], Reply]) -> Reply:
     """In a daemon thread: those of asyncio's own pool are waited for after Ctrl-C, and a call may take minutes."""
     import asyncio
+    import contextvars
+    import threading
 
     loop = asyncio.get_running_loop()
     waiting: asyncio.Future[Reply] = loop.create_future()

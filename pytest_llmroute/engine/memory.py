@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pytest_llmroute.engine.residency.online import Load, Residency, Serve, Situation
 
 log = logging.getLogger("pytest_llmroute.engine")
+NOTHING = ""
+"""In place of the model that is loaded: none is, as long as others are unloaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +85,19 @@ class Memory:
         return Swapped(load.model, size, gone)
 
     def others_wait(self) -> bool:
-        return self.loading is None and bool(self.resident) and self._hands.others_wait()
+        return bool(self.resident) and self._hands.others_wait()
 
     def give_way(self, used: frozenset[str]) -> frozenset[str]:
-        """What nobody uses here makes way for others: to be unloaded by `unload`, without the lock."""
-        if self.loading is not None:
-            return frozenset()
+        """What nobody uses here makes way for others: to be unloaded by `unload`, without the lock; then `gave_way`."""
         idle = self.resident - used
-        if idle:
-            self.loading = ""  # nothing is loaded meanwhile
-            self.resident -= idle
+        if idle and self.loading is None:
+            self.loading = NOTHING
+        self.resident -= idle
         return idle
+
+    def gave_way(self) -> None:
+        if self.loading == NOTHING:
+            self.loading = None
 
     def unload(self, models: frozenset[str]) -> None:
         for model in sorted(models):

@@ -17,7 +17,6 @@ from pytest_llmroute.engine.case import Case
 from pytest_llmroute.errors import ModelCallError, UserError, printable
 from pytest_llmroute.pytest_side.columns import Cell
 from pytest_llmroute.pytest_side.items import CASE
-from pytest_llmroute.tasks.checks import run_check
 from pytest_llmroute.tasks.values import SolutionLost, TaskCase, TaskFile
 
 if TYPE_CHECKING:
@@ -138,6 +137,8 @@ class TaskItem(pytest.Item):
         return item
 
     def runtest(self) -> None:
+        from pytest_llmroute.tasks.checks import run_check
+
         solved = self.ours.solved(self)
         try:
             result = solved.result or run_check(self.task, solved.reply.text)

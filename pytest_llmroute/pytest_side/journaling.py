@@ -35,11 +35,6 @@ class Keeper:
         self._begun = True
         return self._journal.claim()
 
-    @property
-    def begun(self) -> bool:
-        """Whether there is something to resume."""
-        return self._begun and self.trouble is None
-
     def start(self, draft: Record) -> None:
         self._begun = True
         self._try(self._journal.start, draft)

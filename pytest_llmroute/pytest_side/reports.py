@@ -22,6 +22,8 @@ from pytest_llmroute.tasks.values import SolutionLost
 SHOWN = "llmroute_shown"
 """The attribute of a report that says how it shows; xdist carries it along."""
 NOT_RUN = "not run"
+LOST = (LLMRouteError, BackendMissing, SolutionLost, JournalError, Dropped)
+"""No statement about a model, also among others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,10 @@ def verdict(report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseExcepti
         return Verdict("skipped", _first_line(report))
     if report.passed:
         return Verdict("passed")
-    error = excinfo.value if excinfo else None
-    message = _message(report, error)
+    raised = excinfo.value if excinfo else None
+    message = _message(report, raised)
+    errors = _each(raised)
+    error = next((one for one in errors if isinstance(one, LOST)), raised)
     if isinstance(error, ModelCallError):
         return Verdict("error", message, error.cause.value)
     if isinstance(error, BackendMissing):
@@ -55,9 +59,17 @@ def verdict(report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseExcepti
         return Verdict("error", message, "canned")
     if report.when != "call":
         return Verdict("error", message, type(error).__name__)
-    if isinstance(error, AssertionError | pytest.fail.Exception) and run.replied and run.case.gated:
+    wrong = errors and all(isinstance(one, AssertionError | pytest.fail.Exception) for one in errors)
+    if wrong and run.replied and run.case.gated:
         return Verdict("missed", message)
     return Verdict("failed", message, type(error).__name__)
+
+
+def _each(error: BaseException | None) -> list[BaseException]:
+    """The error, or those that are raised together: hypothesis does so, where examples fail in several ways."""
+    if isinstance(error, BaseExceptionGroup):
+        return [one for inner in error.exceptions for one in _each(inner)]
+    return [] if error is None else [error]
 
 
 def as_canned_error(report: pytest.TestReport, run: CaseRun) -> None:

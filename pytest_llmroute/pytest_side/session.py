@@ -80,7 +80,6 @@ from pytest_llmroute.pytest_side.rounds import Rounds, in_rounds, out_of_order, 
 from pytest_llmroute.report.summary import RunHead
 from pytest_llmroute.store.journal import Journal, JournalError, journal_folder, journal_path, part_name, run_header
 from pytest_llmroute.store.locate import store_path
-from pytest_llmroute.tasks.checks import run_check
 from pytest_llmroute.tasks.values import Known
 
 if TYPE_CHECKING:
@@ -399,6 +398,8 @@ class LLMSession:
         reply = yield from self._asking(item, messages, queued=queued)
         if not getattr(item.task.check, "long", False):
             return Solved(reply)
+        from pytest_llmroute.tasks.checks import run_check
+
         try:
             return Solved(reply, (yield Work(partial(run_check, item.task, reply.text), long=True)))
         except Exception as error:
@@ -420,16 +421,13 @@ class LLMSession:
     def _run_of(self, item: pytest.Item) -> CaseRun:
         """The running case of an item, begun on first need: by its test, or by a slot that makes its call ahead."""
         with self._beginning:
-            return self._begun_run(item)
-
-    def _begun_run(self, item: pytest.Item) -> CaseRun:
-        if item_side.RUN not in item.stash:
-            case = item_side.case_of(item, self.columns[0])
-            draft = case.draft(self.run_id, self.settings["profile"], self.worker, shared=self.shared)
-            self.keeper.start(draft)
-            item.stash[item_side.RUN] = CaseRun(case, draft, attempts=self._attempts(item, case))
-            item.stash[MARK] = self.meter.begin()
-        return item.stash[item_side.RUN]
+            if item_side.RUN not in item.stash:
+                case = item_side.case_of(item, self.columns[0])
+                draft = case.draft(self.run_id, self.settings["profile"], self.worker, shared=self.shared)
+                self.keeper.start(draft)
+                item.stash[item_side.RUN] = CaseRun(case, draft, attempts=self._attempts(item, case))
+                item.stash[MARK] = self.meter.begin()
+            return item.stash[item_side.RUN]
 
     def _attempts(self, item: pytest.Item, case: Case) -> Iterator[int]:
         """Numbers of an item's calls: each once in a run, however often the item runs and the run is resumed."""
@@ -569,7 +567,7 @@ class LLMSession:
         return report
 
     def _attach(self, record: Record, text: str, item: pytest.Item, report: pytest.TestReport) -> None:
-        """`text`: the record's JSON."""
+        """`text` is the record's JSON, as it travels."""
         report.user_properties.append((PROPERTY, text))
         if self.controller is not None:
             self.controller.made = text, record
@@ -680,8 +678,12 @@ class LLMSession:
         """`incomplete` says why the results are not those of a whole run."""
         option = session.config.option
         ran = not (option.collectonly or getattr(option, "setuponly", False) or self.settings["plan"])
+        if self._stops:  # something was not run: no whole run, however the loop came to its end
+            session.shouldstop = SPENT
         if self.controller is None or not ran:
             return
+        if self._stops:
+            raise session.Interrupted(SPENT)
         if self.rounds is not None:
             self.controller.looked(self.rounds.looks)
             if self.rounds.disturbed and not incomplete:

@@ -88,7 +88,7 @@ class Journal:
 
     def open(self) -> None:
         """Writes the first line only: the sign that this run has a living process."""
-        self._write(as_json({"kind": "open", "at": _now()}))
+        self._write({"kind": "open", "at": _now()})
 
     def claim(self) -> bool:
         """The same, for one process only: False where the file is there already."""
@@ -102,26 +102,26 @@ class Journal:
         return True
 
     def start(self, draft: Record) -> None:
-        self._write(as_json({"kind": "start", "record": draft.told()}))
+        self._write({"kind": "start", "record": draft.told()})
 
     def call(self, kept: KeptCall) -> None:
-        self._write(as_json({"kind": "call", **kept.told()}))
+        self._write({"kind": "call", **kept.told()})
 
     def record(self, record: Record) -> None:
         self.record_text(record.to_json())
 
     def record_text(self, text: str) -> None:
         """A record whose JSON has been made already."""
-        self._write(f'{{"kind":"record","record":{text}}}')
+        self._append(f'{{"kind":"record","record":{text}}}')
 
     def amend(self, nodeid: str, outcome: str, message: str) -> None:
-        self._write(as_json({"kind": "amend", "nodeid": nodeid, "outcome": outcome, "message": message}))
+        self._write({"kind": "amend", "nodeid": nodeid, "outcome": outcome, "message": message})
 
     def series(self, series: Series) -> None:
-        self._write(as_json({"kind": "series", "series": series.to_dict()}))
+        self._write({"kind": "series", "series": series.to_dict()})
 
     def end(self, status: str) -> None:
-        self._write(as_json({"kind": "end", "status": status, "at": _now()}))
+        self._write({"kind": "end", "status": status, "at": _now()})
 
     def close(self) -> None:
         """What comes later is not heard: a call that was on its way when the run stopped must not begin a new file."""
@@ -131,8 +131,11 @@ class Journal:
                 os.close(self._descriptor)
                 self._descriptor = None
 
-    def _write(self, line: str) -> None:
-        data = _encode(line)
+    def _write(self, line: Mapping[str, Any]) -> None:
+        self._append(as_json(line))
+
+    def _append(self, line: str) -> None:
+        data = _bytes(line)
         with self._lock:
             if self._closed:
                 return
@@ -156,7 +159,7 @@ class Journal:
         only = os.O_EXCL if self._only else 0
         self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | only, 0o644)
         # A worker started anew under an old name goes on in the same file, after whatever half a line is there.
-        header = _encode(as_json(self._header))
+        header = _bytes(as_json(self._header))
         return header if new else b"\n" + header
 
 
@@ -175,16 +178,12 @@ class KeptCall:
         return self._with(self.call.to_dict())
 
     def told(self) -> dict[str, Any]:
-        """The same without what is as usual of a call."""
+        """The same without what is as usual."""
         return self._with(self.call.told())
 
     def _with(self, call: dict[str, Any]) -> dict[str, Any]:
-        data = {
-            "nodeid": self.nodeid,
-            "call": call,
-            "messages": [dict(message) for message in self.messages],
-            "reply": self.reply,
-        }
+        messages = [dict(message) for message in self.messages]
+        data = {"nodeid": self.nodeid, "call": call, "messages": messages, "reply": self.reply}
         return {**data, "more": dict(self.more)} if self.more else data
 
     @staticmethod
@@ -326,7 +325,7 @@ def _lines(path: Path, reader: _Reader) -> Iterator[Mapping[str, Any]]:
                 reader.broken += 1
 
 
-def _encode(line: str) -> bytes:
+def _bytes(line: str) -> bytes:
     return line.encode("ascii") + b"\n"
 
 

@@ -18,15 +18,12 @@ from pytest_llmroute.codes import Code
 from pytest_llmroute.config.fits import surely_fits
 from pytest_llmroute.config.schema import published
 from pytest_llmroute.config.sentences import mistakes
-from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Reply, Timings, Tokens
 from pytest_llmroute.core.requests import Message, Sampling
 from pytest_llmroute.errors import UserError
 
 SCHEMA = 1
 Redact = Callable[[str], str]
-_CARD = ("name", "id", "prompt_format", "server", "api_version", "thinking")
-"""Fields of a card that play a part in what the model is sent."""
 _REPLY = ("text", "model", "finish", "thinking", "logprobs", "digest", "usd")
 
 
@@ -40,7 +37,7 @@ class RecordingError(UserError):
 def request_of(call: Call, occurrence: int = 1, redact: Redact = str) -> dict[str, Any]:
     """All that decides the reply, as plain data without secrets; `occurrence`: which of a test's equal requests."""
     request = {
-        "model": model_of(call.card),
+        "model": call.card.decisive,
         "messages": [_message(one) for one in call.messages],
         "settings": _said({item.name: getattr(call.settings, item.name) for item in fields(Sampling)}),
         "tools": call.tools,
@@ -51,18 +48,6 @@ def request_of(call: Call, occurrence: int = 1, redact: Redact = str) -> dict[st
     }
     made: dict[str, Any] = plain(_said(request), redact)
     return made
-
-
-def model_of(card: ModelCard) -> dict[str, Any]:
-    """What of a card plays a part in what its model says."""
-    model = {
-        "backend": card.backend,
-        "file": PurePath(card.path).name,  # where it lies differs from machine to machine
-        "dtype": card.dtype if card.dtype != "auto" else "",
-        "quantization": card.quantization if card.quantization != "none" else "",
-        **{name: getattr(card, name) for name in _CARD},
-    }
-    return _said(model)
 
 
 def _message(message: Message) -> dict[str, Any]:

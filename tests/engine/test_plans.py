@@ -193,7 +193,7 @@ def test_escalations_form_later_waves() -> None:
     wave = {SMALL: 0, LARGE: 1, "a": 2, "b": 3, "c": 4}
     waves = [wave[model] for model in world.calls]
     assert len(waves) == 12 * 5
-    assert waves[:12] == [0] * 12
+    assert waves[:9] == [0] * 9  # three slots may tell of theirs in any order
     places = [mean(place for place, found in enumerate(waves) if found == number) for number in range(5)]
     assert places == sorted(places)
 

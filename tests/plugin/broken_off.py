@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,27 +65,28 @@ TASKS = """
 - {id: wrong, task: fix, prompt: task wrong, check: {contains: nothing of this}}
 """
 KILLS = """
-import json, os, signal
+import itertools, os, signal
 from pytest_llmroute.store import journal
 AT, HALF, WHOM = int(os.environ.get("KILL_AT", "0")), "KILL_HALF" in os.environ, os.environ.get("KILL_WHOM", "self")
-lines, write = 0, journal.Journal._write
+numbers, write = itertools.count(1), journal.Journal._append
 
 def counted(self, line):
-    global lines
-    lines += 1
-    if lines == AT and HALF:
-        data = journal._encode(line) if self._descriptor is not None else self._open()
-        os.write(self._descriptor, data[:len(data) // 2])
-    elif not AT or lines <= AT or WHOM == "parent":
+    number = next(numbers)
+    if number == AT and HALF:
+        with self._lock:
+            data = journal._bytes(line) if self._descriptor is not None else self._open()
+            os.write(self._descriptor, data[:len(data) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+    elif number <= AT or WHOM == "parent":
         write(self, line)
-    if lines == AT:
+    if number == AT:
         os.kill(os.getppid() if WHOM == "parent" else os.getpid(), signal.SIGKILL)
 
 if room := int(os.environ.get("ROOM", "0")):
     import resource
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 if AT and (WHOM == "self" or os.environ.get("PYTEST_XDIST_WORKER") == "gw0"):
-    journal.Journal._write = counted
+    journal.Journal._append = counted
 """
 NEEDED = Counter(
     [f"declared {n}" for n in range(4)]
@@ -178,8 +180,7 @@ class Project:
     @property
     def lines(self) -> list[dict[str, Any]]:
         """Whole lines of all journals."""
-        raw = [line for path in self.journals for line in path.read_bytes().splitlines(keepends=True)]
-        return [json.loads(line) for line in raw if line.endswith(b"}\n") and line.startswith(b"{")]
+        return [line for path in self.journals for line in whole(path.read_bytes())]
 
     @property
     def last(self) -> str:
@@ -188,9 +189,9 @@ class Project:
             return "before the first line"
         newest = max(self.journals, key=lambda path: path.stat().st_mtime_ns)
         data = newest.read_bytes()
-        whole = [json.loads(line) for line in data.splitlines(keepends=True) if line.endswith(b"}\n")]
+        lines = whole(data)
         rest = "" if data.endswith(b"\n") else ", in the middle of the next line"
-        return f"after line {len(whole)} ({whole[-1]['kind']}){rest}" if whole else "in the first line"
+        return f"after line {len(lines)} ({lines[-1]['kind']}){rest}" if lines else "in the first line"
 
     @property
     def answered(self) -> Counter[str]:
@@ -215,6 +216,15 @@ class Project:
             "records": sorted(map(_record, records), key=lambda record: str(record["nodeid"])),
             "calls": sorted(({**call, "call": _call(call["call"])} for call in calls), key=json.dumps),
         }
+
+
+def whole(data: bytes) -> list[dict[str, Any]]:
+    """The lines of a journal that can be believed."""
+    found = []
+    for line in data.splitlines(keepends=True):
+        with suppress(ValueError):
+            found += [json.loads(line)] if line.endswith(b"\n") else []
+    return found
 
 
 def _record(record: Mapping[str, Any]) -> dict[str, Any]:

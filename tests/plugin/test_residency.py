@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -146,6 +148,31 @@ def test_calls_in_bodies_get_their_models_too(
     args = ("--llm-strategy=dealt", "--llm-concurrency=4", "--llm-ram-budget=5GB")
     run(*args, *workers).assert_outcomes(passed=10)
     assert server.stats().answers == 18
+
+
+def test_two_runs_that_want_each_others_room_take_turns(
+    dealt: pytest.Pytester, server: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each asks for models that do not fit beside those of the other, again and again."""
+    for name, turns in (("here", ("one", "two")), ("there", ("two", "three"))):
+        lines = [
+            {"id": f"{name}{n}", "prompt": f"Say ok {name} {n}", "user": turns[n % 2], "check": {"contains": "ok"}}
+            for n in range(8)
+        ]
+        (dealt.path / f"{name}.llm.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    args = ("--llm-strategy=dealt", "--llm-ram-budget=5GB", "-p", "no:cacheprovider", "-q")
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-m", "pytest", f"{name}.llm.jsonl", *args],
+            cwd=dealt.path,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("here", "there")
+    ]
+    said = [run.communicate(timeout=60)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert server.stats().answers == 16
 
 
 def test_the_plan_prints_waves_loads_and_the_bound(dealt: pytest.Pytester, run: Run, server: MockServer) -> None:

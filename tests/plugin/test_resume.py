@@ -252,7 +252,8 @@ def test_fifty_kills_at_random(
             where = killed_after(project, chance.uniform(0.3, 2.5))
         else:
             whom = "parent" if "-n2" in project.args else "self"
-            where = project.killed(chance.randint(1, 20), half=chance.random() < 0.3, whom=whom)
+            half = whom == "self" and chance.random() < 0.3
+            where = project.killed(chance.randint(1, 20), half=half, whom=whom)
         settled(project)
         answered = project.answered
         fallen.append(f"{number} {' '.join(project.args)}: {where}; {sum(answered.values())} calls answered")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pytest_llmroute.backends.contract import CLAUDE_MOST_TOKENS
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Tokens
 from pytest_llmroute.core.requests import Message
 
 OLD_API = "2023-06-01"
-MOST_TOKENS = 4096
-"""Tokens of a reply where nobody says how many: the API wants a number."""
 LEAST_BUDGET = 1024
 FINISH = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls"}
 
@@ -19,7 +18,7 @@ FINISH = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "
 def arguments_of(call: Call) -> dict[str, Any]:
     """What is sent. Since its version 2026-10-21 the API refuses temperature and top_p, whatever their values."""
     card, settings = call.card, call.settings
-    most = settings.max_tokens or min(card.max_output or MOST_TOKENS, MOST_TOKENS)
+    most = settings.max_tokens or min(card.max_output or CLAUDE_MOST_TOKENS, CLAUDE_MOST_TOKENS)
     system = "\n\n".join(message.content for message in call.messages if message.role == "system")
     found: dict[str, Any] = {
         "model": card.served_as,
