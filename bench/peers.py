@@ -1,6 +1,6 @@
 """The same 1,000 tasks by this plugin and by others that evaluate models, against the mock server, in turn.
 
-`python bench/peers.py [--python OTHER] [--rounds N]`: OTHER is a Python of an environment with pydantic-evals, openai
+`python bench/peers.py [--python OTHER] [--rounds N] [--slots N …]`: OTHER is a Python of an environment with pydantic-evals, openai
 and inspect-ai, made for this alone; those that it lacks are left out. Each is run as lean as it can be.
 """
 
@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine import LATENCY, MODELS, Ran, Suite, makes_calls_ahead
@@ -89,7 +90,7 @@ def line(name: str, version: str, best: Ran, one: Cost) -> str:
     )
 
 
-def main(python: str, rounds: int) -> None:
+def main(python: str, rounds: int, sizes: Sequence[int]) -> None:
     there = versions(python)
     print(f"{TASKS} tasks of {1000 * LATENCY:.0f} ms; window and wall ÷ limit, the best of {rounds}; CPU with start-up")
     print(HEAD)
@@ -101,7 +102,7 @@ def main(python: str, rounds: int) -> None:
             other: min((peer(python, folder, PEERS[other], 1, 10).cost for _ in range(rounds)), key=lambda c: c.cpu)
             for other in there
         }
-        for slots in SLOTS:
+        for slots in sizes:
             found: dict[str, list[Ran]] = {}
             for _ in range(rounds):
                 found.setdefault("pytest-llmroute", []).append(ours(suite, TASKS, slots))
@@ -116,5 +117,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--slots", type=int, nargs="+", default=SLOTS)
     asked = parser.parse_args()
-    main(asked.python, asked.rounds)
+    main(asked.python, asked.rounds, asked.slots)

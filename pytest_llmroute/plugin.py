@@ -231,7 +231,7 @@ def _llm_run(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def _llm_case(request: pytest.FixtureRequest, _llm_column: Any, _llm_run: Any) -> LLM:
-    return activate(request.config).llm_of(request.node)
+    return activate(request.config).running.llm_of(request.node)
 
 
 @pytest.fixture
@@ -243,4 +243,4 @@ def llm(_llm_case: LLM) -> LLM:
 @pytest.fixture
 def llm_reply(request: pytest.FixtureRequest, _llm_case: LLM) -> Reply:
     """The reply to the prompt that the test's marker `llm` declares."""
-    return activate(request.config).declared_reply(request.node)
+    return activate(request.config).running.declared_reply(request.node)

@@ -119,7 +119,7 @@ class Ahead:
         return width_for(self._slots, pool.slots(card), parallel, shared=shared, workers=workers)
 
     def _plan(self, item: pytest.Item, messages: tuple[Message, ...]) -> Plan[Any]:
-        return self._session.plan_of(item, messages, queued=True)
+        return self._session.running.plan_of(item, messages, queued=True)
 
     def wait(self, item: pytest.Item, job: Job) -> Any:
         """The result of a call that was made ahead."""

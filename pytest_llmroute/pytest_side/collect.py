@@ -139,13 +139,13 @@ class TaskItem(pytest.Item):
     def runtest(self) -> None:
         from pytest_llmroute.tasks.checks import run_check
 
-        solved = self.ours.solved(self)
+        solved = self.ours.running.solved(self)
         try:
             result = solved.result or run_check(self.task, solved.reply.text)
         except SolutionLost as error:
-            self.ours.scored(self, error.result)
+            self.ours.running.scored(self, error.result)
             raise
-        self.ours.scored(self, result)
+        self.ours.running.scored(self, result)
         if not result.passed:
             raise CheckMissed(result, solved.reply.text)
 

@@ -160,7 +160,7 @@ def _options(session: LLMSession) -> list[UserError]:
     if error := _mistake(lambda: session.engine):
         return [error]
     router, settings = session.engine.router, session.settings
-    if session.budget is not None and session.worker != "main" and (error := cannot_share()):
+    if session.paying.budget is not None and session.worker != "main" and (error := cannot_share()):
         return [error]
     checks: list[Callable[[], object]] = [
         partial(router.strategy, column.name, settings.origin("strategy"))

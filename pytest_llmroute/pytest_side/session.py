@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-import threading
 import traceback
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_llmroute import __version__
-from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.config.catalog import Catalog
 from pytest_llmroute.config.options import ADAPTIVE, BY_NAME
 from pytest_llmroute.config.resolve import Level
 from pytest_llmroute.config.situation import Situation, nothing_configured, situation
-from pytest_llmroute.core.budget import Budget, read_budget
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision
-from pytest_llmroute.core.outcomes import CheckResult
-from pytest_llmroute.core.records import PROPERTY, Record
+from pytest_llmroute.core.records import PROPERTY
 from pytest_llmroute.core.redact import Redactor
-from pytest_llmroute.core.replies import Reply
-from pytest_llmroute.core.requests import Message, as_messages
-from pytest_llmroute.core.steps import Plan, Work, run_now
-from pytest_llmroute.engine.budget import SPENT, Spending, spent_line
-from pytest_llmroute.engine.case import Case, CaseRun
+from pytest_llmroute.core.requests import as_messages
+from pytest_llmroute.engine.budget import SPENT
+from pytest_llmroute.engine.case import Case
 from pytest_llmroute.engine.engine import Engine
 from pytest_llmroute.engine.events import Events
 from pytest_llmroute.engine.holdings import Facts, Holdings
-from pytest_llmroute.engine.ledger import Ledger, OwnLedger, SharedLedger
-from pytest_llmroute.engine.llm import LLM
 from pytest_llmroute.engine.setup import (
     catalog_of,
     check_names,
@@ -47,15 +38,14 @@ from pytest_llmroute.engine.setup import (
     make_router,
     surroundings,
 )
-from pytest_llmroute.errors import LLMRouteError, LLMRouteWarning, OutOfBudget, UserError, one
+from pytest_llmroute.errors import LLMRouteWarning, UserError, one
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.gate.looks import LOOKS
-from pytest_llmroute.measure.mark import Mark, Usage
 from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side import preflight, reports
-from pytest_llmroute.pytest_side.ahead import JOB, WAIT, Ahead
-from pytest_llmroute.pytest_side.collect import Solved, TaskCollector, TaskItem
+from pytest_llmroute.pytest_side.ahead import JOB, Ahead
+from pytest_llmroute.pytest_side.collect import TaskCollector
 from pytest_llmroute.pytest_side.columns import Cell, cells_of, columns_of, distinct
 from pytest_llmroute.pytest_side.controller import FOLDER, SYNTHETIC, Controller
 from pytest_llmroute.pytest_side.ending import hear_no_more, interrupt_workers, without_way
@@ -63,32 +53,29 @@ from pytest_llmroute.pytest_side.facts import run_facts
 from pytest_llmroute.pytest_side.gating import gate_of
 from pytest_llmroute.pytest_side.header import header
 from pytest_llmroute.pytest_side.journaling import Keeper
-from pytest_llmroute.pytest_side.marker import Declared, let_prompt_use_parameters, messages_of
+from pytest_llmroute.pytest_side.marker import Declared, let_prompt_use_parameters
 from pytest_llmroute.pytest_side.once import forget
 from pytest_llmroute.pytest_side.order import put_in_order
+from pytest_llmroute.pytest_side.paying import Paying
+from pytest_llmroute.pytest_side.recording import Recording
 from pytest_llmroute.pytest_side.resuming import (
     Part,
     Resuming,
     claimed,
-    let_go,
     part_of_worker,
-    report_recorded,
     resumed_part,
     status_of,
 )
 from pytest_llmroute.pytest_side.rounds import Rounds, in_rounds, out_of_order, refuse
+from pytest_llmroute.pytest_side.running import Running
+from pytest_llmroute.pytest_side.running import forget as forget_item
 from pytest_llmroute.report.summary import RunHead
-from pytest_llmroute.store.journal import Journal, JournalError, journal_folder, journal_path, part_name, run_header
+from pytest_llmroute.store.journal import Journal, JournalError, journal_path, part_name, run_header
 from pytest_llmroute.store.locate import store_path
 from pytest_llmroute.tasks.values import Known
 
 if TYPE_CHECKING:
     from pytest_llmroute.engine.replay import Replay
-
-SCORE = pytest.StashKey[CheckResult]()
-MARK = pytest.StashKey[Mark]()
-USAGE = pytest.StashKey["Usage | None"]()
-ATTEMPTS = pytest.StashKey[Iterator[int]]()
 
 
 class LLMSession:
@@ -137,9 +124,7 @@ class LLMSession:
         self.rounds: Rounds | None = None
         """Where repeats are adaptive and tests run in this process."""
         self._warned = False
-        self._beginning = threading.Lock()
-        self._stops = False
-        """Whether an item was not run for want of budget."""
+        self.running, self.recording, self.paying = Running(self), Recording(self), Paying(self)
         self.left = 0
         """Tests without a report when the loop ended."""
         self.broken = False
@@ -232,23 +217,8 @@ class LLMSession:
         )  # fmt: skip
         return replace(
             engine, replay=self.replay, kept=self.resuming.replies if self.resuming else None,
-            spending=self._spending(engine.pool),
+            spending=self.paying.spending(engine.pool),
         )  # fmt: skip
-
-    def _spending(self, pool: BackendPool) -> Spending | None:
-        return None if self.budget is None else Spending(self.budget, self.ledger, pool)
-
-    @cached_property
-    def budget(self) -> Budget | None:
-        text = self.settings["budget"]
-        return None if text is None else read_budget(text)
-
-    @cached_property
-    def ledger(self) -> Ledger:
-        """What is spent; the workers of a run and their controller share one."""
-        if self.worker == "main" and self.config.getoption("dist", "no") == "no":
-            return OwnLedger()
-        return SharedLedger(journal_folder(self.config.rootpath, self.run_id) / "budget.json")
 
     @cached_property
     def events(self) -> Events:
@@ -355,94 +325,6 @@ class LLMSession:
 
     # Running
 
-    def llm_of(self, item: pytest.Item) -> LLM:
-        return LLM(self.engine, self._run_of(item), self.keeper, self.ahead.dispatcher if self.ahead else None)
-
-    def declared_reply(self, item: pytest.Item) -> Reply:
-        """The reply to a declared prompt; made ahead, or now."""
-        __tracebackhide__ = True
-        if (job := self._job_of(item)) is not None:
-            reply: Reply = job()
-            return reply
-        spec = item_side.declared_of(item)
-        messages = messages_of(spec, item_side.params_of(item), item_side.where_of(item))
-        now: Reply = self._now(self._asking(item, messages))
-        return now
-
-    def solved(self, item: TaskItem) -> Solved:
-        """The reply to a task, judged where that is done beside the calls; made ahead, or now."""
-        __tracebackhide__ = True
-        if (job := self._job_of(item)) is not None:
-            solved: Solved = job()
-            return solved
-        made: Solved = self._now(self.plan_of(item, item.task.messages))
-        return made
-
-    def _now(self, plan: Plan[Any]) -> Any:
-        """What a plan gives that was not begun before."""
-        __tracebackhide__ = True
-        return self.ahead.dispatcher.follow(plan).wait() if self.ahead is not None else run_now(plan)
-
-    def _job_of(self, item: pytest.Item) -> Callable[[], Any] | None:
-        """What waits for the call that was made ahead for an item: once, since a rerun wants a new one."""
-        if self.ahead is None or JOB not in item.stash:
-            return None
-        job = item.stash[JOB]
-        del item.stash[JOB]
-        return partial(self.ahead.wait, item, job)
-
-    def plan_of(self, item: pytest.Item, messages: tuple[Message, ...], *, queued: bool = False) -> Plan[Any]:
-        """The steps of an item whose call is known: the call, and for a task its check where that takes long."""
-        if not isinstance(item, TaskItem):
-            return (yield from self._asking(item, messages, queued=queued))
-        reply = yield from self._asking(item, messages, queued=queued)
-        if not getattr(item.task.check, "long", False):
-            return Solved(reply)
-        from pytest_llmroute.tasks.checks import run_check
-
-        try:
-            return Solved(reply, (yield Work(partial(run_check, item.task, reply.text), long=True)))
-        except Exception as error:
-            return Solved(reply, error)
-
-    def _asking(self, item: pytest.Item, messages: tuple[Message, ...], *, queued: bool = False) -> Plan[Reply]:
-        run = self._run_of(item)
-        try:
-            reply = yield from self.engine.asking(
-                run.case.request(messages), run.case.column, run=run, calls=self.keeper, queued=queued
-            )
-        finally:
-            self._measured(item)
-        return reply
-
-    def scored(self, item: pytest.Item, result: CheckResult) -> None:
-        item.stash[SCORE] = result
-
-    def _run_of(self, item: pytest.Item) -> CaseRun:
-        """The running case of an item, begun on first need: by its test, or by a slot that makes its call ahead."""
-        with self._beginning:
-            if item_side.RUN not in item.stash:
-                case = item_side.case_of(item, self.columns[0])
-                draft = case.draft(self.run_id, self.settings["profile"], self.worker, shared=self.shared)
-                self.keeper.start(draft)
-                item.stash[item_side.RUN] = CaseRun(case, draft, attempts=self._attempts(item, case))
-                item.stash[MARK] = self.meter.begin()
-            return item.stash[item_side.RUN]
-
-    def _attempts(self, item: pytest.Item, case: Case) -> Iterator[int]:
-        """Numbers of an item's calls: each once in a run, however often the item runs and the run is resumed."""
-        if ATTEMPTS not in item.stash:
-            before = self.resuming.replies.last_attempt(case.nodeid) if self.resuming else 0
-            item.stash[ATTEMPTS] = itertools.count(before + 1)
-        return item.stash[ATTEMPTS]
-
-    def _measured(self, item: pytest.Item) -> None:
-        """Ends the measurement of an item; of one whose call is made ahead, when the call has ended."""
-        with self._beginning:
-            if MARK in item.stash:
-                item.stash[USAGE] = self.meter.end(item.stash[MARK])
-                del item.stash[MARK]
-
     @property
     def workers(self) -> int:
         """How many processes run tests."""
@@ -487,128 +369,16 @@ class LLMSession:
         if item_side.RESUMED in item.stash:
             return
         if item_side.is_ours(item) or item_side.CASE in item.stash:
-            self._stop_where_nothing_is_paid(item)
+            self.paying.check(item)
             if JOB not in item.stash:
-                _forget(item)
-            self._warn_of_equal_repeats(self._run_of(item).case)
-
-    def _stop_where_nothing_is_paid(self, item: pytest.Item) -> None:
-        """Once the budget is spent only those are run whose call was made before."""
-        spending = self.engine.spending
-        if spending is not None and spending.over and not (self.ahead is not None and self.ahead.paid(item)):
-            raise OutOfBudget(SPENT)
-
-    def _not_run(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        """Its call was not made for want of budget: no verdict, no record; and the run stops."""
-        reports.as_not_run(report, item, f"not asked: {SPENT}")
-        self._stops = True
-        self._stop(item)
-
-    def _stop(self, item: pytest.Item) -> None:
-        """When the budget is spent and all that was paid is judged."""
-        if self._stops and (self.ahead is None or not self.ahead.paid()):
-            item.session.shouldstop = SPENT
+                forget_item(item)
+            self._warn_of_equal_repeats(self.running.run_of(item).case)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        error = call.excinfo.value if call.excinfo is not None else None
-        theirs = True
-        if isinstance(error, LLMRouteError) and not self.settings["debug"]:
-            theirs = reports.shorten(error, self.config.rootpath)
-        report = yield
-        if item_side.RESUMED in item.stash:
-            return self._report_recorded(item, report)
-        if not theirs and not isinstance(item, TaskItem):
-            report.longrepr = f"{item_side.where_of(item)}: {error}"
-        run = item.stash.get(item_side.RUN, None)
-        if report.when != "teardown" and (isinstance(error, OutOfBudget) or (run is not None and run.refused)):
-            self._not_run(item, report)
-            return report
-        if report.when == "teardown":
-            self._stop(item)
-        if run is None or run.refused:
-            return report
-        if (wait := item.stash.get(WAIT, None)) is not None and report.when != "teardown":
-            # The item's own time: what the call took, not what pytest waited for it.
-            report.duration = max(0.0, report.duration - wait.waited) + wait.own
-            del item.stash[WAIT]
-        if report.when == "call" and report.passed and run.canned:
-            reports.as_canned_error(report, run)
-        reports.make_inert(report, self.keeper.redact)
-        found = reports.verdict(report, call.excinfo, run)
-        if report.when == "teardown":
-            if report.failed:
-                self.keeper.amend(run.draft.nodeid, "error", self.keeper.redact(found.message))
-            _forget(item)
-            return report
-        if report.when == "setup" and report.passed:
-            run.setup_seconds = sum(made.total_s for made in run.calls)
-            return report
-        self._shape(report, run.case, found.outcome)
-        self.events.tell("judged", run.case, model=run.model, outcome=found.outcome)
-        self._attach(*self._record(item, run, found, report), item, report)
-        return report
-
-    def _report_recorded(self, item: pytest.Item, report: pytest.TestReport) -> pytest.TestReport:
-        """Of a test that is finished since before the run was resumed."""
-        record = item.stash[item_side.RESUMED]
-        if report.when == "teardown":
-            let_go(item)
-        elif report.when == "call" or not report.passed:
-            report_recorded(report, item, record, self.part.earlier)
-            reports.make_inert(report, self.keeper.redact)
-            self._shape(report, item_side.case_of(item, self.columns[0]), record.outcome)
-            light = record.without_texts()
-            self._attach(light, light.to_json(), item, report)
-            if self.rounds is not None:
-                self.rounds.heard(record)
-        return report
-
-    def _attach(self, record: Record, text: str, item: pytest.Item, report: pytest.TestReport) -> None:
-        """`text` is the record's JSON, as it travels."""
-        report.user_properties.append((PROPERTY, text))
-        if self.controller is not None:
-            self.controller.made = text, record
-        item.user_properties[:] = [*reports.foreign(item.user_properties), *reports.flat(record)]
-
-    def _shape(self, report: pytest.TestReport, case: Case, outcome: str) -> None:
-        """How the report shows: a miss that fails nothing, or an error where infrastructure failed."""
-        if outcome == "missed" and (self.settings["gate"] != "off" or case.min_pass is not None):
-            report.__dict__[reports.SHOWN] = "miss"
-        elif outcome == "error" and report.when == "call":
-            report.__dict__[reports.SHOWN] = "error"
-
-    def _record(
-        self, item: pytest.Item, run: CaseRun, found: reports.Verdict, report: pytest.TestReport
-    ) -> tuple[Record, str]:
-        """The record as it travels, and its JSON; all of it is in the journal."""
-        self._measured(item)
-        usage = item.stash[USAGE]
-        score = item.stash.get(SCORE, None)
-        record = run.finish(
-            found.outcome,
-            message=found.message,
-            error_class=found.error_class,
-            score=score.score if score else None,
-            solution=score.solution if score else None,
-            seconds=run.setup_seconds + (report.duration if report.when == "call" else 0.0),
-            usage=_figures(usage) if usage else None,
-        )
-        record = reports.without_secrets(record, self.keeper.redact)
-        text = self.keeper.record(record)
-        if self.keeper.trouble is None:
-            self.events.tell(
-                "recorded", run.case, model=run.model, outcome=record.outcome, seconds=record.seconds, usd=record.usd,
-                prompt_tokens=record.prompt_tokens, completion_tokens=record.completion_tokens,
-            )  # fmt: skip
-        if self.rounds is not None:
-            self.rounds.heard(record)
-        if record.solution is None:
-            return record, text
-        light = record.without_texts()
-        return light, light.to_json()
+        return (yield from self.recording.report(item, call))
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, Any] | None:
         shown = getattr(report, reports.SHOWN, None)
@@ -678,11 +448,11 @@ class LLMSession:
         """`incomplete` says why the results are not those of a whole run."""
         option = session.config.option
         ran = not (option.collectonly or getattr(option, "setuponly", False) or self.settings["plan"])
-        if self._stops:  # something was not run: no whole run, however the loop came to its end
+        if self.paying.stops:  # something was not run: no whole run, however the loop came to its end
             session.shouldstop = SPENT
         if self.controller is None or not ran:
             return
-        if self._stops:
+        if self.paying.stops:
             raise session.Interrupted(SPENT)
         if self.rounds is not None:
             self.controller.looked(self.rounds.looks)
@@ -724,16 +494,9 @@ class LLMSession:
             self.config.workeroutput["llmroute_told"] = (troubles, missing)  # type: ignore[attr-defined]
         else:
             self.controller.told(troubles, missing)
-            self._tell_budget(self.controller, session)
+            self.paying.tell(self.controller, session)
             self.controller.finish(stopped)
             forget(self.config.rootpath, self.run_id)
-
-    def _tell_budget(self, controller: Controller, session: pytest.Session) -> None:
-        if self.budget is not None and controller.tally.count + len(controller.not_run):
-            with self.ledger.open() as account:
-                left = self.left + len(controller.not_run)
-                controller.spent = spent_line(self.budget, account, left, session.testscollected)
-                controller.out_of_budget = bool(account.refused)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -771,29 +534,6 @@ class LLMSession:
             terminal.ensure_newline()
             for line in lines:
                 terminal.write_line(line)
-
-
-def _forget(item: pytest.Item) -> None:
-    """What a test left behind is of no use after it; a plugin that reruns one begins with its set-up again, afresh."""
-    keys: tuple[pytest.StashKey[Any], ...] = (item_side.RUN, SCORE, USAGE)
-    for key in keys:
-        if key in item.stash:
-            del item.stash[key]
-
-
-def _figures(usage: Usage) -> dict[str, Any]:
-    """The fields of a record that are measured."""
-    return {
-        "rss_peak": usage.rss_peak,
-        "rss_average": usage.rss_average,
-        "pss_peak": usage.pss,
-        "ram_source": usage.source,
-        "ram_scope": usage.scope,
-        "cpu_seconds": usage.cpu_seconds,
-        "cpu_percent": usage.cpu_percent,
-        "gpu_bytes": usage.gpu_bytes,
-        "gpu_percent": usage.gpu_percent,
-    }
 
 
 def _excluded(item: pytest.Item) -> bool:
