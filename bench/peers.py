@@ -1,7 +1,8 @@
 """The same 1,000 tasks by this plugin and by others that evaluate models, against the mock server, in turn.
 
-`python bench/peers.py [--python OTHER] [--rounds N] [--slots N …]`: OTHER is a Python of an environment with pydantic-evals, openai
-and inspect-ai, made for this alone; those that it lacks are left out. Each is run as lean as it can be.
+`python bench/peers.py [--python OTHER] [--rounds N] [--slots N …]`: OTHER is a Python of an environment with
+pydantic-evals, openai and inspect-ai, made for this alone; those that it lacks are left out. Each is run as lean as it
+can be.
 """
 
 from __future__ import annotations
