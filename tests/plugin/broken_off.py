@@ -156,10 +156,15 @@ class Project:
 
     def start(self, *args: str, **env: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "pytest", "--llm-profile=house", "-p", "no:cacheprovider", *self.args, *args]
-        return subprocess.Popen(
-            command, cwd=self.path, env={**os.environ, **self.env, **env}, text=True, start_new_session=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        # In the background of a shell Ctrl-C is ignored, and so it would be by whoever is started from there.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return subprocess.Popen(
+                command, cwd=self.path, env={**os.environ, **self.env, **env}, text=True, start_new_session=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def run(self, *args: str, **env: str) -> tuple[int, str]:
         """Exit status and output."""

@@ -189,7 +189,7 @@ async def test_async(llm): assert (await llm.agenerate("async")).text == "said: 
     ids=["n0", "n2, the controller", "n2, all", "async"],
 )
 def test_ctrl_c_ends_at_once_and_says_how_to_go_on(
-    tmp_path: Path, args: tuple[str, ...], to: Callable[[int, int], None]
+    tmp_path: Path, request: pytest.FixtureRequest, args: tuple[str, ...], to: Callable[[int, int], None]
 ) -> None:
     """Whatever the server does: a call may take 300 s here. A living run can't be resumed by another process."""
     with House() as house:
@@ -197,6 +197,7 @@ def test_ctrl_c_ends_at_once_and_says_how_to_go_on(
         project = Project(tmp_path / "suite", house.url, args)
         (project.path / "test_async.py").write_text(ASYNC)
         process = project.start()
+        request.addfinalizer(lambda: process.kill() if process.poll() is None else None)
         until = time.monotonic() + 60
         while not any(asked.body and asked.body["messages"][-1]["content"] == house.never for asked in house.asked):
             assert time.monotonic() < until
