@@ -194,8 +194,8 @@ class Record:
         return data
 
     def told(self) -> dict[str, Any]:
-        """Of a draft, which has no calls and no solution yet: what is not as usual."""
-        return {name: value for name, usual in _RECORD_FIELDS.items() if (value := getattr(self, name)) != usual}
+        """Of a draft: what is not as usual. Its calls are told one by one, and it has no solution yet."""
+        return {name: value for name, usual in _DRAFT_FIELDS.items() if (value := getattr(self, name)) != usual}
 
     def without_texts(self) -> Record:
         """What may travel in a report: code and output lie in the journal and the store."""
@@ -234,4 +234,5 @@ def _usual(kind: type[Any]) -> dict[str, Any]:
 
 
 _RECORD_FIELDS = _usual(Record)
+_DRAFT_FIELDS = {name: usual for name, usual in _RECORD_FIELDS.items() if name not in ("calls", "solution")}
 _CALL_FIELDS = _usual(CallRecord)

@@ -204,3 +204,14 @@ def test_any_text_comes_back_as_it_was(nodeid: str, message: str, reply: str | N
         (kept,) = store.calls("run", nodeid)
         assert (kept.messages[0]["content"], kept.reply) == (message, reply)
         store.close()
+
+
+def test_a_draft_of_a_case_that_had_called_is_written_again_with_its_calls_beside_it(tmp_path: Path) -> None:
+    """So it is where a run is resumed that the store has taken up."""
+    call = CallRecord(model="m", backend="x", attempt=2)
+    draft = record(outcome="interrupted", calls=(call,))
+    written = journal(tmp_path)
+    written.start(draft)
+    written.call(KeptCall(draft.nodeid, call, (), "said"))
+    written.close()
+    assert read_journal(written.path).unfinished == (draft,)
