@@ -44,7 +44,7 @@ class Spending:
         """One call at a time waits for money: others must not overtake it again and again."""
         self._settled = threading.Condition()
         self._factors: dict[str, float] = {}
-        """By model: how far estimates of prompts fell short."""
+        """By model: how far estimates of prompts fell short; of a model that has not answered the worst is believed."""
         self._over = False
 
     def begin(self) -> None:
@@ -75,7 +75,8 @@ class Spending:
     def pay(self, call: Call, ask: Callable[[Call], Reply]) -> Reply:
         """One call: set aside, made, settled."""
         characters = _characters(call)
-        amount = self._pool.may_take(call.card, call.settings, characters, self._factors.get(call.card.name, 1.0))
+        short = self._factors.get(call.card.name, max(self._factors.values(), default=1.0))
+        amount = self._pool.may_take(call.card, call.settings, characters, short)
         if (unknown := self._unknown(call.card, amount)) is not None:
             raise ModelCallError(Cause.BUDGET, f"not asked: {unknown.what}", model=call.card.name)
         waited = self._set_aside(amount)
