@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from sys import intern
 from typing import Any
 
 from pytest_llmroute.core.plain import as_json
@@ -223,9 +224,17 @@ class Record:
         return Record(**values)
 
 
+SHORT = 80
+"""Characters of names, reasons and the like: most records of a run have the same."""
+
+
 def _known(data: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy without keys that this version does not know."""
-    return dict(data) if data.keys() <= names.keys() else {key: data[key] for key in data if key in names}
+    """A copy without keys that this version does not know; texts that many records have are one object."""
+    return {
+        key: intern(value) if type(value) is str and len(value) <= SHORT else value
+        for key, value in data.items()
+        if key in names
+    }
 
 
 def _usual(kind: type[Any]) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class Recording:
     ) -> tuple[Record, str]:
         """The record as it travels, and its JSON; all of it is in the journal."""
         self._session.running.measured(item)
-        usage = item.stash[USAGE]
+        usage = item.stash.get(USAGE, None)
         score = item.stash.get(SCORE, None)
         record = run.finish(
             found.outcome,

@@ -107,13 +107,14 @@ class Running:
         """The running case of an item, begun on first need: by its test, or by a slot that makes its call ahead."""
         session = self._session
         with self._beginning:
-            if item_side.RUN not in item.stash:
-                case = item_side.case_of(item, session.columns[0])
-                draft = case.draft(session.run_id, session.settings["profile"], session.worker, shared=session.shared)
-                session.keeper.start(draft)
-                item.stash[item_side.RUN] = CaseRun(case, draft, attempts=self._attempts(item, case))
-                item.stash[MARK] = session.meter.begin()
-            return item.stash[item_side.RUN]
+            if item_side.RUN in item.stash:
+                return item.stash[item_side.RUN]
+            case = item_side.case_of(item, session.columns[0])
+            draft = case.draft(session.run_id, session.settings["profile"], session.worker, shared=session.shared)
+            run = item.stash[item_side.RUN] = CaseRun(case, draft, attempts=self._attempts(item, case))
+        session.keeper.start(draft)  # without the lock: others need not wait for the disk
+        item.stash[MARK] = session.meter.begin()
+        return run
 
     def _attempts(self, item: pytest.Item, case: Case) -> Iterator[int]:
         """Numbers of an item's calls: each once in a run, however often the item runs and the run is resumed."""
@@ -125,9 +126,11 @@ class Running:
     def measured(self, item: pytest.Item) -> None:
         """Ends the measurement of an item; of one whose call is made ahead, when the call has ended."""
         with self._beginning:
-            if MARK in item.stash:
-                item.stash[USAGE] = self._session.meter.end(item.stash[MARK])
+            mark = item.stash.get(MARK, None)
+            if mark is not None:
                 del item.stash[MARK]
+        if mark is not None:
+            item.stash[USAGE] = self._session.meter.end(mark)
 
 
 def forget(item: pytest.Item) -> None:

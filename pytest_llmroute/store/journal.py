@@ -272,6 +272,8 @@ class _Reader:
         own = {call.attempt: calls[call.attempt] for call in record.calls if call.attempt in calls}
         if own:
             self.calls[record.nodeid] = own
+            known = {attempt: kept.call for attempt, kept in own.items()}  # the same twice in memory is once too many
+            record = replace(record, calls=tuple(_same(known.get(call.attempt), call) for call in record.calls))
         self.records[record.nodeid], self.home[record.nodeid] = record, path
         self.open.pop(record.nodeid, None)
 
@@ -292,6 +294,10 @@ class _Reader:
             alive=any(map(alive, self.headers)),
             broken_lines=self.broken,
         )
+
+
+def _same(known: CallRecord | None, call: CallRecord) -> CallRecord:
+    return known if known is not None and known == call else call
 
 
 def alive(header: Mapping[str, Any]) -> bool:
