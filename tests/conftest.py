@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from xdist.scheduler import WorkStealingScheduling
 
 PREFIXES = ("LLM_", "LLMROUTE_", "LOCAL_", "VIBEAGENT_")
+NAMES = ("ORCHESTRATOR_MODEL", "BUILD_NUMBER", "CI", "TF_BUILD")
+"""With one of the last three, pytest prints whole messages in its summary, and hypothesis has other settings."""
 UNUSED = (
     "anyio", "html", "html_fixtures", "hypothesispytest", "metadata", "pytest-split", "pytest_cov",
     "pytest_jsonreport", "rerunfailures", "timeout",
@@ -56,7 +58,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-config"))
     monkeypatch.setenv("PYTEST_ADDOPTS", WITHIN)
     for name in list(os.environ):
-        if name.startswith(PREFIXES) or name.endswith(("_AGENT_MODEL", "_API_KEY")) or name == "ORCHESTRATOR_MODEL":
+        if name.startswith(PREFIXES) or name.endswith(("_AGENT_MODEL", "_API_KEY")) or name in NAMES:
             monkeypatch.delenv(name)
 
 
