@@ -107,7 +107,7 @@ class Job:
         status, cpu, rss = self._ended[solver]
         told = {
             "why": why, "cpu": cpu, "rss": rss * 1024, "judge": self._ended[referee][0],
-            "signal": os.WTERMSIG(status) if self._fell and os.WIFSIGNALED(status) else 0,
+            "signal": self._fell_by(why, status),
         }  # fmt: skip
         if self._isolated:
             assert os.getpid() == 1  # elsewhere this would end everything that the user runs
@@ -115,6 +115,13 @@ class Job:
             told["worn"] = not _wiped()
         with suppress(OSError):  # the host may have gone
             self._control.send(END + json.dumps(told).encode())
+
+    def _fell_by(self, why: str, status: int) -> int:
+        """The signal that ended the solver, but for ours: the judge may be gone before the solver that it lost."""
+        if why or not os.WIFSIGNALED(status):
+            return 0
+        sent = os.WTERMSIG(status)
+        return sent if self._fell or sent != signal.SIGKILL else 0
 
     def _solve(self, ours: socket.socket, theirs: socket.socket) -> None:
         self._control.close()
@@ -164,7 +171,7 @@ class Job:
                 _end(referee)
             left = self._cpu - _cpu_of(solver) if solver not in self._ended else LOOK
             self._reap(min(max(0.002, min(left / 2, until - now)), LOOK), solver, referee)
-        self._fell = solver in self._ended and not why
+        self._fell = solver in self._ended
         while solver not in self._ended:
             _end(solver)
             self._reap(LOOK, solver)
