@@ -73,7 +73,7 @@ def show(ctx: click.Context, target: str | None, as_json: bool) -> None:
             "llmroute.baseline-summary/1",
         )  # fmt: skip
         return
-    output.line(f"{path.name}: run {head.run_id} of {head.created}, profile {printable(head.profile)}")
+    output.line(f"{path.name}: run {head.run_id} of {head.created[:19]}, profile {printable(head.profile)}")
     output.line(f"machine: {printable(head.machine) or 'unknown'}")
     output.line(f"models: {printable(', '.join(figures.models), 400) or 'none'}")
     output.line()

@@ -207,7 +207,7 @@ class Controller:
         return RunInfo(
             run_id=self.run_id,
             started_at=self.head.started_at,
-            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             status="interrupted" if stopped else "finished",
             version=self.head.version,
             profile=self.head.profile,

@@ -97,7 +97,7 @@ class LLMSession:
             version=__version__,
             profile=self.settings["profile"],
             columns=tuple(column.name for column in columns),
-            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             facts={**facts, "resumed": part.earlier} if part.earlier else facts,
             options={name: resolved.value for name, resolved in self.settings.values.items()},
         )

@@ -115,6 +115,22 @@ def test_runs_and_one_run_are_shown(call: Call, stored: Path) -> None:
     assert (len(data["records"]), data["run"]["run_id"]) == (4, run["run_id"])
 
 
+def test_the_newest_run_is_the_one_that_was_begun_last(call: Call, folder: Path) -> None:
+    """Runs of one second, too; the end of an id is drawn by chance."""
+    (folder / "conftest.py").write_text("def llmroute_scripted(call): return 'x'\n")
+    (folder / "test_quick.py").write_text("def test_quick(llm): llm.generate('x')\n")
+    begun = []
+    for _ in range(4):
+        result = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "--llm-profile=scripted", "-p", "no:asyncio"],
+            cwd=folder, check=False, capture_output=True, text=True,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stdout
+        begun.append(call("show", "last", "--json").json["run"]["run_id"])
+    assert len(set(begun)) == 4
+    assert [run["run_id"] for run in call("runs", "--json").json["runs"]] == begun[::-1]
+
+
 def test_without_a_run_to_work_on_the_exit_status_is_3(call: Call, stored: Path) -> None:
     assert call("show", "nothing").code == 3
     assert call("-C", str(stored / ".llmroute"), "runs").code == 3
