@@ -308,9 +308,8 @@ class LLMSession:
         if not errors and checked.facts is not None:
             self.wanted = checked.wanted
             self.holdings = self.holdings_of(checked.facts)
-            errors = put_in_order(self, session.items)
-            if preflight.runs_nothing(self):
-                return  # the plan says what does not fit
+            misfits = put_in_order(self, session.items)
+            errors = [] if preflight.runs_nothing(self) else misfits  # a plan tells them itself
         if not errors:
             if self.resuming is not None:
                 self.resuming.mark(self, session.items)

@@ -155,9 +155,13 @@ def test_another_selection_goes_on_as_a_run_of_its_own(made: Made, house: House)
     assert "as a run of its own: its selection were none, now -k task or declared" in output
     assert f"run {first} had been interrupted" in output
     house.prompts  # noqa: B018
-    status, output = project.run(f"--llm-resume={first}", "--co", "-q")
-    assert status == 0
-    assert not house.prompts
+    for looks in ("--co", "--llm-plan"):
+        status, output = project.run(f"--llm-resume={first}", looks)
+        assert status == 0
+        done = re.search(r"(\d+) of 13 tests are finished", output)
+        assert done
+        assert int(done[1]) > 0
+        assert not house.prompts
 
 
 def test_what_is_not_there_is_told_before_any_test(made: Made) -> None:
