@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+Redact = Callable[[str], str]
 _ENCODER = json.JSONEncoder(ensure_ascii=True, default=repr, allow_nan=False, separators=(",", ":"))
 
 
@@ -26,3 +27,16 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return value
+
+
+def plain(value: Any, redact: Redact) -> Any:
+    """What JSON has, every text through the redactor; a whole number is one, however it was written."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {redact(str(key)): plain(item, redact) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, redact) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if value is None or isinstance(value, bool | int | float) else redact(repr(value))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from pytest_llmroute.core.plain import plain
 from pytest_llmroute.core.records import Record
 from pytest_llmroute.core.redact import Redactor
 from pytest_llmroute.core.series import Series
 from pytest_llmroute.store.journal import Journal, JournalError, KeptCall
-from pytest_llmroute.store.recordings import plain
 
 
 class Keeper:

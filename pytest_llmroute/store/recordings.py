@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime
@@ -18,12 +18,12 @@ from pytest_llmroute.codes import Code
 from pytest_llmroute.config.fits import surely_fits
 from pytest_llmroute.config.schema import published
 from pytest_llmroute.config.sentences import mistakes
+from pytest_llmroute.core.plain import Redact, plain
 from pytest_llmroute.core.replies import Call, Reply, Timings, Tokens
 from pytest_llmroute.core.requests import Message, Sampling
 from pytest_llmroute.errors import UserError
 
 SCHEMA = 1
-Redact = Callable[[str], str]
 _REPLY = ("text", "model", "finish", "thinking", "logprobs", "digest", "usd")
 
 
@@ -58,19 +58,6 @@ def _message(message: Message) -> dict[str, Any]:
 def _said(values: Mapping[str, Any]) -> dict[str, Any]:
     """Without what was left open."""
     return {name: value for name, value in values.items() if value is not None and value != () and value != ""}
-
-
-def plain(value: Any, redact: Redact) -> Any:
-    """What JSON has; a whole number is one, however it was written."""
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, Mapping):
-        return {redact(str(key)): plain(item, redact) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item, redact) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if value is None or isinstance(value, bool | int | float) else redact(repr(value))
 
 
 def key_of(request: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ HEAVY = (
     "pytest_llmroute.backends.embedded.backend", "pytest_llmroute.backends.ollama.backend",
     "pytest_llmroute.backends.wire", "pytest_llmroute.engine.replay", "pytest_llmroute.engine.residency.waves",
     "pytest_llmroute.gate.members", "pytest_llmroute.pytest_side.judging", "pytest_llmroute.pytest_side.plan",
-    "pytest_llmroute.report.sources", "pytest_llmroute.sandbox.run",
+    "pytest_llmroute.report.sources", "pytest_llmroute.sandbox.run", "pytest_llmroute.store.recordings",
     "pytest_llmroute.tasks.unit_tests",
 )  # fmt: skip
 CONFTEST = f"""
