@@ -151,8 +151,6 @@ class _Lane:
     """Whether slots are being taken and left, as other processes want them."""
     idle: int = 0
     """Slots that wait and have not been called."""
-    most: int = 0
-    """Calls that were on their way at the same time."""
 
     @property
     def running(self) -> int:
@@ -174,6 +172,7 @@ class Dispatcher:
         """How far beyond `reached` jobs may begin; None: without bound."""
         self._reached = 0
         self._lanes: dict[str, _Lane] = {}
+        self._memories: list[Memory] = []
         self._lock = threading.Lock()
         self._due = threading.Condition(self._lock)
         self._orders = itertools.count()
@@ -182,8 +181,8 @@ class Dispatcher:
         self._alarms: list[tuple[float, int, Callable[[], object]]] = []
         self._timer: threading.Thread | None = None
         self._jobs: set[Job] = set()
-        self._stopped = self._gathers = False
-        self._ended = threading.Event()
+        self._gathers = False
+        self._stopped = threading.Event()
 
     def submit(self, job: Job, card: ModelCard | None = None) -> None:
         """A plan whose first call goes to this model, most likely; None: it needs no slot."""
@@ -198,8 +197,7 @@ class Dispatcher:
         finally:
             with self._lock:
                 self._gathers = False
-                memories = {id(each): each for lane in self._lanes.values() for each in lane.memories.values()}
-                for memory in memories.values():
+                for memory in self._memories:
                     self._settle(memory)
 
     def follow(self, plan: Plan[Any]) -> Job:
@@ -225,8 +223,7 @@ class Dispatcher:
     def stop(self) -> None:
         """Nothing new is begun; who waits is told."""
         with self._lock:
-            self._stopped = True
-            self._ended.set()
+            self._stopped.set()
             jobs, self._jobs = self._jobs, set()
             for condition in (self._due, *(lane.free for lane in self._lanes.values())):
                 condition.notify_all()
@@ -249,17 +246,13 @@ class Dispatcher:
         """Whether any plan has not ended yet."""
         return bool(self._jobs)
 
-    @property
-    def most_at_once(self) -> int:
-        return max((lane.most for lane in self._lanes.values()), default=0)
-
     # Slots
 
     def _enqueue(self, job: Job, step: Attempt | None, card: ModelCard | None) -> None:
         name, model = (self._lane_of(card), card.name) if card is not None else (BESIDE, "")
         ticket = _Ticket(next(self._orders), job, step, time.perf_counter())
         with self._lock:
-            if self._stopped:
+            if self._stopped.is_set():
                 job.end(None, Dropped())
                 return
             self._jobs.add(job)
@@ -271,7 +264,8 @@ class Dispatcher:
             if queue is None:
                 queue = lane.waiting[model] = _Queue()
                 if card is not None and (memory := self._memory_of(card)) is not None:
-                    if all(memory is not other for each in self._lanes.values() for other in each.memories.values()):
+                    if memory not in self._memories:
+                        self._memories.append(memory)
                         threading.Thread(
                             target=self._watch, args=(memory,), name="llmroute-memory", daemon=True
                         ).start()
@@ -293,7 +287,7 @@ class Dispatcher:
         lane.width.balance(running + waiting, running)
         for _ in range(lane.width() - before):
             self._call(name, lane)
-        lane.shares = bool(running or waiting) and not self._stopped
+        lane.shares = bool(running or waiting) and not self._stopped.is_set()
         if lane.shares:
             self._alarm(SHARE, partial(self._share_again, name, lane))
 
@@ -336,12 +330,11 @@ class Dispatcher:
     def _take(self, lane: _Lane) -> tuple[str, _Ticket] | None:
         """Waits for a call that may be made now."""
         with self._lock:
-            while not self._stopped:
+            while not self._stopped.is_set():
                 model = self._next(lane) if lane.running < lane.width() else None
                 if model is not None:
                     ticket = lane.waiting[model].take()
                     lane.busy[model] = lane.busy.get(model, 0) + 1
-                    lane.most = max(lane.most, lane.running)
                     return model, ticket
                 lane.idle += 1
                 lane.free.wait()
@@ -451,25 +444,27 @@ class Dispatcher:
         waiting: dict[str, int] = {}
         busy: dict[str, int] = {}
         foreground: dict[str, float] = {}
-        lanes: dict[str, _Lane] = {}
         now = time.perf_counter()
-        for name, lane in self._lanes.items():
-            for model, its in lane.memories.items():
-                if its is not memory:
-                    continue
-                queue, lanes[name] = lane.waiting[model], lane
-                busy[model] = lane.busy.get(model, 0)
-                if (head := queue.head) is not None and self._may_begin(head):
-                    waiting[model] = len(queue)
-                    if (since := queue.waited_since) is not None:
-                        foreground[model] = now - since
+        for model, lane in self._models_of(memory):
+            queue, busy[model] = lane.waiting[model], lane.busy.get(model, 0)
+            if (head := queue.head) is not None and self._may_begin(head):
+                waiting[model] = len(queue)
+                if (since := queue.waited_since) is not None:
+                    foreground[model] = now - since
         served = memory.served
         if (load := memory.settle(waiting, busy, foreground)) is not None:
             threading.Thread(target=self._swap, args=(memory, load), name="llmroute-load", daemon=True).start()
         if memory.served - served:
-            for name, lane in lanes.items():
+            for name, lane in self._lanes.items():
+                if memory not in lane.memories.values():
+                    continue
                 for _ in range(min(lane.width(), sum(map(len, lane.waiting.values())))):
                     self._call(name, lane)
+
+    def _models_of(self, memory: Memory) -> Iterator[tuple[str, _Lane]]:
+        """With the lock: what is to be loaded into it."""
+        for lane in self._lanes.values():
+            yield from ((model, lane) for model, its in lane.memories.items() if its is memory)
 
     def _swap(self, memory: Memory, load: Load) -> None:
         from pytest_llmroute.engine.memory import Swapped
@@ -485,16 +480,12 @@ class Dispatcher:
 
     def _watch(self, memory: Memory) -> None:
         """Models that nobody uses here are not kept where others wait for room, even if we wait for some, too."""
-        while not self._ended.wait(LOOK):
+        while not self._stopped.wait(LOOK):
             if memory.others_wait():
                 with self._lock:
-                    calls = [
-                        (model, lane)
-                        for lane in self._lanes.values()
-                        for model, its in lane.memories.items()
-                        if its is memory
-                    ]
-                    used = frozenset(model for model, lane in calls if lane.waiting[model] or lane.busy.get(model))
+                    used = frozenset(
+                        model for model, lane in self._models_of(memory) if lane.waiting[model] or lane.busy.get(model)
+                    )
                     idle = memory.give_way(used)
                 if idle:
                     memory.unload(idle)
@@ -524,7 +515,7 @@ class Dispatcher:
         while True:
             with self._lock:
                 while not self._alarms or self._alarms[0][0] > time.monotonic():
-                    if self._stopped:
+                    if self._stopped.is_set():
                         return
                     self._due.wait(self._alarms[0][0] - time.monotonic() if self._alarms else None)
                 _, _, do = heapq.heappop(self._alarms)

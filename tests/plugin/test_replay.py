@@ -13,23 +13,15 @@ import jsonschema
 import pytest
 
 from ..backends.rough import Asked, Planned, Rough, said, streamed
+from .broken_off import TOML
 from .conftest import Run
 
 Json = Callable[..., Mapping[str, Any]]
 WORKERS = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["n0", "n2"])
-TOML = """
-[models.house]
-backend = "openai"
-base_url = "{url}/v1"
-server = "vllm"
-retry = {{ attempts = 1 }}
-price = {{ input = 1, output = 1 }}
+OTHER = """
 [models.other]
 extends = "house"
 id = "other"
-[profiles.house]
-extends = "embedded"
-roles = {{ tiny = "house", small = "house", medium = "house", large = "house", coder = "house" }}
 """
 NO_SOCKETS = """
 import socket
@@ -64,7 +56,7 @@ def house(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[R
 
 
 def configure(suite: pytest.Pytester, url: str, top: str = "", more: str = "") -> None:
-    (suite.path / "llmroute.toml").write_text(top + TOML.format(url=url) + more)
+    (suite.path / "llmroute.toml").write_text(top + TOML.format(url=url) + OTHER + more)
 
 
 def spoken(text: str) -> Planned:
