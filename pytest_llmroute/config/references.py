@@ -13,6 +13,8 @@ from pytest_llmroute.core.profiles import ROLES
 from pytest_llmroute.errors import UnknownName, UserError, nearest, printable
 
 At = tuple[str | int, ...]
+CELLS = ("default", "small", "large")
+"""What else a profile may override: the cell of all other tasks, and the two models of a ladder."""
 NO_MODEL = '[models."{}"] with its backend declares it; llmroute models list shows what is known'
 NO_BACKEND = f"one of {', '.join(BACKENDS)}, or one that the hook llmroute_backends brings"
 
@@ -71,7 +73,7 @@ class _References:
             strategy, _, task = cell.partition(".")
             place = (*at, "overrides", cell)
             yield from self._in([strategy], "strategy", self._strategies, place, exact=True)
-            yield from self._in([task], "task", (*self._catalog.tasks, "default"), place, exact=True)
+            yield from self._in([task], "task", (*self._catalog.tasks, *CELLS), place, exact=True)
             yield from self._model(use, place)
 
     def _strategy(self, name: str, data: Mapping[str, Any]) -> Iterator[UserError]:
@@ -79,7 +81,8 @@ class _References:
         yield from self._in(data.get("tasks", {}), "task", self._catalog.tasks, (*at, "tasks"))
         for task, use in data.get("tasks", {}).items():
             yield from self._model(use, (*at, "tasks", task))
-        yield from self._model(data.get("default"), (*at, "default"))
+        for key in ("default", "small", "large", "judge"):
+            yield from self._model(data.get(key), (*at, key))
         for place, use in enumerate(data.get("fallback", ())):
             yield from self._model(use, (*at, "fallback", place))
         for place, rule in enumerate(data.get("rules", ())):

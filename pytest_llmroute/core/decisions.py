@@ -32,6 +32,8 @@ class Decision:
     phase: str | None = None
     agent: str | None = None
     chain: tuple[str, ...] = ()
+    then: tuple[str, ...] = ()
+    """Models that may be asked for a better answer, when what came is judged."""
     canned: bool = False
     """Whether a canned text ends the chain."""
     rejected: tuple[Rejected, ...] = ()
@@ -60,6 +62,8 @@ class Decision:
         if self.chain or self.canned:
             links = [*self.chain, *(["canned text"] if self.canned else [])]
             lines.append(f"  then       {' → '.join(links)}")
+        if self.then:
+            lines.append(f"  rescue     {' → '.join(self.then)}, when the attempts have failed")
         lines += [f"  rejected   {item.model}: {item.reason}" for item in self.rejected]
         return "\n".join(lines)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_llmroute.codes import Code
 from pytest_llmroute.errors import UserError
+
+if TYPE_CHECKING:
+    from pytest_llmroute.core.attempts import Rung
 
 ROLES = ("system", "user", "assistant", "tool")
 
@@ -66,6 +69,8 @@ class Request:
     logprobs: bool = False
     template: str | None = None
     """The type of the template that the prompt is put into, by the model that gets it."""
+    rung: Rung | None = None
+    """The step of a ladder that asks; None for what is asked once."""
 
     @property
     def text(self) -> str:

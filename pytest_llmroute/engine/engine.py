@@ -230,6 +230,7 @@ class Engine:
             case_id=case.case_id if case else "",
             column=decision.column,
             repeat=case.repeat if case else 1,
+            attempt=request.rung.number if request.rung else 1,
             task=decision.task,
             tools=request.tools,
             schema=request.schema,
@@ -275,6 +276,7 @@ class Engine:
             error_class=error_class,
             seconds=seconds,
             template=template,
+            rung=request.rung,
             server=None if reply and (reply.link == "canned" or reply.replayed or reply.reused) else server,
         )
         run.calls.append(kept)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +17,14 @@ from pytest_llmroute.core.profiles import Profile
 from pytest_llmroute.core.replies import Call
 from pytest_llmroute.engine.engine import Engine
 from pytest_llmroute.engine.events import Events
-from pytest_llmroute.errors import UserError, one
+from pytest_llmroute.errors import UnknownName, UserError, one
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.measure.meter import ProcessMeter
+from pytest_llmroute.prompts.formats import FORMATS
 from pytest_llmroute.routing.classify import Classifier, Rule
 from pytest_llmroute.routing.contract import Strategy
 from pytest_llmroute.routing.router import Router
-from pytest_llmroute.routing.strategies import builtin_tables_by_name
-from pytest_llmroute.routing.strategies.table import TableStrategy
+from pytest_llmroute.routing.strategies import builtin_tables_by_name, strategy_of
 from pytest_llmroute.tasks.values import Known
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def strategies_of(project: Project, extensions: Extensions) -> dict[str, Strateg
     ]
     if clash:
         raise one(clash)
-    return {**strategies, **{name: TableStrategy(project.catalog.tables[name]) for name in own}}
+    return {**strategies, **{name: strategy_of(project.catalog.tables[name]) for name in own}}
 
 
 def check_names(project: Project, extensions: Extensions) -> list[UserError]:
@@ -76,7 +76,17 @@ def check_names(project: Project, extensions: Extensions) -> list[UserError]:
         strategies_of(project, extensions)
     except UserError as error:
         return [error]
-    return wrong
+    return [*wrong, *_wrong_formulations(project)]
+
+
+def _wrong_formulations(project: Project) -> Iterator[UserError]:
+    """Formats of prompts that a ladder of the file names and nobody has."""
+    assert project.file is not None
+    for name, own in project.file.table.get("strategies", {}).items():
+        for place, format_name in enumerate(own.get("formulations", ())):
+            if format_name not in FORMATS:
+                where = f"{project.file.place(('strategies', name))}: strategies.{name}.formulations.{place}"
+                yield UnknownName("prompt format", format_name, FORMATS, where=where, code=Code.CONFIG_REFERENCE)
 
 
 def make_router(

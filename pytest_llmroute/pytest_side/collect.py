@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ import pytest
 
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.outcomes import CheckResult
-from pytest_llmroute.core.replies import Reply
 from pytest_llmroute.engine.case import Case
 from pytest_llmroute.errors import ModelCallError, UserError, printable
 from pytest_llmroute.pytest_side.columns import Cell
@@ -29,20 +27,6 @@ class CheckMissed(AssertionError):
     def __init__(self, result: CheckResult, reply: str) -> None:
         self.result, self.reply = result, reply
         super().__init__(result.message)
-
-
-@dataclass(frozen=True, slots=True)
-class Solved:
-    """A task's reply; judged already, where its check takes long."""
-
-    reply: Reply
-    judged: CheckResult | Exception | None = None
-
-    @property
-    def result(self) -> CheckResult | None:
-        if isinstance(self.judged, Exception):
-            raise self.judged
-        return self.judged
 
 
 class TaskCollector(pytest.File):

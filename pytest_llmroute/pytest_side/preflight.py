@@ -114,7 +114,7 @@ def _servers(session: LLMSession, wanted: Mapping[str, int], tests: int) -> tupl
         found = troubles(servers, of=tests)
         return {"errors": [_plain(error) for error in found], "facts": _facts(session, servers).to_dict()}
 
-    told = once_for_all(session, ask) if session.worker != "main" else ask()
+    told = once_for_all(session, "preflight", ask)
     facts = Facts.from_dict(told["facts"])
     return [*map(_error, told["errors"]), *session.holdings_of(facts).troubles(wanted)], facts
 

@@ -1,0 +1,99 @@
+"""A task on a ladder: the small model's attempts, what is said of them, and the large model after them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pytest_llmroute.core.attempts import LARGE, VERIFIER, Came, Ladder, Rung, Solved, Try
+from pytest_llmroute.core.replies import Reply
+from pytest_llmroute.core.requests import Message, Request
+from pytest_llmroute.core.steps import Plan
+from pytest_llmroute.engine.case import CaseRun
+from pytest_llmroute.engine.checking import verdict
+from pytest_llmroute.engine.engine import CallLog, Engine
+from pytest_llmroute.prompts.formats import formulated
+from pytest_llmroute.routing.ladder import climb, rungs
+from pytest_llmroute.tasks.feedback import Judged, first_held, judged, well_formed
+from pytest_llmroute.tasks.hints import Failure, failure_of, hint_of
+from pytest_llmroute.tasks.values import TaskCase
+
+ASKED_FOR_A_WORD = "Task:\n\n{task}\n\nAnswer:\n\n{answer}\n\nIs this answer right? Say yes or no, and nothing else."
+
+
+class Climbing:
+    """One task's climb."""
+
+    def __init__(
+        self, engine: Engine, ladder: Ladder, task: TaskCase, request: Request, run: CaseRun, calls: CallLog | None
+    ) -> None:
+        self._engine, self._ladder, self._task, self._request = engine, ladder, task, request
+        self._run, self._calls = run, calls
+        self._failure = Failure()
+        """Of the last attempt, as far as it may be known."""
+
+    def plan(self, attempts: int, queued: bool) -> Plan[Solved]:
+        climbing = climb(rungs(self._ladder, attempts), self._prepared)
+        one = next(climbing)
+        came: tuple[Came, ...] = ()
+        while True:
+            reply = yield from self._asking(one.messages, replace(one.rung, hint=one.hint), queued)
+            queued = False
+            result = yield from verdict(self._task, reply)
+            if isinstance(result, Exception):
+                return Solved(reply, result, came)
+            found = judged(self._task.check, result, self._ladder.feedback)
+            accepted = yield from self._accepts(one.rung, reply, found)
+            self._failure = failure_of(self._task.check, found.decides)
+            came = (*came, self._kept(one.rung, reply, found, accepted))
+            try:
+                one = climbing.send(came[-1])
+            except StopIteration:
+                return Solved(reply, found.scores, came)
+
+    def _prepared(self, rung: Rung) -> Try:
+        plain = self._formulated(rung)
+        hint, shows = hint_of(self._failure, rung.hint, "\n".join(message.content for message in plain))
+        messages = self._formulated(rung, hint) if hint else plain
+        request = replace(self._request, messages=messages, rung=rung)
+        settings = self._engine.decide(request, self._run.case.column).settings
+        return Try(rung, messages, shows, greedy=settings.temperature == 0)
+
+    def _formulated(self, rung: Rung, hint: str = "") -> tuple[Message, ...]:
+        parts = getattr(self._task, "parts", None)
+        return formulated(self._request.messages, parts, rung.formulation, hint=hint, share=rung.share)
+
+    def _asking(self, messages: tuple[Message, ...], rung: Rung, queued: bool = False) -> Plan[Reply]:
+        request = replace(self._request, messages=messages, rung=rung)
+        return self._engine.asking(request, self._run.case.column, run=self._run, calls=self._calls, queued=queued)
+
+    def _accepts(self, rung: Rung, reply: Reply, found: Judged) -> Plan[bool]:
+        """The verifier's word; nobody comes after the large model, so nothing but its verdict is of interest."""
+        verifier = self._ladder.verifier
+        if rung.role == LARGE or verifier == "check":
+            return found.decides.passed
+        if verifier == "visible":
+            return first_held(found.scores)
+        if verifier == "syntax":
+            return well_formed(self._task.check, reply.text)
+        task = "\n\n".join(message.content for message in self._request.messages)
+        question = Message("user", ASKED_FOR_A_WORD.format(task=task, answer=reply.text))
+        said = yield from self._asking((question,), Rung(rung.number, VERIFIER))
+        return said.text.strip().strip(".!").casefold() == "yes"
+
+    def _kept(self, rung: Rung, reply: Reply, found: Judged, accepted: bool) -> Came:
+        self._run.judged(
+            rung, accepted=accepted, passed=found.scores.passed, verifier=self._ladder.verifier, feedback=found.feedback
+        )
+        return Came(
+            rung.number,
+            rung.role,
+            reply.model,
+            accepted,
+            found.scores.passed,
+            found.scores.message,
+            self._failure.kind,
+            self._failure.shape,
+            reply.timings.total,
+            reply.usd,
+            reply.tokens.total,
+        )
