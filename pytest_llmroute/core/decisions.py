@@ -46,6 +46,11 @@ class Decision:
     log_line: str = field(default="", compare=False)
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """Those that may be asked one after the other, while all of them answer."""
+        return (self.model, *self.then)
+
+    @property
     def forced(self) -> bool:
         return self.decided_by == "forced"
 

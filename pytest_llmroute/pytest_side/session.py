@@ -29,6 +29,7 @@ from pytest_llmroute.engine.case import Case
 from pytest_llmroute.engine.engine import Engine
 from pytest_llmroute.engine.events import Events
 from pytest_llmroute.engine.holdings import Facts, Holdings
+from pytest_llmroute.engine.residency.chains import Wanted
 from pytest_llmroute.engine.setup import (
     catalog_of,
     check_names,
@@ -119,8 +120,8 @@ class LLMSession:
         refuse(self.settings, gate, spread=config.getoption("dist", "no") != "no" or self.worker != "main")
         self.ahead: Ahead | None = None
         self._loop: pytest.Session | None = None
-        self.wanted: Mapping[str, int] = {}
-        """Tests by the model that they ask first, as far as that is known before they run."""
+        self.wanted: Wanted = {}
+        """Tests by the models that they may ask, as far as that is known before they run."""
         self.holdings: Holdings | None = None
         """The memories of the models; None where none of them is asked."""
         self.rounds: Rounds | None = None

@@ -269,11 +269,11 @@ class _Reader:
     def _record(self, record: Record, path: Path) -> None:
         """What else was called for the item was for another try of it."""
         calls = self.calls.pop(record.nodeid, {})
-        own = {call.attempt: calls[call.attempt] for call in record.calls if call.attempt in calls}
+        own = {call.attempt: _judged(calls[call.attempt], call) for call in record.calls if call.attempt in calls}
         if own:
             self.calls[record.nodeid] = own
             known = {attempt: kept.call for attempt, kept in own.items()}  # the same twice in memory is once too many
-            record = replace(record, calls=tuple(_same(known.get(call.attempt), call) for call in record.calls))
+            record = replace(record, calls=tuple(known.get(call.attempt, call) for call in record.calls))
         self.records[record.nodeid], self.home[record.nodeid] = record, path
         self.open.pop(record.nodeid, None)
 
@@ -296,8 +296,9 @@ class _Reader:
         )
 
 
-def _same(known: CallRecord | None, call: CallRecord) -> CallRecord:
-    return known if known is not None and known == call else call
+def _judged(kept: KeptCall, call: CallRecord) -> KeptCall:
+    """A call as its record has it, which knows what came of the reply."""
+    return kept if kept.call == call else replace(kept, call=call)
 
 
 def alive(header: Mapping[str, Any]) -> bool:

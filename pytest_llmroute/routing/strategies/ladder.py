@@ -29,10 +29,14 @@ class LadderStrategy:
         return Choice(
             small,
             f"{self.name}: {step}, the small model",
-            then=(large,) if large != small else (),
+            then=tuple(name for name in self._after(query, large) if name != small),
             rejected=(Rejected(large, "asked when no attempt of the small model is accepted"),),
             sampling=Sampling(temperature=temperature),
         )
+
+    def _after(self, query: Query, large: str) -> tuple[str, ...]:
+        judges = (self._model(query, "judge"),) if self.ladder.verifier == "model" else ()
+        return tuple(dict.fromkeys((*judges, large)))
 
     def _model(self, query: Query, key: str) -> str:
         use = query.profile.overrides.get(self.ladder.cells.get(key, ""), getattr(self.ladder, key))
