@@ -72,8 +72,8 @@ def check(ctx: click.Context, paths: Sequence[str], as_json: bool) -> None:
 
 def _checked(ctx: click.Context, paths: Sequence[str]) -> Checked:
     found = found_by(ctx)
-    checks = Extensions(surroundings(found.settings, found.env)).checks()
-    known = known_names(found.project)
+    extensions = Extensions(surroundings(found.settings, found.env))
+    checks, known = extensions.checks(), known_names(found.project, extensions)
     tasks: list[TaskCase] = []
     mistakes: list[TaskError] = []
     for path in dict.fromkeys(path for name in paths for path in _files(name, found.env)):

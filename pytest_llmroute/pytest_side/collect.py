@@ -132,6 +132,7 @@ class TaskItem(pytest.Item):
             timeout=task.timeout,
             sampling=task.sampling,
             template=task.template,
+            parts=task.parts,
             script=task.scripted,
         )
         return item
