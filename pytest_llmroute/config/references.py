@@ -67,7 +67,8 @@ class _References:
             for key, kind, known in (("models", "model", self._models), ("tasks", "task", self._catalog.tasks)):
                 for place, named in enumerate(data.get(key, ())):
                     yield from self._in([named], kind, known, ("templates", name, key, place), exact=True)
-            yield from unfilled(self._catalog.templates[name], self._where(("templates", name)))
+            if (whole := self._catalog.templates.get(name)) is not None:
+                yield from unfilled(whole, self._where(("templates", name)))
 
     def _profile(self, name: str, data: Mapping[str, Any]) -> Iterator[UserError]:
         at: At = ("profiles", name)

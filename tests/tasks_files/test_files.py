@@ -373,6 +373,7 @@ PARTS: dict[str, st.SearchStrategy[Any]] = {
     "scripted": st.sampled_from(["x", ["x"], {"text": "x", "tokens": {"prompt": 1}}, {"by_model": {"*": "x"}}])
     | VALUES,
     "tags": st.just(["a"]) | VALUES,
+    "parts": st.dictionaries(st.sampled_from(["text", "a b", "a\n", ""]), st.just(["x", "y"]) | VALUES) | VALUES,
     **dict.fromkeys(("task", "weight", "must_pass", "timeout", "repeat", "temperature", "max_tokens", "extra"), VALUES),
 }
 TASKS = st.sampled_from(list(PARTS)).flatmap(
