@@ -395,6 +395,12 @@ def test_the_quick_way_and_the_published_schema_agree(task: dict[str, Any]) -> N
     assert accepted is (explain(task, types) == [])
 
 
+def test_a_part_has_no_name_that_a_call_fills_in(tmp_path: Path) -> None:
+    text = "tasks: [{id: a, prompt: p, parts: {text: t, hint: h}, check: {exact: x}}]"
+    with pytest.raises(TaskFileErrors, match=r"parts\.hint: \{hint\} is what a call fills in itself"):
+        load_tasks(write(tmp_path, text))
+
+
 def test_the_schema_is_one_and_takes_documents_as_editors_see_them() -> None:
     jsonschema.Draft202012Validator.check_schema(published("tasks"))
     validator = jsonschema.Draft202012Validator(published("tasks"))
