@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,12 @@ from pytest_llmroute.config.catalog import Catalog
 from pytest_llmroute.config.project import Project
 from pytest_llmroute.config.references import unfilled
 from pytest_llmroute.config.resolve import Settings
-from pytest_llmroute.core.attempts import OWN
 from pytest_llmroute.core.profiles import Profile
 from pytest_llmroute.core.replies import Call
 from pytest_llmroute.core.templates import Template
 from pytest_llmroute.engine.engine import Engine
 from pytest_llmroute.engine.events import Events
-from pytest_llmroute.errors import UnknownName, UserError, one
+from pytest_llmroute.errors import UserError, one
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.routing.classify import Classifier, Rule
@@ -91,17 +90,7 @@ def check_names(project: Project, extensions: Extensions) -> list[UserError]:
         strategies_of(project, extensions)
     except UserError as error:
         return [error]
-    return [*wrong, *_wrong_formulations(project, [OWN, *project.catalog.template_types, *types])]
-
-
-def _wrong_formulations(project: Project, known: Collection[str]) -> Iterator[UserError]:
-    """Types of templates that a ladder of the file names and nobody has."""
-    assert project.file is not None
-    for name, own in project.file.table.get("strategies", {}).items():
-        for place, wanted in enumerate(own.get("formulations", ())):
-            if wanted not in known:
-                where = f"{project.file.place(('strategies', name))}: strategies.{name}.formulations.{place}"
-                yield UnknownName("template", wanted, known, where=where, code=Code.CONFIG_REFERENCE)
+    return wrong
 
 
 def make_router(
