@@ -50,7 +50,7 @@ NO_MISS = {
 }
 
 
-@pytest.mark.parametrize("workers", [(), XDIST, GROUP], ids=["n0", "n2", "group"])
+@WORKERS
 @pytest.mark.parametrize(("body", "shown"), NO_MISS.items())
 def test_what_is_no_miss_still_fails_the_run(
     suite: pytest.Pytester, run: Run, workers: tuple[str, ...], body: str, shown: str
