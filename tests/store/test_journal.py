@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmroute.core.records import CallRecord, Record
+from pytest_llmroute.store.contents import read_journal
 from pytest_llmroute.store.contract import RunInfo
-from pytest_llmroute.store.journal import Journal, JournalError, KeptCall, journal_path, read_journal, run_header
+from pytest_llmroute.store.journal import Journal, JournalError, KeptCall, journal_path, run_header
 from pytest_llmroute.store.merge import gather, recover, save_run
 from pytest_llmroute.store.sqlite import SqliteStore
 
@@ -168,7 +169,7 @@ def test_journals_stay_when_the_store_fails(tmp_path: Path) -> None:
     store.close()
     with pytest.raises(Exception, match="closed"):
         save_run(tmp_path, RunInfo("run", "now"), gather(tmp_path, "run"), store)
-    assert gather(tmp_path, "run").records
+    assert list(gather(tmp_path, "run").records)
 
 
 def test_a_journal_that_can_not_be_written_says_so(tmp_path: Path) -> None:
@@ -183,7 +184,8 @@ def test_numbers_that_json_has_no_word_for_are_written_as_null(tmp_path: Path) -
     writer.close()
     for line in writer.path.read_text().splitlines():
         json.loads(line, parse_constant=lambda name: pytest.fail(name))
-    assert read_journal(writer.path).records[0].score is None
+    (found,) = read_journal(writer.path).records
+    assert found.score is None
 
 
 TEXT = st.text(st.characters(codec=None), max_size=40)
@@ -214,4 +216,4 @@ def test_a_draft_of_a_case_that_had_called_is_written_again_with_its_calls_besid
     written.start(draft)
     written.call(KeptCall(draft.nodeid, call, (), "said"))
     written.close()
-    assert read_journal(written.path).unfinished == (draft,)
+    assert list(read_journal(written.path).unfinished) == [draft]
