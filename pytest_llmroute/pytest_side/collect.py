@@ -12,7 +12,6 @@ import pytest
 
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.outcomes import CheckResult
-from pytest_llmroute.core.replies import Reply
 from pytest_llmroute.engine.case import Case
 from pytest_llmroute.errors import ModelCallError, UserError, printable
 from pytest_llmroute.pytest_side.columns import Cell
@@ -33,9 +32,9 @@ class CheckMissed(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Solved:
-    """A task's reply; judged already, where its check takes long."""
+    """The text of a task's reply; judged already, where its check takes long."""
 
-    reply: Reply
+    text: str
     judged: CheckResult | Exception | None = None
 
     @property
@@ -141,13 +140,13 @@ class TaskItem(pytest.Item):
 
         solved = self.ours.running.solved(self)
         try:
-            result = solved.result or run_check(self.task, solved.reply.text)
+            result = solved.result or run_check(self.task, solved.text)
         except SolutionLost as error:
             self.ours.running.scored(self, error.result)
             raise
         self.ours.running.scored(self, result)
         if not result.passed:
-            raise CheckMissed(result, solved.reply.text)
+            raise CheckMissed(result, solved.text)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         error = excinfo.value

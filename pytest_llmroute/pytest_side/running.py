@@ -82,13 +82,13 @@ class Running:
             return (yield from self._asking(item, messages, queued=queued))
         reply = yield from self._asking(item, messages, queued=queued)
         if not getattr(item.task.check, "long", False):
-            return Solved(reply)
+            return Solved(reply.text)
         from pytest_llmroute.tasks.checks import run_check
 
         try:
-            return Solved(reply, (yield Work(partial(run_check, item.task, reply.text), long=True)))
+            return Solved(reply.text, (yield Work(partial(run_check, item.task, reply.text), long=True)))
         except Exception as error:
-            return Solved(reply, error)
+            return Solved(reply.text, error)
 
     def _asking(self, item: pytest.Item, messages: tuple[Message, ...], *, queued: bool = False) -> Plan[Reply]:
         run = self.run_of(item)
