@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -186,6 +187,54 @@ def test_numbers_that_json_has_no_word_for_are_written_as_null(tmp_path: Path) -
         json.loads(line, parse_constant=lambda name: pytest.fail(name))
     (found,) = read_journal(writer.path).records
     assert found.score is None
+
+
+def test_what_counts_is_found_over_all_parts_of_a_run(tmp_path: Path) -> None:
+    """Of an item its last record with that one's own calls, wherever they lie; a worker may have left an empty file."""
+
+    def call(nodeid: str, attempt: int) -> KeptCall:
+        return KeptCall(nodeid, CallRecord("m", attempt=attempt), (), f"{nodeid}{attempt}")
+
+    def done(nodeid: str, *attempts: int) -> Record:
+        return record(nodeid, outcome="passed", calls=tuple(call(nodeid, attempt).call for attempt in attempts))
+
+    first, second = journal(tmp_path), Journal(journal_path(tmp_path, "run", "main", 2), run_header("run", "main"))
+    first.call(call("a", 1))
+    journal_path(tmp_path, "run", "gw0").write_bytes(b"")
+    first.record(done("a", 1))
+    first.call(call("a", 2))
+    first.call(call("b", 1))
+    first.record(done("b", 1))
+    first.start(record("c", outcome="interrupted"))
+    first.call(call("c", 1))
+    second.call(call("a", 3))
+    second.record(done("a", 2, 3))
+    second.amend("b", "error", "torn down badly")
+    found = gather(tmp_path, "run")
+    for _ in range(2):  # it is read anew each time
+        records = {each.nodeid: (each.outcome, [one.attempt for one in each.calls]) for each in found.records}
+        assert records == {"a": ("passed", [2, 3]), "b": ("error", [1]), "c": ("interrupted", [1])}
+        assert sorted(str(kept.reply) for kept in found.calls) == ["a2", "a3", "b1", "c1"]
+
+
+def test_a_large_run_goes_into_the_store_with_little_memory(tmp_path: Path) -> None:
+    """Far less than its texts take: they are read one by one."""
+    writer, size, count = journal(tmp_path), 20_000, 150
+    for number in range(count):
+        nodeid, made = f"t.py::test[{number}]", CallRecord("m")
+        writer.call(KeptCall(nodeid, made, ({"role": "user", "content": "q" * size},), "r" * size))
+        writer.record(record(nodeid, calls=(made,), message="x" * size))
+    writer.close()
+    store = SqliteStore(tmp_path / "s.db")
+    tracemalloc.start()
+    try:
+        save_run(tmp_path, RunInfo("run", "now"), gather(tmp_path, "run"), store)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert store.outcomes("run") == {"passed": count}
+    store.close()
+    assert peak < 0.1 * 3 * size * count
 
 
 TEXT = st.text(st.characters(codec=None), max_size=40)
