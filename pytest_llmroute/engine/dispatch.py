@@ -9,6 +9,7 @@ import heapq
 import itertools
 import logging
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -28,8 +29,12 @@ if TYPE_CHECKING:
     from pytest_llmroute.engine.residency.online import Load
 
 log = logging.getLogger("pytest_llmroute.engine")
+GIVE_WAY, EACH = 0.0002, 0.00001
+"""Seconds after which Python lets another thread compute, at least, and for each slot."""
 SHARE, LOOK = 0.02, 0.25
 """Seconds between looks at slots, and at memory, that other processes may want."""
+MANY = 5000
+"""Plans that are gathered before the first of them begins: a quarter of a second."""
 BESIDE = ""
 """The lane of plans that need no slot."""
 
@@ -197,7 +202,8 @@ class Dispatcher:
         self._alarms: list[tuple[float, int, Callable[[], object]]] = []
         self._timer: threading.Thread | None = None
         self._jobs: set[Job] = set()
-        self._gathers = False
+        self._usual_interval = sys.getswitchinterval()
+        self._gathers, self._gathered = False, 0
         self._stopped = threading.Event()
 
     def submit(self, job: Job, card: ModelCard | None = None) -> None:
@@ -206,8 +212,11 @@ class Dispatcher:
 
     @contextmanager
     def gathering(self) -> Iterator[None]:
-        """While many plans are submitted: where models make way for each other, who comes first is known at the end."""
-        self._gathers = True
+        """While many plans are submitted: whoever does that would have to wait for all slots that have begun.
+
+        Where models make way for each other, who comes first is known at the end.
+        """
+        self._gathers, self._gathered = True, 0
         try:
             yield
         finally:
@@ -215,6 +224,7 @@ class Dispatcher:
                 self._gathers = False
                 for memory in self._memories:
                     self._settle(memory)
+                self._call_all()
 
     def follow(self, plan: Plan[Any]) -> Job:
         """A plan that somebody waits for: its calls go before all that wait."""
@@ -241,6 +251,7 @@ class Dispatcher:
         with self._lock:
             self._stopped.set()
             jobs, self._jobs = self._jobs, set()
+            self._pace()
             for condition in (self._due, *(lane.free for lane in self._lanes.values())):
                 condition.notify_all()
         for job in jobs:
@@ -272,6 +283,8 @@ class Dispatcher:
                 job.end(None, Dropped())
                 return
             self._jobs.add(job)
+            if len(self._jobs) == 1:
+                self._pace()
             lane = self._lanes.get(name)
             if lane is None:
                 width = self._width_of(card) if card is not None else None
@@ -294,7 +307,19 @@ class Dispatcher:
             if lane.width.shared and not lane.shares:
                 lane.shares = True
                 self._share(name, lane)
+            if self._gathers and job.index >= 0:
+                self._gathered += 1
+                if self._gathered == MANY:
+                    self._call_all()
+                if self._gathered <= MANY:
+                    return
             self._call(name, lane)
+
+    def _call_all(self) -> None:
+        """With the lock: as many slots as there is work for."""
+        for name, lane in self._lanes.items():
+            for _ in range(min(lane.width(), sum(map(len, lane.waiting.values())))):
+                self._call(name, lane)
 
     def _share(self, name: str, lane: _Lane) -> None:
         """With the lock: slots that are shared with other processes are taken and left, as long as there are calls."""
@@ -321,6 +346,7 @@ class Dispatcher:
         elif lane.threads < lane.width():
             lane.threads += 1
             slot = threading.Thread(target=self._slot, args=(name, lane), name=f"llmroute-slot-{name}", daemon=True)
+            self._pace()
             try:
                 slot.start()
             except RuntimeError:  # the system gives no more threads
@@ -329,23 +355,19 @@ class Dispatcher:
                     raise
 
     def _slot(self, name: str, lane: _Lane) -> None:
-        while (taken := self._take(lane)) is not None:
+        taken: tuple[str, _Ticket] | None = None
+        while (taken := self._take(name, lane, taken)) is not None:
             model, ticket = taken
             try:
                 self._follow(lane, ticket, model)
             except BaseException as error:
                 self._failed(ticket.job, error)
-            finally:
-                with self._lock:
-                    lane.busy[model] -= 1
-                    if (memory := lane.memories.get(model)) is not None and memory.unmet:
-                        self._settle(memory)
-                    if lane.threads < lane.width():
-                        self._call(name, lane)
 
-    def _take(self, lane: _Lane) -> tuple[str, _Ticket] | None:
-        """Waits for a call that may be made now."""
+    def _take(self, name: str, lane: _Lane, done: tuple[str, _Ticket] | None) -> tuple[str, _Ticket] | None:
+        """Waits for a call that may be made now, after the one that is done: the lock is taken once for both."""
         with self._lock:
+            if done is not None:
+                self._done(name, lane, *done)
             while not self._stopped.is_set():
                 model = self._next(lane) if lane.running < lane.width() else None
                 if model is not None:
@@ -355,6 +377,16 @@ class Dispatcher:
                 lane.idle += 1
                 lane.free.wait()
             return None
+
+    def _done(self, name: str, lane: _Lane, model: str, ticket: _Ticket) -> None:
+        """With the lock: a slot has done what it could of a plan."""
+        if ticket.job.ended:
+            self._forget(ticket.job)
+        lane.busy[model] -= 1
+        if (memory := lane.memories.get(model)) is not None and memory.unmet:
+            self._settle(memory)
+        if lane.threads < lane.width():
+            self._call(name, lane)
 
     def _next(self, lane: _Lane) -> str | None:
         """The model whose first waiting call came first, among those that may begin."""
@@ -388,7 +420,6 @@ class Dispatcher:
             else:
                 self._hand_over(job, current)
                 return
-        self._finished(job)
 
     def _do(self, job: Job, do: Callable[[], Any], lane: _Lane | None = None) -> Step | None:
         started = time.perf_counter()
@@ -399,8 +430,7 @@ class Dispatcher:
             raised = tamed(error)
         job.own_seconds += time.perf_counter() - started
         if lane is not None:
-            with self._lock:
-                lane.width.heard(raised)
+            lane.width.heard(raised)
         return job.step(given, raised)
 
     def _hand_over(self, job: Job, step: Step) -> None:
@@ -416,11 +446,21 @@ class Dispatcher:
         """What moves a plan on must not die of it: others wait for the same thread."""
         log.warning("[Engine] a plan could not be moved on", exc_info=error)
         job.end(None, tamed(error))
-        self._finished(job)
 
-    def _finished(self, job: Job) -> None:
-        with self._lock:
-            self._jobs.discard(job)
+    def _forget(self, job: Job) -> None:
+        """With the lock: a plan that has ended."""
+        self._jobs.discard(job)
+        if not self._jobs:
+            self._pace()
+
+    def _pace(self) -> None:
+        """With the lock: how long a thread may compute before another one does.
+
+        While calls are on their way no answer shall wait for pytest's own work. But all threads that wait for their
+        turn wake up as often, and where they are many that costs more than it gives.
+        """
+        threads = sum(lane.threads for lane in self._lanes.values())
+        sys.setswitchinterval(max(GIVE_WAY, EACH * threads) if self._jobs else self._usual_interval)
 
     # Work beside the calls
 
@@ -448,8 +488,8 @@ class Dispatcher:
                     return
         except BaseException as error:
             self._failed(job, error)
-        else:
-            self._finished(job)
+        with self._lock:
+            self._forget(job)
 
     # Models in memory
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Protocol
 
@@ -11,7 +12,7 @@ FIRST, MOST = 4, 64
 
 
 class Width(Protocol):
-    """A number that may change; it hears how each call went. Asked under the dispatcher's lock."""
+    """A number that may change, asked under the dispatcher's lock. It hears how each call went from who made it."""
 
     @property
     def shared(self) -> bool:
@@ -55,17 +56,19 @@ class Growing(_Own):
     def __init__(self, first: int = FIRST, most: int = MOST) -> None:
         self._slots, self._most = first, most
         self._well = 0
+        self._lock = threading.Lock()
 
     def __call__(self) -> int:
         return self._slots
 
     def heard(self, error: BaseException | None) -> None:
-        if isinstance(error, ModelCallError) and error.cause is Cause.RATE:
-            self._slots, self._well = max(1, self._slots // 2), 0
-            return
-        self._well += error is None
-        if self._well >= self._slots:
-            self._slots, self._well = min(self._most, self._slots + 1), 0
+        with self._lock:
+            if isinstance(error, ModelCallError) and error.cause is Cause.RATE:
+                self._slots, self._well = max(1, self._slots // 2), 0
+                return
+            self._well += error is None
+            if self._well >= self._slots:
+                self._slots, self._well = min(self._most, self._slots + 1), 0
 
 
 def width_for(

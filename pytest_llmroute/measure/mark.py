@@ -60,8 +60,8 @@ class Mark:
     cpu: float | None = None
     last_cpu: float = 0.0
     peak: int = 0
-    total: int = 0
-    samples: int = 0
+    seen: tuple[int, int] = (0, 0)
+    """Bytes of all samples together, and how many: one value, since two threads may count at once."""
     ended: int = 0
     """The highest peak that was seen of a member that has ended."""
     floors: dict[Member, int | None] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class Mark:
 
     def keep_floors(self, tree: Tree, *, reset: bool) -> None:
         """For members that have just been looked at. With `reset` their marks begin anew, where the kernel permits."""
-        for member in tree.members.values():
+        for member in tuple(tree.members.values()):
             seen = member.last
             if seen is None or seen.peak is None:
                 self.floors[member] = None
@@ -90,8 +90,7 @@ class Mark:
     def count(self, look: Look) -> None:
         """One sample."""
         self.peak = max(self.peak, look.rss)
-        self.total += look.rss
-        self.samples += 1
+        self.seen = self.seen[0] + look.rss, self.seen[1] + 1
         self.last_cpu = look.cpu
 
     def count_sparse(self, pss: int | None, gpu: GpuSeen | None, pids: Collection[int]) -> None:
@@ -114,11 +113,11 @@ class Mark:
         used = max(0.0, self.last_cpu - self.cpu)
         return Usage(
             rss_peak=max(high, self.peak),
-            rss_average=self.total // self.samples,
+            rss_average=self.seen[0] // self.seen[1],
             cpu_seconds=used,
             cpu_percent=100 * used / seconds if seconds > 0 else 0.0,
             seconds=seconds,
-            samples=self.samples,
+            samples=self.seen[1],
             source="high-water" if sure and known and high >= (1 - SLACK) * self.peak else "sampled",
             scope="exact" if self.alone and not self.crowded and not self.target.several else "shared",
             pss=self.pss,
@@ -129,7 +128,7 @@ class Mark:
     def _marks_of(self, tree: Tree) -> tuple[int, bool]:
         """The sum of the living members' high-water marks, and whether all of them are of this measurement."""
         total, sure = 0, True
-        for member in tree.members.values():
+        for member in tuple(tree.members.values()):
             seen, floor = member.last, self.floors.get(member, -1)
             if seen is None:
                 continue

@@ -10,7 +10,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -35,6 +36,8 @@ A server's many threads make such a list dear, so that only the sampler makes it
 RECENT = 0.005
 """Seconds for which what was last seen is good enough: for the RSS that a mark begins with, if the kernel's high-water
 marks begin anew, and for a mark of processes that others use at the same time."""
+SEVERAL = 3
+"""Open marks of the same processes from which on none of them waits for another."""
 AGAIN = 5.0
 """Seconds after which a server that was not found is looked for once more."""
 
@@ -68,13 +71,18 @@ class ProcessMeter:
         port = loopback_port(endpoint) if endpoint else None
         if port is None:
             return None
-        with self._lock:
-            return self._servers.setdefault(port, Target(several=self._several))
+        if (target := self._servers.get(port)) is None:
+            with self._lock:
+                target = self._servers.setdefault(port, Target(several=self._several))
+        return target
 
     def begin(self, target: Target | None = None) -> Mark:
         mark = Mark(target or self._own)
-        with self._lock:
-            others = mark.target.marks
+        others = mark.target.marks
+        with self._looking(mark) as free:
+            if not free:
+                self._join(mark)
+                return mark
             if len(others) == 1:  # of several none is alone any more
                 next(iter(others)).alone = False
             mark.alone = not others
@@ -90,12 +98,36 @@ class ProcessMeter:
 
     def end(self, mark: Mark) -> Usage | None:
         """The usage since `begin`, None where no process was found; ending twice measures on from the same begin."""
-        with self._lock:
+        with self._looking(mark) as free:
             tree = mark.target.tree
             if tree is not None and mark.cpu is not None:
-                self._count([mark], self._look_now(mark, tree, AT_END), tree)
+                self._count([mark], self._look_now(mark, tree, AT_END) if free else tree.last, tree)
             mark.target.marks.discard(mark)
             return mark.usage(self._highest)
+
+    @contextmanager
+    def _looking(self, mark: Mark) -> Iterator[bool]:
+        """False where somebody else is just looking at what several measure: then that is good enough.
+
+        Each who waits for the lock would have it, and wait for Python's own lock, while all others wait for both.
+        """
+        free = self._lock.acquire(blocking=len(mark.target.marks) < SEVERAL)
+        try:
+            yield free
+        finally:
+            if free:
+                self._lock.release()
+
+    def _join(self, mark: Mark) -> None:
+        """Begins among others without a look of its own."""
+        mark.alone = False
+        mark.target.marks.add(mark)
+        tree = mark.target.tree
+        if tree is None or tree.last is None:
+            self._wake.set()
+        elif tree.alive:
+            mark.keep_floors(tree, reset=False)
+            mark.open(tree, tree.last)
 
     def series(self, worker: str) -> Series | None:
         """The samples so far; None where there are none."""
@@ -143,15 +175,15 @@ class ProcessMeter:
             self._highest = max(self._highest, own.peak or own.rss)
         crowded = tree.by_model and len(tree.members) > 2
         if look.ended or crowded:
-            for mark in target.marks:
+            for mark in tuple(target.marks):
                 mark.ended = max(mark.ended, look.ended)
                 mark.crowded = mark.crowded or crowded
         return look
 
-    def _count(self, marks: Iterable[Mark], look: Look, tree: Tree) -> None:
+    def _count(self, marks: Iterable[Mark], look: Look | None, tree: Tree) -> None:
         """A server that has just ended is no sample of nothing."""
-        for mark in marks:
-            if mark.cpu is not None and tree.alive:
+        for mark in tuple(marks):
+            if look is not None and mark.cpu is not None and tree.alive:
                 mark.count(look)
 
     @cached_property
@@ -205,7 +237,7 @@ class ProcessMeter:
                 with self._lock:
                     target.tree = tree_of(root)
                     target.tree.look()
-                    for mark in target.marks:
+                    for mark in tuple(target.marks):
                         self._open(mark)
 
     def _sample(self, at: float, before: tuple[float, float]) -> tuple[float, float]:
@@ -245,5 +277,5 @@ class ProcessMeter:
             pss = None if None in sizes or not sizes else sum(size or 0 for size in sizes)
             with self._lock:
                 pids = target.tree.members.keys() if target.tree else set()
-                for mark in target.marks:
+                for mark in tuple(target.marks):
                     mark.count_sparse(pss, self._gpu_seen, pids)

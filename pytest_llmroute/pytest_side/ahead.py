@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -32,9 +31,6 @@ JOB = pytest.StashKey[Job]()
 WAIT = pytest.StashKey["Wait"]()
 FAR = 10_000
 """How many items ahead calls are made at most: their results are in memory until a test takes them."""
-GIVE_WAY = 0.0002
-"""Seconds after which a thread that computes lets another one compute: an answer must not wait for pytest's own work,
-nor the next call for the answer."""
 OWN = frozenset({"llm", "llm_reply", "_llm_case", "_llm_column", "_llm_run", "request", "event_loop_policy"})
 """Fixtures of ours, and one that pytest-asyncio gives to all tests; one that uses others may need them for its call."""
 
@@ -52,7 +48,6 @@ class Ahead:
 
     def __init__(self, session: LLMSession, slots: int | None, bound: bool) -> None:
         self._session, self._slots = session, slots
-        self._usual_interval = sys.getswitchinterval()
         self._leases = lease_folder(session.config.rootpath, session.run_id)
         self._assigned = Assigned(session.config)
         self._memories = session.holdings.memories(session.wanted) if session.holdings is not None else None
@@ -76,7 +71,6 @@ class Ahead:
 
     def begin(self, items: Iterable[tuple[int, pytest.Item]]) -> None:
         """Each with its place in the order in which pytest runs them; one slot makes no call before its test."""
-        sys.setswitchinterval(min(GIVE_WAY, self._usual_interval))
         with self.dispatcher.gathering():
             for index, item in items:
                 if self._slots != 1 and JOB not in item.stash and item_side.RESUMED not in item.stash:
@@ -133,8 +127,6 @@ class Ahead:
             raise pytest.Session.Interrupted(self._session.why_stopped) from None
         finally:
             item.stash[WAIT] = Wait(time.perf_counter() - started, job.own_seconds)
-            if not self.dispatcher.under_way:
-                sys.setswitchinterval(self._usual_interval)
 
     def paid(self, item: pytest.Item | None = None) -> bool:
         """Once the budget is spent: whether the call of an item, or of any that is yet to come, was made before."""
@@ -148,7 +140,6 @@ class Ahead:
 
     def stop(self) -> None:
         self.dispatcher.stop()
-        sys.setswitchinterval(self._usual_interval)
 
     def leave(self) -> None:
         """When all models are closed: others may have the room."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.core.series import Series
 from pytest_llmroute.errors import UserError
 
+PATIENCE = 1.0
+"""Seconds that closing waits for lines that are just being written."""
 SCHEMA = 1
 FOLDER = ".llmroute/journal"
 
@@ -83,7 +86,10 @@ class Journal:
         self._header = dict(header)
         self._descriptor: int | None = None
         self._only = self._begun = self._closed = False
+        self._writing = 0
+        """Threads that are just writing."""
         self._lock = threading.Lock()
+        """Never held while something is written: who waits for the disk would keep all others waiting."""
 
     def open(self) -> None:
         """Writes the first line only: the sign that this run has a living process."""
@@ -126,7 +132,11 @@ class Journal:
         """What comes later is not heard: a call that was on its way when the run stopped must not begin a new file."""
         with self._lock:
             self._closed = True
-            if self._descriptor is not None:
+        until = time.monotonic() + PATIENCE
+        while self._writing and time.monotonic() < until:
+            time.sleep(0.001)
+        with self._lock:
+            if self._descriptor is not None and not self._writing:
                 os.close(self._descriptor)
                 self._descriptor = None
 
@@ -135,21 +145,29 @@ class Journal:
 
     def _append(self, line: str) -> None:
         data = _bytes(line)
-        with self._lock:
-            if self._closed:
-                return
-            try:
+        try:
+            with self._lock:
+                if self._closed:
+                    return
                 if self._descriptor is None:
-                    data = self._open() + data
-                # A line cut short by a full disk has no newline, or is joined by the next: the reader drops it.
-                written = os.write(self._descriptor or 0, data)
-                if written != len(data):
-                    raise OSError(28, "no space left on the device")
-            except FileExistsError:
-                raise
-            except OSError as error:
-                raise JournalError(self.path.name, str(error.strerror), begun=self._begun) from error
-            self._begun = True
+                    self._put(self._open())
+                self._writing += 1
+            try:
+                self._put(data)
+            finally:
+                with self._lock:
+                    self._writing -= 1
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise JournalError(self.path.name, str(error.strerror), begun=self._begun) from error
+        self._begun = True
+
+    def _put(self, data: bytes) -> None:
+        """At the end of the file, whoever else writes there."""
+        # A line cut short by a full disk has no newline, or is joined by the next: the reader drops it.
+        if os.write(self._descriptor or 0, data) != len(data):
+            raise OSError(28, "no space left on the device")
 
     def _open(self) -> bytes:
         """Opens the file and gives the lines that belong in front."""
