@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from pytest_llmroute.core.phases import ExecutionPhase
     from pytest_llmroute.core.replies import Call, Reply
     from pytest_llmroute.core.requests import Message, Request
+    from pytest_llmroute.core.templates import Section, Template
     from pytest_llmroute.engine.llm import LLM
     from pytest_llmroute.errors import Cause, LLMRouteError, ModelCallError, UserError
     from pytest_llmroute.routing.classify import Classification, Classifier, Rule
@@ -90,6 +91,7 @@ _HOME = {
     "core.phases": ("ExecutionPhase",),
     "core.replies": ("Call", "Reply"),
     "core.requests": ("Message", "Request"),
+    "core.templates": ("Section", "Template"),
     "engine.llm": ("LLM",),
     "errors": ("Cause", "LLMRouteError", "ModelCallError", "UserError"),
     "routing.classify": ("Classification", "Classifier", "Rule"),
@@ -130,7 +132,9 @@ __all__ = [
     "RetryPolicy",
     "Rule",
     "ScriptedAnswer",
+    "Section",
     "Strategy",
+    "Template",
     "UserError",
     "ask_agent",
     "create_default_selector",

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import Any
 
+from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import Expected, ModelCard, PhaseSettings, Price, RetryPolicy, Source
 from pytest_llmroute.core.phases import Phase
 from pytest_llmroute.core.profiles import Agent, Profile
-from pytest_llmroute.errors import UnknownName
+from pytest_llmroute.core.templates import Section, Template
+from pytest_llmroute.errors import UnknownName, UserError
 
 TASKS = ("analyze", "fix", "validate", "document")
 TYPE_IDS = (
@@ -59,17 +61,6 @@ class Table:
     rules: tuple[Rule, ...] = ()
     fallback: tuple[str, ...] = ()
     canned: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """A text of a type; without models and families it is for everybody."""
-
-    name: str
-    type: str
-    text: str
-    models: tuple[str, ...] = ()
-    families: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +119,29 @@ class Catalog:
     def template(self, kind: str, card: ModelCard, where: str = "") -> Template:
         """The template of a type for a model: its own, else its family's, else everybody's."""
         own = [template for template in self.templates.values() if template.type == kind]
-        names = {card.name, *card.aliases}
-        for fitting in (
-            [template for template in own if names & set(template.models)],
-            [template for template in own if card.family in template.families],
-            [template for template in own if not template.models and not template.families],
-        ):
-            if fitting:
-                return fitting[-1]  # a project's own stand behind the built-in ones
-        raise UnknownName("template", kind, self.template_types, where=where)
+        if not own:
+            raise UnknownName("template", kind, self.template_types, where=where)
+        if (found := _most_specific(own, card)) is None:
+            raise UserError(
+                f'{where}{": " if where else ""}no template "{kind}" for the model {card.name}',
+                code=Code.TEMPLATE,
+                means=f"those of this type are for others: {', '.join(template.name for template in own)}",
+                fix=f'[templates."{kind}"] without models and families is for everybody',
+            )
+        return found
+
+    def template_of(self, kind: str | None, task: str | None, card: ModelCard, *, has_parts: bool) -> Template | None:
+        """The template of a request: the one it names, the task's, the model's; None asks the prompt as it is.
+
+        What a request does not name itself is for requests that have parts, where it is made of parts.
+        """
+        if kind is not None:
+            return self.template(kind, card)
+        own = [template for template in self.templates.values() if template.tasks and task in template.tasks]
+        found = _most_specific(own, card) if own else None
+        if found is None and card.template:
+            found = self.template(card.template, card, f"model {card.name}")
+        return found if found is not None and (has_parts or not found.of_parts) else None
 
     @property
     def template_types(self) -> tuple[str, ...]:
@@ -254,7 +259,25 @@ def _rule(data: Mapping[str, Any], agents: tuple[str, ...]) -> Rule:
 
 
 def _template(name: str, data: Mapping[str, Any]) -> Template:
-    return Template(name, data["type"], data["text"], tuple(data.get("models", ())), tuple(data.get("families", ())))
+    lists = {key: tuple(data.get(key, ())) for key in ("models", "families", "tasks", "parts")}
+    sections = tuple(Section(**{**own, "needs": tuple(own.get("needs", ()))}) for own in data.get("sections", ()))
+    return Template(
+        name, data.get("type", name), data["text"], system=data.get("system", ""), sections=sections,
+        opening=data.get("opening", ""), **lists,
+    )  # fmt: skip
+
+
+def _most_specific(templates: Sequence[Template], card: ModelCard) -> Template | None:
+    """The model's own, else its family's, else everybody's; a project's own stand behind the built-in ones."""
+    names = {card.name, *card.aliases}
+    for fitting in (
+        [template for template in templates if names & set(template.models)],
+        [template for template in templates if card.family in template.families],
+        [template for template in templates if not template.models and not template.families],
+    ):
+        if fitting:
+            return fitting[-1]
+    return None
 
 
 def _agent_in(known: tuple[str, ...], name: str) -> str | None:

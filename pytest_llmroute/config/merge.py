@@ -17,6 +17,7 @@ NEEDED = {
     "phases": ("temperature", "max_tokens"),
     "agents": ("model",),
     "strategies": ("default",),
+    "templates": ("text",),
 }
 Entry = Mapping[str, Any]
 
@@ -62,6 +63,9 @@ def _section(section: str, base: Entry, own: Entry, file: ConfigFile, errors: li
         if parent is not None and section == "models":
             # Another card's names stay its own; what the server calls it is the same model.
             start = {"id": parent, **{key: value for key, value in start.items() if key != "aliases"}}
+        elif parent is not None and section == "templates":
+            # Whom it is for, and what it is asked for by, is its own.
+            start = {key: value for key, value in start.items() if key not in ("type", "models", "families", "tasks")}
         elif parent is not None and section == "strategies" and "rules" in data and "rules" in start:
             data = {**data, "rules": [*data["rules"], *start["rules"]]}
         return _over(start, _sourced(data, file.shown))

@@ -12,9 +12,11 @@ from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.codes import Code
 from pytest_llmroute.config.catalog import Catalog
 from pytest_llmroute.config.project import Project
+from pytest_llmroute.config.references import unfilled
 from pytest_llmroute.config.resolve import Settings
 from pytest_llmroute.core.profiles import Profile
 from pytest_llmroute.core.replies import Call
+from pytest_llmroute.core.templates import Template
 from pytest_llmroute.engine.engine import Engine
 from pytest_llmroute.engine.events import Events
 from pytest_llmroute.errors import UserError, one
@@ -34,15 +36,27 @@ Scripted = Callable[[Call], Any]
 
 
 def catalog_of(project: Project, extensions: Extensions) -> Catalog:
-    """The project's tables with the cards that hooks bring; a card of the file stands before one of a hook."""
+    """The project's tables with the cards and templates that hooks bring; what the file says stands before them."""
     catalog = project.catalog
-    brought = extensions.models()
-    return replace(catalog, models={**brought, **catalog.models}) if brought else catalog
+    if brought := extensions.models():
+        catalog = replace(catalog, models={**brought, **catalog.models})
+    return replace(catalog, templates=_with_templates(project, told)) if (told := extensions.templates()) else catalog
 
 
-def known_names(project: Project) -> Known:
+def _with_templates(project: Project, brought: Mapping[str, Template]) -> dict[str, Template]:
+    """The built-in ones, those of hooks over them, the file's over both; of one type the last is taken."""
+    wrong = [error for template in brought.values() for error in unfilled(template, f"template {template.name}")]
+    if wrong:
+        raise one(wrong)
+    own = project.file.table.get("templates", {}) if project.file is not None else {}
+    known = project.catalog.templates
+    builtin = {name: template for name, template in known.items() if name not in own}
+    return {**builtin, **brought, **{name: known[name] for name in own}}
+
+
+def known_names(project: Project, extensions: Extensions) -> Known:
     """What a task file may name."""
-    catalog = project.catalog
+    catalog = catalog_of(project, extensions)
     return Known(frozenset(catalog.tasks), frozenset(catalog.phases), catalog.agent_spellings, catalog.template_types)
 
 
@@ -72,7 +86,8 @@ def check_names(project: Project, extensions: Extensions) -> list[UserError]:
     if project.file is None:
         return []
     try:
-        wrong = project.check_names(extensions.models(), extensions.strategies(), extensions.backends())
+        types = [template.type for template in extensions.templates().values()]
+        wrong = project.check_names(extensions.models(), extensions.strategies(), extensions.backends(), types)
         strategies_of(project, extensions)
     except UserError as error:
         return [error]

@@ -286,6 +286,7 @@ def test_a_missing_file_and_a_folder_are_said(tmp_path: Path) -> None:
     assert "can't be read" in str(read_task_file(tmp_path).errors[0])
 
 
+@pytest.mark.slow
 def test_a_small_file_that_stands_for_a_huge_one_is_refused_in_time(tmp_path: Path) -> None:
     lines = ["a: &a0 [x,x,x,x,x,x,x,x,x]"] + [f"b{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
     bomb = "tasks:\n  - id: a\n    prompt: p\n    check:\n      all:\n" + "".join(
@@ -373,6 +374,7 @@ PARTS: dict[str, st.SearchStrategy[Any]] = {
     "scripted": st.sampled_from(["x", ["x"], {"text": "x", "tokens": {"prompt": 1}}, {"by_model": {"*": "x"}}])
     | VALUES,
     "tags": st.just(["a"]) | VALUES,
+    "parts": st.dictionaries(st.sampled_from(["text", "a b", "a\n", ""]), st.just(["x", "y"]) | VALUES) | VALUES,
     **dict.fromkeys(("task", "weight", "must_pass", "timeout", "repeat", "temperature", "max_tokens", "extra"), VALUES),
 }
 TASKS = st.sampled_from(list(PARTS)).flatmap(
@@ -380,7 +382,7 @@ TASKS = st.sampled_from(list(PARTS)).flatmap(
 ) | st.fixed_dictionaries({}, optional=PARTS)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(TASKS)
 @example({**GOOD, "scripted": {"fail": []}})
 def test_the_quick_way_and_the_published_schema_agree(task: dict[str, Any]) -> None:
@@ -392,6 +394,12 @@ def test_the_quick_way_and_the_published_schema_agree(task: dict[str, Any]) -> N
     except Refused:
         accepted = False
     assert accepted is (explain(task, types) == [])
+
+
+def test_a_part_has_no_name_that_a_call_fills_in(tmp_path: Path) -> None:
+    text = "tasks: [{id: a, prompt: p, parts: {text: t, hint: h}, check: {exact: x}}]"
+    with pytest.raises(TaskFileErrors, match=r"parts\.hint: \{hint\} is what a call fills in itself"):
+        load_tasks(write(tmp_path, text))
 
 
 def test_the_schema_is_one_and_takes_documents_as_editors_see_them() -> None:
