@@ -6,7 +6,8 @@ LLMRouteError
 │   └── ErrorList        several mistakes found together
 ├── ModelCallError       a model could not answer: infrastructure, never the model's failure
 │   └── AllModelsFailed  every link of the chain failed
-└── OutOfBudget          a call that was not made, since the run's budget does not hold it
+├── OutOfBudget          a call that was not made, since the run's budget does not hold it
+└── Cancelled            a call that was given up, since nobody waits for its answer any more
 """
 
 from __future__ import annotations
@@ -129,6 +130,10 @@ class AllModelsFailed(ModelCallError):
 
 class OutOfBudget(LLMRouteError):
     """The budget of the run holds no further call: nobody was asked, and the run stops."""
+
+
+class Cancelled(LLMRouteError):
+    """A call that was given up: an answer that came earlier was accepted. No failure of anybody's."""
 
 
 def guarded(who: str, ask: Callable[[], T]) -> T:

@@ -15,7 +15,15 @@ from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Link, LinkFailure, Reply
 from pytest_llmroute.core.steps import Attempt, Pause, Plan
-from pytest_llmroute.errors import AllModelsFailed, Cause, LLMRouteError, ModelCallError, OutOfBudget, UserError
+from pytest_llmroute.errors import (
+    AllModelsFailed,
+    Cancelled,
+    Cause,
+    LLMRouteError,
+    ModelCallError,
+    OutOfBudget,
+    UserError,
+)
 
 log = logging.getLogger("pytest_llmroute.backends")
 CANNED_TEXT = "No language model could answer. This is a canned text; nothing was generated."
@@ -92,11 +100,15 @@ def _try(
     """One try within what is left of the time; its endpoint's breaker hears how it went."""
     breaker.check(card.name)
     limit.begin()
+    call: Call | None = None
     try:
-        reply = open_(card).generate(_limited(call_for(card), limit.until))
-    except OutOfBudget:
-        raise  # nobody was asked, and nobody shall be
+        call = _limited(call_for(card), limit.until)
+        reply = open_(card).generate(call)
+    except (OutOfBudget, Cancelled):
+        raise  # nobody was asked, and nobody shall be; or nobody waits for it
     except Exception as error:
+        if call is not None and call.stop is not None:
+            call.stop.check()  # however its backend ended it
         failure = _typed(error, card)
         breaker.failed(failure)
         raise failure from failure.__cause__

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,7 @@ class Connection:
         self._left = 0
         """Bytes of a chunk that are yet to come; below 0 those of the end of its line."""
         self._whole = True
+        self._given_up = False
         self._idle_since = time.monotonic()
         self.until = self._idle_since + within
 
@@ -92,6 +94,8 @@ class Connection:
     @property
     def usable(self) -> bool:
         """Whether another request may be sent: the last answer was read to its end, and nobody closed."""
+        if self._given_up:
+            return False
         if not self._whole or time.monotonic() - self._idle_since < RESTED:
             return self._whole
         self._socket.settimeout(0)
@@ -106,6 +110,12 @@ class Connection:
 
     def close(self) -> None:
         self._socket.close()
+
+    def give_up(self) -> None:
+        """From another thread than the one that waits for the answer: that one finds the connection broken off."""
+        self._given_up = True
+        with suppress(OSError):
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # not TLS's own, which waits for the other side
 
     def _within_limit(self) -> None:
         left = self.until - time.monotonic()

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from pytest_llmroute.backends.connection import Broken, Connection, Head
 from pytest_llmroute.core.replies import Call
+from pytest_llmroute.core.stops import Stop, telling
 from pytest_llmroute.errors import Cause, ModelCallError
 
 if TYPE_CHECKING:
@@ -68,6 +69,31 @@ class Late(ModelCallError):
     """The server took the request, and its answer was not whole in time."""
 
 
+class _Way:
+    """The way of one exchange: a connection, or the second one after the first was found closed."""
+
+    def __init__(self) -> None:
+        self._connection: Connection | None = None
+        self._given_up = False
+
+    def over(self, connection: Connection) -> Connection:
+        self._connection = connection
+        if self._given_up:
+            connection.close()
+            self.check()
+        return connection
+
+    def check(self) -> None:
+        if self._given_up:
+            raise Broken("nobody waits for the answer")
+
+    def give_up(self) -> None:
+        """From any thread."""
+        self._given_up = True
+        if self._connection is not None:
+            self._connection.give_up()
+
+
 class Wire:
     """One server: scheme, host and port in `base`, and a path before every path where it has one."""
 
@@ -87,17 +113,24 @@ class Wire:
         """The answer's JSON; raises Refusal, or ModelCallError where there is no answer."""
         return _value(b"".join(self.pieces(method, path, body, until=until)))
 
-    def lines(self, path: str, body: Mapping[str, Any], *, until: float, first: float | None = None) -> Iterator[Any]:
+    def lines(
+        self, path: str, body: Mapping[str, Any], *, until: float, first: float | None = None, stop: Stop | None = None
+    ) -> Iterator[Any]:
         """The values of an answer that has one on each line, as they come."""
-        for line in lines_of(self.pieces("POST", path, body, until=until, first=first)):
+        for line in lines_of(self.pieces("POST", path, body, until=until, first=first, stop=stop)):
             if line.strip():
                 yield _value(line)
 
     def pieces(
         self, method: str, path: str, body: Mapping[str, Any] | None, *, until: float,
-        headers: Mapping[str, str] | None = None, first: float | None = None,
+        headers: Mapping[str, str] | None = None, first: float | None = None, stop: Stop | None = None,
     ) -> Iterator[bytes]:  # fmt: skip
-        """The answer's bytes as they come; `first`: seconds until the first of them."""
+        """The answer's bytes as they come; `first`: seconds until the first of them. `stop` closes the connection."""
+        way = _Way()
+        with telling(stop, way.give_up):
+            yield from self._pieces(self._request(method, path, body, headers), until, first, way)
+
+    def _pieces(self, request: bytes, until: float, first: float | None, way: _Way) -> Iterator[bytes]:
         began = time.monotonic()
         left = until - began
         if left <= 0:
@@ -105,7 +138,7 @@ class Wire:
         limit = until if first is None else min(until, began + first)
         connection = None
         try:
-            connection, head = self._sent(self._request(method, path, body, headers), limit)
+            connection, head = self._sent(request, limit, way)
             told = connection.body(head)
             if head.status != 200:
                 raise Refusal(head.status, _begin_of(told), seconds_of(head.headers.get("retry-after")))
@@ -137,16 +170,16 @@ class Wire:
         length = f"Content-Length: {len(data)}\r\n" if method == "POST" or data else ""
         return f"{method} {self._prefix}{path} HTTP/1.1\r\n{self._headers}{more}{length}\r\n".encode("latin-1") + data
 
-    def _sent(self, request: bytes, until: float) -> tuple[Connection, Head]:
+    def _sent(self, request: bytes, until: float, way: _Way) -> tuple[Connection, Head]:
         """The begin of the answer. A kept connection that the server had closed meanwhile is opened anew, once."""
         connection = self._kept()
         if connection is not None:
             try:
-                return connection, _exchanged(connection, request, until)
+                return connection, _exchanged(way.over(connection), request, until)
             except ConnectionError:
-                pass
+                way.check()
         connection = self._opened(until)
-        return connection, _exchanged(connection, request, until)
+        return connection, _exchanged(way.over(connection), request, until)
 
     def _kept(self) -> Connection | None:
         while self._idle:

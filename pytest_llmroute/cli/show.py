@@ -77,7 +77,9 @@ def _call(call: CallRecord, kept: KeptCall | None) -> None:
         output.wrapped(f"      failed {printable(model)}: {printable(text)} [{cause}]", indent=12)
     if call.recording:
         output.line(f"      {'replayed from' if call.replayed else 'recorded as'} {call.recording}")
-    if call.error_class:
+    if call.cancelled:
+        output.line("      cancelled: another answer was accepted meanwhile")
+    elif call.error_class:
         output.line(f"      error {call.error_class}")
     if kept is None:
         return

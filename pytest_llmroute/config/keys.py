@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_llmroute.core.attempts import FEEDBACK, HINTS, STOPS, VERIFIERS
+from pytest_llmroute.core.attempts import FEEDBACK, HINTS, MODES, STOPS, VERIFIERS
 from pytest_llmroute.core.models import CAPABILITIES, DEVICES, DTYPES, QUANTIZATIONS
 from pytest_llmroute.core.profiles import ROLES
 from pytest_llmroute.errors import Cause
@@ -176,6 +176,7 @@ RULE = (
 LADDER = (
     Key("small", NAME, "the role or model that tries; with `large` it makes the strategy a ladder, which has no table of tasks"),
     Key("large", NAME, "the role or model that is asked when the attempts have failed"),
+    Key("mode", one_of(*MODES), "sequential: the large model is asked after the attempts; parallel: at the same time, the first accepted answer counts"),
     Key(
         "temperatures", {"type": "array", "items": TEMPERATURE, "minItems": 1, "maxItems": 10},
         "of the attempts, one each; the last one holds for further ones",

@@ -16,6 +16,9 @@ OWN = "own"
 HINTS = ("none", "class", "shape", "values")
 """What a hint may show at most, each with all before it: the kind of error; the call that failed, types for its
 arguments; the assert itself."""
+SEQUENTIAL, PARALLEL = MODES = ("sequential", "parallel")
+BESIDE = "both models at the same time"
+CROWDED = "not in parallel: the two models don't fit into memory together"
 STOPS = ("learned", "fixed")
 VERIFIERS = ("check", "visible", "syntax", "model")
 FEEDBACK = ("all", "visible", "challenge")
@@ -46,6 +49,9 @@ class Ladder:
     score; all decide and the challenge scores."""
     cells: Mapping[str, str] = field(default_factory=dict)
     """The names by which profiles override `small` and `large`; empty: they don't."""
+    mode: str = "sequential"
+    """sequential: the large model is asked after the attempts. parallel: at the same time; the first answer that is
+    accepted counts, and what is on its way then is cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,8 @@ class Rung:
     hint: str = "none"
     """What its hint may show at most."""
     share: float = 1.0
+    how: str = ""
+    """What a reason says of the ladder's mode: in parallel, or why not; empty where it is sequential."""
 
 
 @dataclass(frozen=True, slots=True)

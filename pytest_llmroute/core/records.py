@@ -14,6 +14,8 @@ from pytest_llmroute.core.solutions import Solution
 
 PROPERTY = "llmroute"
 """The key of a record among a report's user properties."""
+CANCELLED = "cancelled"
+"""In place of the cause of a call's failure: it was given up, since another answer had been accepted meanwhile."""
 TEARDOWN = "teardown"
 """The cause of an error that came after the verdict."""
 
@@ -105,6 +107,12 @@ class CallRecord:
     recording: str = ""
     """The recording that the reply is from, or is kept in."""
     error_class: str | None = None
+    """Why there is no reply: a cause, or cancelled; of what was cancelled `total_s` are the seconds until then, and
+    `usd` is the most that it may have cost."""
+
+    @property
+    def cancelled(self) -> bool:
+        return self.error_class == CANCELLED
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data; by hand, since `dataclasses.asdict` copies deeply and is called several times a case."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.requests import Message, Sampling
+from pytest_llmroute.core.stops import Stop
 
 Link = Literal["primary", "fallback", "canned"]
 
@@ -72,6 +73,8 @@ class Call:
     logprobs: bool = False
     script: Any = None
     """Scripted answers that the case itself brings; only the scripted backend looks at them."""
+    stop: Stop | None = field(default=None, compare=False, repr=False)
+    """Is given when nobody waits for the answer any more: then a backend that can gives the call up (Cancelled)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.stops import Stop
 from pytest_llmroute.errors import Cause, ModelCallError
 
 R = TypeVar("R")
@@ -41,9 +42,72 @@ class Work:
     """Worth a thread of its own beside the calls."""
 
 
-Step = Attempt | Pause | Work
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """A plan in a race, and what tells it that the race is over."""
+
+    plan: Plan[Any]
+    stop: Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How an entrant came in."""
+
+    result: Any = None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """Plans that go on at the same time until one of them wins; then the others are stopped.
+
+    Gives how each came in, in their order: None of those that were stopped, or never begun. One that fails wins
+    nothing.
+    """
+
+    entrants: tuple[Entrant, ...]
+    wins: Callable[[Any], bool]
+
+    def won(self, ended: Ended) -> bool:
+        return ended.error is None and self.wins(ended.result)
+
+    def in_turn(self) -> Plan[tuple[Ended | None, ...]]:
+        """The same where only one thing goes on at a time: one after the other, as long as none has won."""
+        came: list[Ended | None] = [None] * len(self.entrants)
+        for place, one in enumerate(self.entrants):
+            came[place] = ended = yield from coming_in(one)
+            if self.won(ended):
+                break
+        return tuple(came)
+
+
+Step = Attempt | Pause | Work | Race
 Plan = Generator[Step, Any, R]
 """Yields steps; is sent what a step gives, and thrown what it raises."""
+
+
+def coming_in(entrant: Entrant) -> Plan[Ended]:
+    """An entrant's plan to its end, or until it is stopped: then no step of it is begun any more."""
+    plan = entrant.plan
+    try:
+        step = next(plan)
+        while True:
+            try:
+                entrant.stop.check()
+                given = yield step
+            except Exception as error:
+                entrant.stop.check()
+                step = plan.throw(error)
+            else:
+                entrant.stop.check()
+                step = plan.send(given)
+    except StopIteration as end:
+        return Ended(end.value)
+    except Exception as error:
+        return Ended(error=error)
+    finally:
+        plan.close()
 
 
 def run_now(plan: Plan[R]) -> R:
@@ -70,6 +134,8 @@ def done(step: Step, queued: float = 0.0) -> Any:
         return step.do(queued)
     if isinstance(step, Work):
         return step.do()
+    if isinstance(step, Race):
+        return run_now(step.in_turn())
     time.sleep(step.seconds)
     return None
 

@@ -82,6 +82,9 @@ class Spending:
         waited = self._set_aside(amount)
         spent, reply = amount, None
         try:
+            if call.stop is not None and call.stop.given:
+                spent = Amount()
+                call.stop.check()
             reply = ask(call)
             spent = Amount(reply.priced(call.card).usd, reply.tokens.total)
             self._learn(call, reply)

@@ -139,7 +139,7 @@ class CaseRun:
     @property
     def model(self) -> str:
         """The one that was asked last."""
-        return self.calls[-1].model if self.calls else ""
+        return next((call.model for call in reversed(self.calls) if not call.cancelled), "")
 
     @property
     def replied(self) -> bool:
@@ -168,7 +168,7 @@ class CaseRun:
             success=outcome == "passed",
             score=score,
             solution=solution,
-            first_attempt=all(call.link == "primary" and call.error_class is None and call.rung < 2 for call in calls),
+            first_attempt=_at_once(calls),
             error_class=error_class,
             message=message,
             seconds=seconds,
@@ -184,6 +184,19 @@ class CaseRun:
             reused=any(call.reused for call in calls),
             **(usage or {}),
         )
+
+
+def _at_once(calls: Sequence[CallRecord]) -> bool:
+    """Whether the first call, without a fallback, brought what counts.
+
+    On a ladder that is the first attempt, whatever the large model was asked at the same time.
+    """
+    accepted = any(call.rung == 1 and call.accepted for call in calls)
+    return all(
+        call.link == "primary" and call.error_class is None and (call.rung < 2 or accepted)
+        for call in calls
+        if not (accepted and call.cancelled)
+    )
 
 
 def call_record(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pytest_llmroute.core.attempts import LARGE, OWN, VERIFIER, Came, Ladder, Rung, Solved, Try
+from pytest_llmroute.core.attempts import BESIDE, LARGE, OWN, VERIFIER, Came, Ladder, Rung, Solved, Try
 from pytest_llmroute.core.replies import Reply
 from pytest_llmroute.core.requests import Message, Request
-from pytest_llmroute.core.steps import Plan
+from pytest_llmroute.core.steps import Ended, Entrant, Plan, Race
+from pytest_llmroute.core.stops import Stop
 from pytest_llmroute.engine.case import CaseRun
 from pytest_llmroute.engine.checking import verdict
 from pytest_llmroute.engine.engine import CallLog, Engine
-from pytest_llmroute.errors import Cause, LLMRouteError, ModelCallError
+from pytest_llmroute.errors import Cancelled, Cause, LLMRouteError, ModelCallError
 from pytest_llmroute.prompts.formats import lacks
 from pytest_llmroute.routing.ladder import climb, rungs
 from pytest_llmroute.tasks.feedback import Judged, first_held, judged, well_formed
@@ -29,36 +30,68 @@ class Climbing:
     ) -> None:
         self._engine, self._ladder, self._task, self._request = engine, ladder, task, request
         self._run, self._calls, self._column = run, calls, run.case.column
-        self._failure = Failure()
-        """Of the last attempt, as far as it may be known."""
 
-    def plan(self, attempts: int, queued: bool) -> Plan[Solved]:
+    def plan(self, attempts: int, how: str, queued: bool) -> Plan[Solved]:
         """Whatever goes wrong in here is no failure of the task."""
+        steps = rungs(self._ladder, attempts, how)
         try:
-            return (yield from self._climbed(attempts, queued))
+            if how == BESIDE and attempts:
+                return (yield from self._raced(steps, queued))
+            return (yield from self._side().climbed(steps, queued))
         except LLMRouteError:
             raise
         except Exception as error:
             raise ModelCallError(Cause.BACKEND, f"the ladder failed: {type(error).__name__}: {error}") from error
 
-    def _climbed(self, attempts: int, queued: bool) -> Plan[Solved]:
-        climbing = climb(rungs(self._ladder, attempts), self._prepared)
+    def _raced(self, steps: tuple[Rung, ...], queued: bool) -> Plan[Solved]:
+        """The attempts and the large model at the same time: what is accepted first, else the large model's answer."""
+        stops = Stop(), Stop()
+        sides = self._side(stops[0]), self._side(stops[1])
+        attempts = Entrant(sides[0].climbed(steps[:-1], queued), stops[0])
+        race = Race((attempts, Entrant(sides[1].climbed(steps[-1:], queued=False), stops[1])), wins=_accepted)
+        small, large = (yield from race.in_turn()) if not self._engine.asks else (yield race)
+        counts = next((one for one in (small, large) if one and race.won(one)), None) or _unsolved(small, large)
+        if counts.error is not None:
+            raise counts.error
+        solved: Solved = counts.result
+        return replace(solved, attempts=(*sides[0].came, *sides[1].came) if counts is large else sides[0].came)
+
+    def _side(self, stop: Stop | None = None) -> _Side:
+        return _Side(self._engine, self._ladder, self._task, self._request, self._run, self._calls, stop)
+
+
+class _Side:
+    """Steps that are made one after the other: the whole ladder, or what of it one of two models does."""
+
+    def __init__(
+        self, engine: Engine, ladder: Ladder, task: TaskCase, request: Request, run: CaseRun, calls: CallLog | None,
+        stop: Stop | None,
+    ) -> None:  # fmt: skip
+        self._engine, self._ladder, self._task, self._request = engine, ladder, task, request
+        self._run, self._calls, self._column = run, calls, run.case.column
+        self._stop = stop
+        """Where there is another side: is given when the other side's answer has been accepted."""
+        self._failure = Failure()
+        """Of the last attempt, as far as it may be known."""
+        self.came: tuple[Came, ...] = ()
+
+    def climbed(self, steps: tuple[Rung, ...], queued: bool) -> Plan[Solved]:
+        climbing = climb(steps, self._prepared)
         one = next(climbing)
-        came: tuple[Came, ...] = ()
         while True:
             reply = yield from self._asking(replace(self._formulated(one.rung), hint=one.hint), queued)
             queued = False
             result = yield from verdict(self._task, reply)
             if isinstance(result, Exception):
-                return Solved(reply, result, came)
+                return Solved(reply, result, self.came)
             found = judged(self._task.check, result, self._ladder.feedback)
             accepted = yield from self._accepts(one.rung, reply, found)
             self._failure = failure_of(self._task.check, found.decides)
-            came = (*came, self._kept(one.rung, reply, found, accepted))
+            self.came = (*self.came, self._kept(one.rung, reply, found, accepted))
             try:
-                one = climbing.send(came[-1])
+                one = climbing.send(self.came[-1])
             except StopIteration:
-                return Solved(reply, found.scores, came)
+                return Solved(reply, found.scores, self.came)
 
     def _prepared(self, rung: Rung) -> Try:
         request = self._formulated(rung)
@@ -81,7 +114,13 @@ class Climbing:
         return replace(request, template=rung.formulation)
 
     def _asking(self, request: Request, queued: bool = False) -> Plan[Reply]:
-        return self._engine.asking(request, self._column, run=self._run, calls=self._calls, queued=queued)
+        if self._stop is not None and not self._engine.may_come(request, self._run):
+            raise Cancelled("not recorded: it had been cancelled, or never begun")
+        return (
+            yield from self._engine.asking(
+                request, self._column, run=self._run, calls=self._calls, queued=queued, stop=self._stop
+            )
+        )
 
     def _accepts(self, rung: Rung, reply: Reply, found: Judged) -> Plan[bool]:
         """The verifier's word; nobody comes after the large model, so nothing but its verdict is of interest."""
@@ -116,3 +155,19 @@ class Climbing:
             reply.usd,
             reply.tokens.total,
         )
+
+
+def _accepted(solved: Solved) -> bool:
+    return not isinstance(solved.judged, Exception) and solved.attempts[-1].accepted
+
+
+def _unsolved(small: Ended | None, large: Ended | None) -> Ended:
+    """What counts when nothing was accepted: what broke, since it might have been; else the large model's answer."""
+    ended = [one for one in (large, small) if one is not None]
+    return next(filter(_broke, ended), ended[0])
+
+
+def _broke(ended: Ended) -> bool:
+    if ended.error is not None:
+        return not isinstance(ended.error, Cancelled)
+    return isinstance(ended.result.judged, Exception)

@@ -21,7 +21,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from pytest_llmroute.core.models import ModelCard
-from pytest_llmroute.core.steps import Attempt, Pause, Plan, Step, Work, tamed
+from pytest_llmroute.core.steps import Attempt, Ended, Entrant, Pause, Plan, Race, Step, Work, coming_in, tamed
 from pytest_llmroute.engine.width import Fixed, Width
 
 if TYPE_CHECKING:
@@ -176,6 +176,32 @@ class _Lane:
     @property
     def running(self) -> int:
         return sum(self.busy.values())
+
+
+class _Course:
+    """How far a race has come; its entrants come in from several threads."""
+
+    def __init__(self, race: Race) -> None:
+        self._race = race
+        self._came: list[Ended | None] = [None] * len(race.entrants)
+        self._lock = threading.Lock()
+        self.jobs: list[Job] = []
+        self.over = False
+
+    def came_in(self, place: int, ended: Ended) -> tuple[Ended | None, ...] | None:
+        """How all came in, told to the one with whom the race is over; the others have been stopped by then."""
+        with self._lock:
+            if self.over:
+                return None
+            self._came[place] = ended
+            self.over = self._race.won(ended) or all(self._came)
+            if not self.over:
+                return None
+            came = tuple(self._came)
+        for one, entrant in zip(came, self._race.entrants, strict=True):
+            if one is None:
+                entrant.stop.give()
+        return came
 
 
 class Dispatcher:
@@ -439,6 +465,8 @@ class Dispatcher:
         elif isinstance(step, Work):
             self._begin_worker()
             self._work.put((job, step))
+        elif isinstance(step, Race):
+            self._race(job, step)
         else:
             self._pause(job, step)
 
@@ -490,6 +518,30 @@ class Dispatcher:
             self._failed(job, error)
         with self._lock:
             self._forget(job)
+
+    # Plans that race
+
+    def _race(self, job: Job, race: Race) -> None:
+        """Each entrant is a job of its own; the plan goes on when one has won, else when the last one has come in."""
+        with self._lock:
+            if self._stopped.is_set():
+                job.end(None, Dropped())
+                return
+            self._jobs.add(job)  # nobody else knows of it meanwhile
+        course = _Course(race)
+        course.jobs = [
+            Job(partial(self._entering, job, course, place, one), index=job.index)
+            for place, one in enumerate(race.entrants)
+        ]
+        for entrant in course.jobs:
+            if not course.over:
+                self._move_on(entrant, entrant.step())
+
+    def _entering(self, job: Job, course: _Course, place: int, entrant: Entrant) -> Plan[None]:
+        ended = yield from coming_in(entrant)
+        if (came := course.came_in(place, ended)) is not None:
+            job.own_seconds += course.jobs[place].own_seconds
+            self._move_on(job, job.step(came))
 
     # Models in memory
 

@@ -13,10 +13,11 @@ from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.models import ModelCard
-from pytest_llmroute.core.records import CallRecord
+from pytest_llmroute.core.records import CANCELLED, CallRecord
 from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.core.requests import Message, Request, Sampling
 from pytest_llmroute.core.steps import Plan, run_now
+from pytest_llmroute.core.stops import Stop, kept_off, telling
 from pytest_llmroute.engine.budget import Spending
 from pytest_llmroute.engine.case import SETTINGS, CaseRun, call_record, digest, more_of, reply_of
 from pytest_llmroute.engine.events import Events
@@ -107,23 +108,25 @@ class Engine:
 
     def asking(
         self, request: Request, column: Column, *, run: CaseRun | None = None, calls: CallLog | None = None,
-        queued: bool = False,
+        queued: bool = False, stop: Stop | None = None,
     ) -> Plan[Reply]:  # fmt: skip
         """The steps from a request to its reply; a failure is recorded before it is raised.
 
-        `queued`: those who watch the run know of it already. Whatever goes wrong in here is no failure of the test.
+        `queued`: those who watch the run know of it already. `stop` gives the call up: that is recorded by whoever
+        gives it, however long the model goes on. Whatever goes wrong in here is no failure of the test.
         """
         __tracebackhide__ = True
         try:
-            return (yield from self._asking(request, column, run, calls, queued))
+            return (yield from self._asking(request, column, run, calls, queued, stop))
         except LLMRouteError:
             raise
         except Exception as error:
             raise ModelCallError(Cause.BACKEND, f"the engine failed: {type(error).__name__}: {error}") from error
 
     def _asking(
-        self, request: Request, column: Column, run: CaseRun | None, calls: CallLog | None, queued: bool
-    ) -> Plan[Reply]:
+        self, request: Request, column: Column, run: CaseRun | None, calls: CallLog | None, queued: bool,
+        stop: Stop | None,
+    ) -> Plan[Reply]:  # fmt: skip
         __tracebackhide__ = True
         decision = self.decide(request, column, run.case.repeat if run else 0)
         if run is not None and self.events is not None and not queued:
@@ -140,35 +143,51 @@ class Engine:
                 raise missing
         started = time.perf_counter()
         gauge = Gauge(self.meter if self.asks else None)
+        begun: list[float] = []
+        """When each try began; empty again when the call has been kept."""
 
         def call_for(card: ModelCard) -> Call:
             call = self._call(card, request, decision, run)
+            if stop is not None:
+                stop.check()
+                call = replace(call, stop=stop)
+            begun.append(time.perf_counter())
             gauge.begin(self.pool.endpoint(card))
             return call
 
-        try:
-            reply = yield from answering(
-                cards,
-                call_for,
-                self._opener(run),
-                canned=decision.canned,
-                left=lambda: self._left(request, run),
-                breaker_of=self.pool.breaker,
-                known=lambda card: self._known(card, request, decision, run),
-            )
-        except OutOfBudget:
-            if run is not None:
-                run.refused = True
-            raise
-        except ModelCallError as error:
-            seconds = time.perf_counter() - started
-            self._keep(request, decision, None, run, calls, asked, error.cause.value, seconds, gauge.end())
-            raise
-        finally:
-            server = gauge.end()
-        reply = self._loaded(reply)
-        reply = reply.priced(catalog.models.get(reply.model)).with_(decision=decision, parsed=_parsed(reply, request))
-        self._keep(request, decision, reply, run, calls, asked, server=server)
+        def given_up() -> None:
+            if begun:
+                self._keep(request, decision, None, run, calls, asked, CANCELLED, time.perf_counter() - begun[0])
+
+        with telling(stop, given_up):
+            try:
+                reply = yield from answering(
+                    cards,
+                    call_for,
+                    self._opener(run),
+                    canned=decision.canned,
+                    left=lambda: self._left(request, run),
+                    breaker_of=self.pool.breaker,
+                    known=lambda card: self._known(card, request, decision, run),
+                )
+            except OutOfBudget:
+                if run is not None:
+                    run.refused = True
+                raise
+            except ModelCallError as error:
+                seconds = time.perf_counter() - started
+                with kept_off(stop):
+                    begun.clear()
+                    self._keep(request, decision, None, run, calls, asked, error.cause.value, seconds, gauge.end())
+                raise
+            finally:
+                server = gauge.end()
+            reply = self._loaded(reply)
+            reply = reply.priced(catalog.models.get(reply.model))
+            reply = reply.with_(decision=decision, parsed=_parsed(reply, request))
+            with kept_off(stop):
+                begun.clear()
+                self._keep(request, decision, reply, run, calls, asked, server=server)
         return self._whole(reply, request)
 
     def asked(self, request: Request, decision: Decision, repeat: int) -> str:
@@ -226,6 +245,14 @@ class Engine:
         if card.scripted:
             return False
         return self.replay.knows(self._call(card, request, decision, run), run.case.nodeid if run else "")
+
+    def may_come(self, request: Request, run: CaseRun) -> bool:
+        """Whether the first model's reply to this may be had: where nobody is asked, only what is recorded."""
+        if self.replay is None or self.asks:
+            return True
+        decision = self.decide(request, run.case.column, run.case.repeat)
+        call = self._call(self.router.catalog.model(decision.model), request, decision, run)
+        return call.card.scripted or self.replay.records(call, run.case.nodeid)
 
     def _left(self, request: Request, run: CaseRun | None) -> float | None:
         """Seconds that this call has: its own limit, within what the test has left."""
@@ -294,6 +321,9 @@ class Engine:
             rung=request.rung,
             server=None if reply and (reply.link == "canned" or reply.replayed or reply.reused) else server,
         )
+        if kept.cancelled:
+            most = self.pool.may_take(card, settings, sum(len(message.content) for message in messages))
+            kept = replace(kept, tokens_exact=False, usd=most.usd if card.price is not None else None)
         run.calls.append(kept)
         if calls is not None:
             texts = tuple({"role": message.role, "content": message.content} for message in messages)

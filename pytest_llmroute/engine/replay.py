@@ -44,13 +44,20 @@ class Replay:
 
     def knows(self, call: Call, item: str) -> bool:
         """Whether the next such call of an item would be answered without asking a model."""
-        request = self._recordings.request(call)
-        with self._lock:
-            number = _free(self._taken.get((item, key_of(request)), set()))
-        key = key_of(request if number == 1 else {**request, "occurrence": number})
+        key = self._next_key(call, item)
         return (self._replies is not None and key in self._replies) or (
             self.mode == "auto" and self._recordings.has(key)
         )
+
+    def records(self, call: Call, item: str) -> bool:
+        """Whether the next such call of an item is recorded."""
+        return self._recordings.has(self._next_key(call, item))
+
+    def _next_key(self, call: Call, item: str) -> str:
+        request = self._recordings.request(call)
+        with self._lock:
+            number = _free(self._taken.get((item, key_of(request)), set()))
+        return key_of(request if number == 1 else {**request, "occurrence": number})
 
     def over(self, open_: Open, item: str) -> Open:
         """Opens what answers the calls of an item: the model itself only when it must be asked."""

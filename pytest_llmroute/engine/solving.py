@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pytest_llmroute.core.attempts import LARGE, SMALL, Ladder, Rung, Solved
+from pytest_llmroute.core.attempts import BESIDE, CROWDED, LARGE, PARALLEL, SMALL, Ladder, Rung, Solved
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.requests import Request
 from pytest_llmroute.core.steps import Plan
@@ -28,6 +28,8 @@ class Solver:
     """What earlier runs say; asked when a ladder wants it."""
     load: Callable[[Any], TaskCase]
     """A task from what a test has: the entry of a task file."""
+    crowded: Callable[[str, str], bool] = lambda small, large: False
+    """Whether two models can't be in memory at the same time."""
 
     def ladder_of(self, request: Request, column: Column) -> Ladder | None:
         """The column's ladder; None where it has none, or something above the strategy names the model."""
@@ -41,6 +43,13 @@ class Solver:
         small, large = (self._model(request, column, role) for role in (SMALL, LARGE))
         return limit(ladder, request.task, small, large, self.learned())
 
+    def how(self, ladder: Ladder, request: Request, column: Column) -> str:
+        """Whether both models are asked at the same time, in the words of a reason."""
+        if ladder.mode != PARALLEL:
+            return ""
+        small, large = (self._model(request, column, role) for role in (SMALL, LARGE))
+        return CROWDED if self.crowded(small, large) else BESIDE
+
     def solving(
         self, task: TaskCase, request: Request, run: CaseRun, calls: CallLog | None, *, queued: bool = False,
         judges: bool = False,
@@ -51,8 +60,8 @@ class Solver:
         if ladder is not None:
             from pytest_llmroute.engine.climbing import Climbing
 
-            attempts = self.limit(ladder, request, column).attempts
-            return (yield from Climbing(self.engine, ladder, task, request, run, calls).plan(attempts, queued))
+            attempts, how = self.limit(ladder, request, column).attempts, self.how(ladder, request, column)
+            return (yield from Climbing(self.engine, ladder, task, request, run, calls).plan(attempts, how, queued))
         reply = yield from self.engine.asking(request, column, run=run, calls=calls, queued=queued)
         if not (judges or takes_long(task)):
             return Solved(reply)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_llmroute.core.attempts import BESIDE, CROWDED
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision, describe
 from pytest_llmroute.errors import printable
@@ -100,7 +101,10 @@ def _ladder(session: LLMSession, column: Column, decision: Decision, item: pytes
     limit = session.solver.limit(ladder, request, column)
     warmer = ", ".join(f"{one.temperature:g}" for one in rungs(ladder, limit.attempts)[:-1])
     tries = f"{limit.why}{f' (temperature {warmer})' if warmer else ''}"
-    return _wrapped("ladder: ", f"{tries}, then {' → '.join(decision.then)}")
+    how = session.solver.how(ladder, request, column)
+    if how == BESIDE and limit.attempts:
+        return _wrapped("ladder: ", f"{tries}; at the same time {' → '.join(decision.then)}")
+    return _wrapped("ladder: ", f"{tries}, then {' → '.join(decision.then)}{f' ({how})' if how == CROWDED else ''}")
 
 
 def _wrapped(title: str, text: str) -> list[str]:

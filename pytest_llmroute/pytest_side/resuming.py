@@ -6,13 +6,14 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_llmroute.codes import Code
+from pytest_llmroute.core.attempts import LARGE, Rung
 from pytest_llmroute.core.records import Record
 from pytest_llmroute.core.requests import as_messages
 from pytest_llmroute.engine.case import Case
@@ -190,9 +191,12 @@ def _asks_the_same(session: LLMSession, item: pytest.Item, case: Case, record: R
         return True
     messages = known(item)
     request = case.request(as_messages("") if messages is None else messages)
+    first = next((call for call in record.calls if call.rung < 2), record.calls[0])
+    if first.role == LARGE:
+        request = replace(request, rung=Rung(first.rung, LARGE))
     try:
         decision = engine.decide(request, case.column, case.repeat)
-        same = messages is None or engine.asked(request, decision, case.repeat) == record.calls[0].asked
+        same = messages is None or engine.asked(request, decision, case.repeat) == first.asked
     except LLMRouteError:
         return False
     return same and (decision.decided_by == "forced") == record.forced

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -225,7 +225,11 @@ class LLMSession:
 
     @cached_property
     def solver(self) -> Solver:
-        return Solver(self.engine, lambda: self.learned, self._task_of)
+        @cache
+        def crowded(*models: str) -> bool:
+            return self.holdings is not None and self.holdings.crowded(models)
+
+        return Solver(self.engine, lambda: self.learned, self._task_of, crowded)
 
     @cached_property
     def learned(self) -> Learned:

@@ -48,6 +48,9 @@ class Attempts:
     """Those of a verifying model are among them."""
     large_calls: int
     large_seconds: float
+    cancelled_calls: int = 0
+    """Of both, those that were given up when the other model's answer was accepted."""
+    cancelled_seconds: float = 0.0
     verified: tuple[Verified, ...] = ()
 
 
@@ -61,16 +64,18 @@ class AttemptsTally:
     small: array[float] = field(default_factory=lambda: array("d"))
     """Seconds of calls."""
     large: array[float] = field(default_factory=lambda: array("d"))
+    cancelled: array[float] = field(default_factory=lambda: array("d"))
+    """Of these the ones that were given up."""
     verified: dict[tuple[str, str], Counter[tuple[bool, bool]]] = field(default_factory=dict)
 
     def add(self, record: Record, sign: int = 1) -> None:
         """`sign` -1 takes it back."""
         own = [call for call in record.calls if call.rung]
-        tried = [call for call in own if call.role in (SMALL, LARGE)]
+        tried = [call for call in own if call.role in (SMALL, LARGE) and not call.cancelled]
         if not tried or record.outcome not in SCORED:
             return
         self.tasks += sign
-        if record.success and tried[-1].role == SMALL:
+        if record.success and any(call.role == SMALL and call.accepted for call in tried):
             self.solved_at[sum(call.role == SMALL for call in tried)] += sign
         elif record.success:
             self.by_large += sign
@@ -79,7 +84,8 @@ class AttemptsTally:
 
     def _call(self, call: CallRecord, sign: int) -> None:
         seconds = self.large if call.role == LARGE else self.small
-        (seconds.append if sign > 0 else seconds.remove)(call.total_s)
+        for each in (seconds, self.cancelled) if call.cancelled else (seconds,):
+            (each.append if sign > 0 else each.remove)(call.total_s)
         if call.role == SMALL and call.accepted is not None and call.passed is not None:
             counts = self.verified.setdefault((call.verifier, call.feedback), Counter())
             counts[call.accepted, call.passed] += sign
@@ -98,6 +104,8 @@ class AttemptsTally:
             small_seconds=math.fsum(self.small),
             large_calls=len(self.large),
             large_seconds=math.fsum(self.large),
+            cancelled_calls=len(self.cancelled),
+            cancelled_seconds=math.fsum(self.cancelled),
             verified=tuple(_verified(*way, found) for way, found in sorted(self.verified.items()) if found.total()),
         )
 

@@ -247,6 +247,8 @@ def _attempts(own: Attempts) -> Iterator[str]:
         f"asked the small model ×{own.small_calls} in {_seconds(own.small_seconds)},"
         f" the large ×{own.large_calls} in {_seconds(own.large_seconds)}"
     )
+    if own.cancelled_calls:
+        yield f"cancelled ×{own.cancelled_calls} of these calls, after {_seconds(own.cancelled_seconds)} together"
     for one in own.verified:
         if not one.scores_too:
             name = f"verifier {one.verifier}" if one.verifier != "check" else f"feedback {one.feedback}"

@@ -11,7 +11,7 @@ Climb = Generator[Try, Came, tuple[Came, ...]]
 """Yields what to ask, is sent what came of it; the last of its result is what counts."""
 
 
-def rungs(ladder: Ladder, attempts: int) -> tuple[Rung, ...]:
+def rungs(ladder: Ladder, attempts: int, how: str = "") -> tuple[Rung, ...]:
     """So many of the small model, and one of the large model."""
     small = [
         Rung(
@@ -21,10 +21,11 @@ def rungs(ladder: Ladder, attempts: int) -> tuple[Rung, ...]:
             ladder.formulations[number % len(ladder.formulations)],
             HINTS[min(number, HINTS.index(ladder.hints))],
             _at(ladder.context, number),
+            how,
         )
         for number in range(attempts)
     ]
-    return (*small, Rung(attempts + 1, LARGE))
+    return (*small, Rung(attempts + 1, LARGE, how=how))
 
 
 def climb(steps: tuple[Rung, ...], prepare: Callable[[Rung], Try]) -> Climb:

@@ -26,7 +26,7 @@ from pytest_llmroute.core.at_once import at_once
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.core.replies import Call, Reply, Timings
-from pytest_llmroute.errors import Cause, ModelCallError, UserError
+from pytest_llmroute.errors import Cancelled, Cause, ModelCallError, UserError
 
 log = logging.getLogger("pytest_llmroute.backends")
 PACKAGE = "anthropic"
@@ -113,6 +113,8 @@ class AnthropicModel:
                 for event in stream:
                     if event.type == "content_block_delta":
                         first_until = until
+                    if call.stop is not None:
+                        call.stop.check()
                     if time.monotonic() > min(until, first_until):
                         raise self._late(until)
                     yield event
@@ -124,7 +126,7 @@ class AnthropicModel:
             raise self._no_answer(error, until) from None
         except anthropic.AnthropicError as error:
             raise self._error(Cause.BACKEND, str(error)[:300]) from None
-        except ModelCallError:
+        except (ModelCallError, Cancelled):
             raise
         except Exception as error:
             # The SDK lets errors of its HTTP library through while an answer is read.

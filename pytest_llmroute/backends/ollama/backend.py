@@ -145,7 +145,7 @@ class OllamaModel:
             body = self._body(call, known)
             cold = self._taken_cold()
             answer = Answer(self.name)
-            for _ in self._pieces(body, answer, until, call.timeout):
+            for _ in self._pieces(body, answer, until, call):
                 pass
             reply = answer.reply(self.card.name)
             self._refuse_cut_off(reply, known)
@@ -159,7 +159,7 @@ class OllamaModel:
             body = self._body(call, self._opened(until))
             self._taken_cold()
             answer = Answer(self.name)
-            yield from filter(None, self._pieces(body, answer, until, call.timeout))
+            yield from filter(None, self._pieces(body, answer, until, call))
             answer.reply(self.card.name)
 
     def load(self, within: float = LOAD_WITHIN) -> Loaded:
@@ -300,9 +300,10 @@ class OllamaModel:
         wanted = call.settings.reasoning
         return can and (wanted if wanted is not None else self.card.thinking == "always")
 
-    def _pieces(self, body: dict[str, Any], answer: Answer, until: float, within: float | None) -> Iterator[str]:
+    def _pieces(self, body: dict[str, Any], answer: Answer, until: float, call: Call) -> Iterator[str]:
+        first = self.card.first_token
         try:
-            for line in self.server.wire.lines("/api/chat", body, until=until, first=self.card.first_token):
+            for line in self.server.wire.lines("/api/chat", body, until=until, first=first, stop=call.stop):
                 piece = answer.add(line)
                 self._only_here(bool(answer.remote))
                 yield piece
@@ -312,7 +313,7 @@ class OllamaModel:
             if answer.done:
                 return
             came = f"the answer was not whole, {answer.pieces} pieces of it had come" if answer.pieces else "no token"
-            raise ModelCallError(Cause.TIMEOUT, f"{came} within {within or LONGEST:.3g} s") from None
+            raise ModelCallError(Cause.TIMEOUT, f"{came} within {call.timeout or LONGEST:.3g} s") from None
         except ModelCallError as error:
             raise self._explained(error, body) from None
 

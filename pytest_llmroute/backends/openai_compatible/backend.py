@@ -18,6 +18,7 @@ from pytest_llmroute.core.at_once import at_once
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.core.replies import Call, Reply, Timings, Tokens
+from pytest_llmroute.core.stops import Stop
 from pytest_llmroute.core.tokens import estimate_tokens
 from pytest_llmroute.errors import Cause, ModelCallError, UserError
 
@@ -53,7 +54,7 @@ class OpenAIModel:
         """The text piece by piece."""
         gathered = Gathered()
         try:
-            for chunk in self._chunks(body_of(call, self.preset, stream=True), until_of(call)):
+            for chunk in self._chunks(body_of(call, self.preset, stream=True), until_of(call), call.stop):
                 if piece := gathered.take(chunk):
                     yield piece
                 if gathered.trouble:
@@ -69,26 +70,29 @@ class OpenAIModel:
         started = time.perf_counter()
         gathered, first = Gathered(), 0.0
         if body.get("stream"):
-            for chunk in self._chunks(body, until):
+            for chunk in self._chunks(body, until, call.stop):
                 gathered.take(chunk)
                 if not first and gathered.begun:
                     first = time.perf_counter() - started
                 if gathered.trouble:
                     raise gathered.trouble
         else:
-            gathered.take(self._parsed(b"".join(self._send("POST", CHAT, body, until))))
+            gathered.take(self._parsed(b"".join(self._send("POST", CHAT, body, until, call.stop))))
         if gathered.trouble:
             raise gathered.trouble
         if not gathered.finish and not gathered.usage:
             raise self._error(Cause.SERVER, f"{self.base} ended its answer before it was whole")
         return self._reply(call, body, gathered, first=first, total=time.perf_counter() - started)
 
-    def _send(self, method: str, path: str, body: Mapping[str, Any] | None, until: float) -> Iterator[bytes]:
+    def _send(
+        self, method: str, path: str, body: Mapping[str, Any] | None, until: float, stop: Stop | None = None
+    ) -> Iterator[bytes]:
         """The answer's bytes; every failure but a refusal names the model."""
         self._around.refuse(self.base, self.card.name)
         try:
             first = self.card.first_token if body is not None else None
-            yield from self._wire.pieces(method, path, body, until=until, headers=self._headers(), first=first)
+            headers = self._headers()
+            yield from self._wire.pieces(method, path, body, until=until, headers=headers, first=first, stop=stop)
         except ModelCallError as error:
             raise self._error(error.cause, error.text) from None
 
@@ -113,8 +117,8 @@ class OpenAIModel:
         finally:
             beside.close()
 
-    def _chunks(self, body: Mapping[str, Any], until: float) -> Iterator[Any]:
-        for data in events_of(self._send("POST", CHAT, body, until)):
+    def _chunks(self, body: Mapping[str, Any], until: float, stop: Stop | None) -> Iterator[Any]:
+        for data in events_of(self._send("POST", CHAT, body, until, stop)):
             if data == "[DONE]":
                 continue
             yield self._parsed(data)

@@ -20,6 +20,7 @@ from pytest_llmroute.backends.transformers_local.trouble import cause_of
 from pytest_llmroute.backends.transformers_local.watching import Dropped, Late, Sampler, Watch
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Reply, Timings, Tokens
+from pytest_llmroute.core.stops import telling
 from pytest_llmroute.errors import Cause, ModelCallError
 
 log = logging.getLogger("pytest_llmroute.backends")
@@ -39,8 +40,10 @@ class TransformersModel:
         """Of the call that runs now: nobody waits for it any longer."""
 
     def generate(self, call: Call) -> Reply:
+        gone = threading.Event()
         try:
-            return self._answer(call, None, threading.Event())
+            with telling(call.stop, gone.set):
+                return self._answer(call, None, gone)
         except Dropped:
             raise self._error(Cause.BACKEND, "closed while it answered") from None
 

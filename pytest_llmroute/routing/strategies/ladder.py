@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pytest_llmroute.config.catalog import Table
-from pytest_llmroute.core.attempts import LARGE, VERIFIER, Ladder
+from pytest_llmroute.core.attempts import BESIDE, LARGE, VERIFIER, Ladder
 from pytest_llmroute.core.decisions import Rejected
 from pytest_llmroute.core.profiles import ROLES
 from pytest_llmroute.core.requests import Sampling
 from pytest_llmroute.routing.contract import Choice, Query
+
+LATER = "asked when no attempt of the small model is accepted"
 
 
 class LadderStrategy:
@@ -19,18 +21,21 @@ class LadderStrategy:
 
     def route(self, query: Query) -> Choice:
         small, large, rung = self._model(query, "small"), self._model(query, "large"), query.request.rung
+        how = f" ({rung.how})" if rung is not None and rung.how else ""
         if rung is not None and rung.role == LARGE:
-            turned_down = (Rejected(small, "its attempts were not accepted"),)
-            return Choice(large, f"{self.name}: step {rung.number}, the large model", rejected=turned_down)
+            reason = f"{self.name}: step {rung.number}, the large model{how}"
+            if rung.how == BESIDE:
+                return Choice(large, reason)
+            return Choice(large, reason, rejected=(Rejected(small, "its attempts were not accepted"),))
         if rung is not None and rung.role == VERIFIER:
             return Choice(self._model(query, "judge"), f"{self.name}: the verifier of step {rung.number}")
         step = f"step {rung.number}" if rung is not None else "first"
         temperature = rung.temperature if rung is not None else self.ladder.temperatures[0]
         return Choice(
             small,
-            f"{self.name}: {step}, the small model",
+            f"{self.name}: {step}, the small model{how}",
             then=tuple(name for name in self._after(query, large) if name != small),
-            rejected=(Rejected(large, "asked when no attempt of the small model is accepted"),),
+            rejected=() if rung is not None and rung.how == BESIDE else (Rejected(large, LATER),),
             sampling=Sampling(temperature=temperature),
         )
 
