@@ -45,9 +45,7 @@ def _rows() -> Iterator[tuple[str, Callable[[Arm], str]]]:
     yield "seconds per solved task", lambda arm: _solved(arm, "seconds", show_seconds)
     yield "CPU time per solved task", lambda arm: _solved(arm, "cpu", show_seconds)
     yield "GB·s of RAM per solved task", lambda arm: _solved(arm, "ram", lambda value: f"{value:.3g}")
-    yield "tokens per solved task", lambda arm: ("" if arm.spent.tokens_exact else "~") + _solved(
-        arm, "tokens", lambda value: f"{value:.0f}"
-    )  # fmt: skip
+    yield "tokens per solved task", lambda arm: _solved(arm, "tokens", _about(arm))
     yield "cost per solved task", lambda arm: _solved(arm, "usd", show_usd)
     yield "RAM of a model: peak, mean", _ram
     yield "RAM of all its models", lambda arm: show_bytes(arm.ram_together) if arm.ram_together is not None else "-"
@@ -65,6 +63,10 @@ def _ram(arm: Arm) -> str:
 def _solved(arm: Arm, resource: str, shown: Callable[[float], str]) -> str:
     value = getattr(arm.per_solved, resource, None)
     return "-" if value is None else shown(value)
+
+
+def _about(arm: Arm) -> Callable[[float], str]:
+    return lambda value: f"{'' if arm.spent.tokens_exact else '~'}{value:.0f}"
 
 
 def _attempts(arms: Sequence[Arm]) -> Iterator[str]:
