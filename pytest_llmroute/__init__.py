@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pytest_llmroute.backends.contract import BackendType
     from pytest_llmroute.backends.scripted import ScriptedAnswer
     from pytest_llmroute.codes import Code
+    from pytest_llmroute.core.attempts import Came, Solved
     from pytest_llmroute.core.decisions import Decision, Rejected
     from pytest_llmroute.core.events import Event
     from pytest_llmroute.core.models import ModelCapability, ModelCard, PhaseSettings, RetryPolicy
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from pytest_llmroute.core.phases import ExecutionPhase
     from pytest_llmroute.core.replies import Call, Reply
     from pytest_llmroute.core.requests import Message, Request
+    from pytest_llmroute.core.templates import Section, Template
     from pytest_llmroute.engine.llm import LLM
     from pytest_llmroute.errors import Cause, LLMRouteError, ModelCallError, UserError
     from pytest_llmroute.routing.classify import Classification, Classifier, Rule
@@ -89,7 +91,9 @@ _HOME = {
     "core.outcomes": ("CheckResult",),
     "core.phases": ("ExecutionPhase",),
     "core.replies": ("Call", "Reply"),
+    "core.attempts": ("Came", "Solved"),
     "core.requests": ("Message", "Request"),
+    "core.templates": ("Section", "Template"),
     "engine.llm": ("LLM",),
     "errors": ("Cause", "LLMRouteError", "ModelCallError", "UserError"),
     "routing.classify": ("Classification", "Classifier", "Rule"),
@@ -102,6 +106,7 @@ __all__ = [
     "LLM",
     "BackendType",
     "Call",
+    "Came",
     "Cause",
     "CheckResult",
     "CheckType",
@@ -130,7 +135,9 @@ __all__ = [
     "RetryPolicy",
     "Rule",
     "ScriptedAnswer",
+    "Section",
     "Strategy",
+    "Template",
     "UserError",
     "ask_agent",
     "create_default_selector",

@@ -130,7 +130,8 @@ class Code(Enum):
     )  # fmt: skip
     TEMPLATE = (
         "LLR405", "a template can't be rendered",
-        "Templates are strict: every `{name}` needs a value, and every value a `{name}`. `{{` and `}}` are braces.",
+        "Templates are strict: every `{name}` needs a value, and every value a `{name}`. `{{` and `}}` are braces. A name that nothing fills in is told"
+        " when the configuration is read; a task without a part that its template can't do without, before any test.",
     )  # fmt: skip
     SERVER = (
         "LLR406", "a server can't be used",

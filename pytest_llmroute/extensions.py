@@ -14,6 +14,7 @@ from pytest_llmroute.backends.contract import BackendType, Surroundings
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call
+from pytest_llmroute.core.templates import Template
 from pytest_llmroute.errors import LLMRouteError, UserError, broken, guarded, nearest
 from pytest_llmroute.routing.contract import Strategy
 
@@ -85,6 +86,15 @@ class Extensions:
 
     def models(self) -> dict[str, ModelCard]:
         return self._named("llmroute_models")
+
+    def templates(self) -> dict[str, Template]:
+        found = self._named("llmroute_templates")
+        for name, item in found.items():
+            if not isinstance(item, Template):
+                raise UserError(
+                    f'llmroute_templates gave "{name}" as {type(item).__name__}, not a Template', code=Code.HOOK
+                )
+        return found
 
     def checks(self) -> dict[str, Any]:
         return self._named("llmroute_checks")

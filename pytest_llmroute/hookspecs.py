@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_llmroute.core.events import Event
     from pytest_llmroute.core.models import ModelCard
     from pytest_llmroute.core.replies import Call
+    from pytest_llmroute.core.templates import Template
     from pytest_llmroute.routing.contract import Strategy
     from pytest_llmroute.tasks.checks import CheckType
 
@@ -71,6 +72,19 @@ def llmroute_models() -> Iterable[ModelCard]:  # type: ignore[empty-body]
 
     def llmroute_models():
         return [ModelCard("parrot", backend="echo")]
+    ```
+    """
+
+
+@hookspec
+def llmroute_templates() -> Iterable[Template]:  # type: ignore[empty-body]
+    """Further ways to tell a prompt, or others for built-in ones; `{tests}` and the like are parts of a task.
+
+    ```python
+    from pytest_llmroute import Section, Template
+
+    def llmroute_templates():
+        return [Template("curt", "curt", "{text}", sections=(Section("It must hold: {tests}", needs=("tests",)),))]
     ```
     """
 

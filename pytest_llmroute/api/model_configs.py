@@ -9,12 +9,12 @@ from typing import Any
 
 from pytest_llmroute.api.engines import here, make_engine
 from pytest_llmroute.codes import Code
-from pytest_llmroute.config.catalog import Template
 from pytest_llmroute.config.detect import detected_card
 from pytest_llmroute.config.schema import published
 from pytest_llmroute.config.sentences import mistakes
 from pytest_llmroute.core.models import ModelCapability, ModelCard, PhaseSettings, RetryPolicy
 from pytest_llmroute.core.requests import Request, Sampling
+from pytest_llmroute.core.templates import Template
 from pytest_llmroute.errors import UserError
 from pytest_llmroute.prompts.templates import render
 from pytest_llmroute.routing.router import Router
@@ -213,9 +213,10 @@ def get_llm_params_for_phase(
 
 
 def get_prompt_template(model_name: str, template_type: str) -> PromptTemplate:
-    """The most specific template of a type: the model's own, its family's, everybody's."""
+    """The most specific template of a type, with all its sections: the model's own, its family's, everybody's."""
     found = _registry().template(model_name, str(template_type))
-    return PromptTemplate(found.name, found.type, found.text)
+    text = "\n\n".join([*(section.text for section in found.paragraphs), *([found.opening] if found.opening else [])])
+    return PromptTemplate(found.name, found.type, text)
 
 
 def detect_model_capabilities(model_name: str) -> set[ModelCapability]:

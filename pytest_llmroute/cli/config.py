@@ -22,8 +22,6 @@ from pytest_llmroute.core.redact import Redactor
 from pytest_llmroute.engine.setup import catalog_of, check_names, strategies_of
 from pytest_llmroute.errors import UnknownName, UserError, nearest, one
 from pytest_llmroute.extensions import Extensions
-from pytest_llmroute.prompts.placeholders import placeholders
-from pytest_llmroute.prompts.templates import OFFERED
 
 VARIABLES = {"VIBEAGENT_MODEL_DEFAULT", "VIBEAGENT_MODEL_MAX_TOKENS", "LLMROUTE_VENV"}
 PREFIXES = ("LLMROUTE_", "VIBEAGENT_MODEL_")
@@ -134,20 +132,7 @@ def _judge(ctx: click.Context) -> tuple[list[UserError], list[str], str]:
     except UserError as error:
         errors.append(error)
     read = [file.shown for file in (found.project.file, found.project.user) if file is not None]
-    return errors, [*_unread(found.env), *_unfilled(found)], ", ".join(read)
-
-
-def _unfilled(found: Situation) -> list[str]:
-    """Placeholders of the file's templates that a call does not fill in."""
-    file = found.project.file
-    if file is None:
-        return []
-    return [
-        f"{file.place(('templates', name, 'text'))}: template {name}: a call fills in no {{{placeholder}}}, only "
-        + ", ".join(f"{{{offered}}}" for offered in OFFERED)
-        for name, entry in file.table.get("templates", {}).items()
-        for placeholder in sorted(placeholders(entry["text"]) - set(OFFERED))
-    ]
+    return errors, _unread(found.env), ", ".join(read)
 
 
 def _mistake(look_up: Any, name: str, where: str) -> list[UserError]:

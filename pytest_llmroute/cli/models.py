@@ -192,6 +192,7 @@ def _facts(card: ModelCard) -> list[tuple[str, str]]:
         ("capabilities", ", ".join(sorted(card.capabilities))),
         ("thinking", card.thinking),
         ("prompt format", card.prompt_format),
+        ("template", card.template),
         ("instructions", card.instructions),
         ("key", f"in {card.api_key_env}" if card.api_key_env else ""),
         ("steps", f"at most {card.max_iterations}" if card.max_iterations else ""),

@@ -72,11 +72,11 @@ def check(ctx: click.Context, paths: Sequence[str], as_json: bool) -> None:
 
 def _checked(ctx: click.Context, paths: Sequence[str]) -> Checked:
     found = found_by(ctx)
-    checks = Extensions(surroundings(found.settings, found.env)).checks()
-    known = known_names(found.project)
+    extensions = Extensions(surroundings(found.settings, found.env))
+    checks, known = extensions.checks(), known_names(found.project, extensions)
     tasks: list[TaskCase] = []
     mistakes: list[TaskError] = []
-    for path in dict.fromkeys(path for name in paths for path in _files(name, found.env)):
+    for path in dict.fromkeys(path for name in paths for path in task_files(name, found.env)):
         contents = read_task_file(path, checks=checks, known=known, shown=str(path))
         tasks += contents.tasks
         mistakes += contents.errors
@@ -90,7 +90,8 @@ def _checked(ctx: click.Context, paths: Sequence[str]) -> Checked:
     return Checked(tuple(tasks), tuple(mistakes), tuple(findings), time.monotonic() - began, where)
 
 
-def _files(name: str, env: Mapping[str, str]) -> list[Path]:
+def task_files(name: str, env: Mapping[str, str]) -> list[Path]:
+    """The files behind a path, a folder or `hf:NAME`."""
     path = Path(name)
     if name.startswith(SCHEME):
         return hub_files(name, env)

@@ -209,7 +209,7 @@ def pull(ctx: click.Context, /, **options: Any) -> None:
 
 @cli.group(cls=Verbs)
 def tasks() -> None:
-    """Task files: whether they are in order."""
+    """Task files: whether they are in order, and what is asked."""
 
 
 @tasks.command("check")
@@ -227,6 +227,23 @@ def tasks_check(ctx: click.Context, /, **options: Any) -> None:
       llmroute tasks check hf:google-research-datasets/mbpp --json
     """
     _work("tasks", "check", ctx, **options)
+
+
+@tasks.command("prompt")
+@click.argument("path", metavar="PATH")
+@click.argument("task_id", metavar="ID")
+@click.option("--template", help="In this template: detailed, concise, …; else in the one that a run would use.")
+@click.option("--model", shell_complete=_names("models"), help="As this model would get it.")
+@click.pass_context
+def tasks_prompt(ctx: click.Context, /, **options: Any) -> None:
+    """Print what a model would be sent for the task ID of a task file; nobody is asked.
+
+    \b
+    Examples:
+      llmroute tasks prompt mbpp.jsonl mbpp-601 --template=detailed
+      llmroute tasks prompt tasks/fix.llm.yaml semicolon --model=pico
+    """
+    _work("prompt", "prompt", ctx, **options)
 
 
 @cli.command()

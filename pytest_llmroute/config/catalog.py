@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib import resources
@@ -13,6 +13,7 @@ from pytest_llmroute.core.attempts import Ladder
 from pytest_llmroute.core.models import Expected, ModelCard, PhaseSettings, Price, RetryPolicy, Source
 from pytest_llmroute.core.phases import Phase
 from pytest_llmroute.core.profiles import Agent, Profile
+from pytest_llmroute.core.templates import Section, Template
 from pytest_llmroute.errors import UnknownName
 
 TASKS = ("analyze", "fix", "validate", "document")
@@ -65,17 +66,6 @@ class Table:
     fallback: tuple[str, ...] = ()
     canned: bool = False
     ladder: Ladder | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """A text of a type; without models and families it is for everybody."""
-
-    name: str
-    type: str
-    text: str
-    models: tuple[str, ...] = ()
-    families: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +124,22 @@ class Catalog:
     def template(self, kind: str, card: ModelCard, where: str = "") -> Template:
         """The template of a type for a model: its own, else its family's, else everybody's."""
         own = [template for template in self.templates.values() if template.type == kind]
-        names = {card.name, *card.aliases}
-        for fitting in (
-            [template for template in own if names & set(template.models)],
-            [template for template in own if card.family in template.families],
-            [template for template in own if not template.models and not template.families],
-        ):
-            if fitting:
-                return fitting[-1]  # a project's own stand behind the built-in ones
-        raise UnknownName("template", kind, self.template_types, where=where)
+        if (found := _most_specific(own, card)) is None:
+            raise UnknownName("template", kind, self.template_types, where=where)
+        return found
+
+    def template_of(self, kind: str | None, task: str | None, card: ModelCard, *, has_parts: bool) -> Template | None:
+        """The template of a request: the one it names, the task's, the model's; None asks the prompt as it is.
+
+        What a request does not name itself is for requests that have parts, where it is made of parts.
+        """
+        if kind is not None:
+            return self.template(kind, card)
+        own = [template for template in self.templates.values() if task is not None and task in template.tasks]
+        found = _most_specific(own, card)
+        if found is None and card.template:
+            found = self.template(card.template, card, f"model {card.name}")
+        return found if found is not None and (has_parts or not found.of_parts) else None
 
     @property
     def template_types(self) -> tuple[str, ...]:
@@ -273,7 +270,25 @@ def _rule(data: Mapping[str, Any], agents: tuple[str, ...]) -> Rule:
 
 
 def _template(name: str, data: Mapping[str, Any]) -> Template:
-    return Template(name, data["type"], data["text"], tuple(data.get("models", ())), tuple(data.get("families", ())))
+    lists = {key: tuple(data.get(key, ())) for key in ("models", "families", "tasks", "parts")}
+    sections = tuple(Section(**{**own, "needs": tuple(own.get("needs", ()))}) for own in data.get("sections", ()))
+    return Template(
+        name, data.get("type", name), data["text"], system=data.get("system", ""), sections=sections,
+        opening=data.get("opening", ""), **lists,
+    )  # fmt: skip
+
+
+def _most_specific(templates: Sequence[Template], card: ModelCard) -> Template | None:
+    """The model's own, else its family's, else everybody's; a project's own stand behind the built-in ones."""
+    names = {card.name, *card.aliases}
+    for fitting in (
+        [template for template in templates if names & set(template.models)],
+        [template for template in templates if card.family in template.families],
+        [template for template in templates if not template.models and not template.families],
+    ):
+        if fitting:
+            return fitting[-1]
+    return None
 
 
 def _agent_in(known: tuple[str, ...], name: str) -> str | None:

@@ -89,12 +89,12 @@ def user_file_path(env: Mapping[str, str]) -> Path | None:
 
 def read_config(path: Path, shown: str) -> ConfigFile:
     """A file as data; what is no TOML is told with its line."""
-    text = _text(path, shown)
+    text = text_of(path, shown)
     return ConfigFile(path, shown, plain(_loads(text, shown)), text=text)
 
 
 def _from_pyproject(path: Path, shown: str) -> ConfigFile | None:
-    text = _text(path, shown)
+    text = text_of(path, shown)
     tools = _loads(text, shown).get("tool")
     ours = tools.get("llmroute") if isinstance(tools, Mapping) else None
     if ours is None:
@@ -122,7 +122,8 @@ def _mentions_us(path: Path) -> bool:
         return False
 
 
-def _text(path: Path, shown: str) -> str:
+def text_of(path: Path, shown: str) -> str:
+    """A file of UTF-8, its line ends as ours; what it is not is told."""
     try:
         data = path.read_bytes()
     except OSError as error:

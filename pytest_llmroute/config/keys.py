@@ -138,6 +138,7 @@ MODEL = (
     Key("capabilities", {"type": "array", "items": one_of(*CAPABILITIES)}, "what it can do: " + ", ".join(CAPABILITIES)),
     Key("thinking", one_of(*THINKING), "whether it thinks before it answers: " + ", ".join(THINKING)),
     Key("prompt_format", NAME, "how its conversations are written down: chatml, llama3, gemma, …"),
+    Key("template", NAME, "the template for requests that name none: detailed, concise, completion, …"),
     Key("max_iterations", {"type": "integer", "minimum": 1, "maximum": 1000}, "steps of an agent's loop that make sense"),
     Key("max_parallel_calls", {"type": "integer", "minimum": 1, "maximum": 1000}, "tool calls at once that make sense"),
     *SETTINGS,
@@ -180,11 +181,11 @@ LADDER = (
         "temperatures", {"type": "array", "items": TEMPERATURE, "minItems": 1, "maxItems": 10},
         "of the attempts, one each; the last one holds for further ones",
     ),
-    Key("formulations", {"type": "array", "items": NAME, "minItems": 1}, "formats of the prompt that attempts take in turn"),
+    Key("formulations", {"type": "array", "items": NAME, "minItems": 1}, "types of templates that attempts take in turn; own: as task and model say"),
     Key("hints", one_of(*HINTS), "what a hint may show at most: nothing, the kind of error, the call that failed, the assert"),
     Key(
         "context", {"type": "array", "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1}, "minItems": 1},
-        "shares of the prompt that attempts show; the last one holds for further ones",
+        "shares of the tests that attempts are told; the last one holds for further ones",
     ),
     Key("stop", one_of(*STOPS), "learned: as many attempts as earlier runs say are worth it; fixed: one for each temperature"),
     Key("verifier", one_of(*VERIFIERS), "what accepts an answer: the task's check, its first assert, the syntax, a model's word"),
@@ -204,11 +205,31 @@ STRATEGY = (
     Key("canned", FLAG, "whether a canned text ends the chain; it never counts as success"),
     *LADDER,
 )
+_PART: Schema = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
+SECTION = (
+    Key("text", TEXT, "a paragraph, with {name} for what is filled in", required=True),
+    Key("needs", {"type": "array", "items": _PART}, "left out where one of these is missing or empty"),
+    Key("pieces", {"type": "integer", "minimum": 1, "maximum": 1000}, "of parts that are lists, this many at most"),
+    Key("spare", FLAG, "left out first where the prompt shall be shorter"),
+)
 TEMPLATE = (
-    Key("type", NAME, "what it is for: system, planning, react, …", required=True),
+    Key("extends", NAME, "the template that this one starts from"),
+    Key("type", NAME, "what it is asked for by: detailed, planning, …; its own name unless said"),
     Key("models", {"type": "array", "items": NAME}, "for these models only"),
     Key("families", {"type": "array", "items": NAME}, "for these families only"),
-    Key("text", TEXT, "the text with {name} for what is filled in; {{ and }} are braces", required=True),
+    Key("tasks", {"type": "array", "items": NAME}, "requests of these tasks that name no template are put into it"),
+    Key("text", TEXT, "the text with {name} for what is filled in; {{ and }} are braces"),
+    Key("file", NAME, "a file beside the configuration that holds the text"),
+    Key("system", TEXT, "a system message before it, where the request has none"),
+    Key(
+        "sections",
+        {"type": "array", "items": table(SECTION)},
+        "paragraphs after the text, some told only where a task has the parts",
+    ),
+    Key(
+        "opening", TEXT, "what the model is to continue, as {start}: the prompt is one text, the reply begins with this"
+    ),
+    Key("parts", {"type": "array", "items": _PART}, "names of parts of your own that its texts use"),
 )
 
 
@@ -231,6 +252,6 @@ SECTIONS: tuple[Section, ...] = (
     Section("strategies", STRATEGY, "strategies as tables and rules"),
     Section("phases", PHASE, "settings by phase"),
     Section("agents", AGENT, "agents, for every profile"),
-    Section("templates", TEMPLATE, "texts of prompts by type, family and model"),
+    Section("templates", TEMPLATE, "how prompts are told, by type, task, family and model"),
 )
 TASK_NAMES = Key("task_names", {"type": "array", "items": NAME}, "names of tasks beside the built-in ones")

@@ -16,6 +16,7 @@ NEEDED = {
     "models": ("backend",),
     "phases": ("temperature", "max_tokens"),
     "agents": ("model",),
+    "templates": ("text",),
 }
 OF_TABLES = ("default", "tasks", "rules", "fallback", "canned")
 """Keys that a ladder has not."""
@@ -82,6 +83,9 @@ def _section(section: str, base: Entry, own: Entry, file: ConfigFile, errors: li
         if parent is not None and section == "models":
             # Another card's names stay its own; what the server calls it is the same model.
             start = {"id": parent, **{key: value for key, value in start.items() if key != "aliases"}}
+        elif parent is not None and section == "templates":
+            # Whom it is for, and what it is asked for by, is its own.
+            start = {key: value for key, value in start.items() if key not in ("type", "models", "families", "tasks")}
         elif parent is not None and section == "strategies" and "rules" in data and "rules" in start:
             data = {**data, "rules": [*data["rules"], *start["rules"]]}
         if section == "strategies":

@@ -14,6 +14,7 @@ from pytest_llmroute.config.catalog import Catalog, Tables, build_catalog, built
 from pytest_llmroute.config.files import ConfigFile, find_project_file, read_config, user_file_path
 from pytest_llmroute.config.merge import merge
 from pytest_llmroute.config.references import Undeclared, wrong_names
+from pytest_llmroute.config.texts import with_texts
 from pytest_llmroute.core.redact import looks_secret, masked
 from pytest_llmroute.errors import UserError, one
 
@@ -36,12 +37,15 @@ class Project:
         return build_catalog(self.tables, tuple(self.file.table.get("task_names", ())))
 
     def check_names(
-        self, models: Collection[str] = (), strategies: Collection[str] = (), backends: Collection[str] = ()
-    ) -> list[UserError]:
+        self, models: Collection[str] = (), strategies: Collection[str] = (), backends: Collection[str] = (),
+        templates: Collection[str] = (),
+    ) -> list[UserError]:  # fmt: skip
         """What the file names and nobody has; the arguments are what extensions bring."""
         if self.file is None:
             return []
-        return wrong_names(self.file, self.catalog, models=models, strategies=strategies, backends=backends)
+        return wrong_names(
+            self.file, self.catalog, models=models, strategies=strategies, backends=backends, templates=templates
+        )
 
 
 def load_project(root: Path, env: Mapping[str, str], named: str | None = None) -> Project:
@@ -54,7 +58,8 @@ def load_project(root: Path, env: Mapping[str, str], named: str | None = None) -
         errors += [error for _, error in _broken(user, is_user=True)]
     if file is not None:
         broken = _broken(file, is_user=False)
-        rest = _without(file, [at for at, _ in broken])
+        rest, unread = with_texts(_without(file, [at for at, _ in broken]))
+        errors += unread
         tables, wrong = merge(builtin_tables(), rest)
         if errors or broken or wrong:
             # What else can be known now; names that only an extension knows are judged later.

@@ -11,6 +11,8 @@ from pytest_llmroute.core.requests import Message
 
 SMALL, LARGE, VERIFIER = "small", "large", "verifier"
 """What a model is on a ladder."""
+OWN = "own"
+"""The formulation that a task's own template, else its model's, gives it."""
 HINTS = ("none", "class", "shape", "values")
 """What a hint may show at most, each with all before it: the kind of error; the call that failed, types for its
 arguments; the assert itself."""
@@ -28,11 +30,11 @@ class Ladder:
     large: str
     temperatures: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7)
     """Of the attempts; the last one holds for all further ones."""
-    formulations: tuple[str, ...] = ("plain",)
-    """Formats of the prompt, in turn."""
+    formulations: tuple[str, ...] = (OWN, "tests_first", "steps", "concise")
+    """Types of templates, in turn; a task that lacks what one is made of is told as its own."""
     hints: str = "shape"
-    context: tuple[float, ...] = (1.0,)
-    """Shares of the prompt that attempts show; the last one holds for all further ones."""
+    context: tuple[float, ...] = (1.0, 1.0, 0.5)
+    """Shares of the tests that templates tell; the last one holds for all further ones."""
     stop: str = "learned"
     """learned: as many attempts as earlier runs say are worth their cost. fixed: one for each temperature."""
     verifier: str = "check"
@@ -55,7 +57,7 @@ class Rung:
     role: str = SMALL
     temperature: float | None = None
     """None: as the model's card, phase and agent say."""
-    formulation: str = "plain"
+    formulation: str = OWN
     hint: str = "none"
     """What its hint may show at most."""
     share: float = 1.0
@@ -66,9 +68,9 @@ class Try:
     """What to ask now."""
 
     rung: Rung
+    """With what its hint does show, and the formulation that the task allows."""
+    hint: str
     messages: tuple[Message, ...]
-    hint: str = "none"
-    """What its hint does show."""
     greedy: bool = False
     """Whether the model would give the same answer to the same messages again."""
 

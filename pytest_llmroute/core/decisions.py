@@ -37,6 +37,8 @@ class Decision:
     canned: bool = False
     """Whether a canned text ends the chain."""
     rejected: tuple[Rejected, ...] = ()
+    template: str = ""
+    """The template that the prompt is put into; empty: asked as it is."""
     clamped_from: int | None = None
     """The max tokens asked for, where the context window allowed fewer."""
     stays_here: bool = field(default=False, compare=False)
@@ -61,6 +63,8 @@ class Decision:
         for label, value in (("phase", self.phase), ("agent", self.agent)):
             if value:
                 lines.append(f"  {label:<10} {value}")
+        if self.template:
+            lines.append(f"  template   {self.template}")
         lines.append(f"  settings   {describe(self.settings)}")
         if self.clamped_from is not None:
             lines.append(f"  clamped    max_tokens {self.clamped_from} → {self.settings.max_tokens}: the context")

@@ -142,6 +142,8 @@ class ModelCard:
     capabilities: frozenset[str] = frozenset()
     thinking: str = ""
     prompt_format: str = ""
+    template: str = ""
+    """The type of the template for requests that name none."""
     max_iterations: int | None = None
     max_parallel_calls: int | None = None
     temperature: float | None = None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_llmroute.codes import Code
+from pytest_llmroute.core.templates import Parts
 from pytest_llmroute.errors import UserError
 
 if TYPE_CHECKING:
@@ -68,7 +69,13 @@ class Request:
     timeout: float | None = None
     logprobs: bool = False
     template: str | None = None
-    """The type of the template that the prompt is put into, by the model that gets it."""
+    """The type of the template that the prompt is put into; None leaves it to task and model."""
+    parts: Parts = field(default_factory=dict)
+    """What a template can make the prompt of."""
+    hint: str = ""
+    """What was wrong with an earlier attempt, for the model to read."""
+    share: float = 1.0
+    """How much of each part that is a list is told."""
     rung: Rung | None = None
     """The step of a ladder that asks; None for what is asked once."""
 

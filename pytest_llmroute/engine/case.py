@@ -18,6 +18,7 @@ from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.core.replies import LinkFailure, Reply, Timings, Tokens
 from pytest_llmroute.core.requests import Message, Request, Sampling
 from pytest_llmroute.core.solutions import Solution
+from pytest_llmroute.core.templates import Parts
 from pytest_llmroute.measure.mark import Usage
 from pytest_llmroute.store.journal import KeptCall
 
@@ -50,6 +51,7 @@ class Case:
     timeout: float | None = None
     sampling: Sampling = Sampling()
     template: str | None = None
+    parts: Parts = field(default_factory=dict)
     script: Any = None
 
     @property
@@ -73,6 +75,7 @@ class Case:
             sampling=self.sampling,
             timeout=self.timeout,
             template=self.template,
+            parts=self.parts,
         )
 
     def draft(self, run_id: str, profile: str, worker: str, *, shared: bool) -> Record:

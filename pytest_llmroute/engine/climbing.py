@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pytest_llmroute.core.attempts import LARGE, VERIFIER, Came, Ladder, Rung, Solved, Try
+from pytest_llmroute.core.attempts import LARGE, OWN, VERIFIER, Came, Ladder, Rung, Solved, Try
 from pytest_llmroute.core.replies import Reply
 from pytest_llmroute.core.requests import Message, Request
 from pytest_llmroute.core.steps import Plan
 from pytest_llmroute.engine.case import CaseRun
 from pytest_llmroute.engine.checking import verdict
 from pytest_llmroute.engine.engine import CallLog, Engine
-from pytest_llmroute.prompts.formats import formulated
+from pytest_llmroute.prompts.formats import lacks
 from pytest_llmroute.routing.ladder import climb, rungs
 from pytest_llmroute.tasks.feedback import Judged, first_held, judged, well_formed
 from pytest_llmroute.tasks.hints import Failure, failure_of, hint_of
@@ -27,7 +27,7 @@ class Climbing:
         self, engine: Engine, ladder: Ladder, task: TaskCase, request: Request, run: CaseRun, calls: CallLog | None
     ) -> None:
         self._engine, self._ladder, self._task, self._request = engine, ladder, task, request
-        self._run, self._calls = run, calls
+        self._run, self._calls, self._column = run, calls, run.case.column
         self._failure = Failure()
         """Of the last attempt, as far as it may be known."""
 
@@ -36,7 +36,7 @@ class Climbing:
         one = next(climbing)
         came: tuple[Came, ...] = ()
         while True:
-            reply = yield from self._asking(one.messages, replace(one.rung, hint=one.hint), queued)
+            reply = yield from self._asking(replace(self._formulated(one.rung), hint=one.hint), queued)
             queued = False
             result = yield from verdict(self._task, reply)
             if isinstance(result, Exception):
@@ -51,20 +51,27 @@ class Climbing:
                 return Solved(reply, found.scores, came)
 
     def _prepared(self, rung: Rung) -> Try:
-        plain = self._formulated(rung)
-        hint, shows = hint_of(self._failure, rung.hint, "\n".join(message.content for message in plain))
-        messages = self._formulated(rung, hint) if hint else plain
-        request = replace(self._request, messages=messages, rung=rung)
-        settings = self._engine.decide(request, self._run.case.column).settings
-        return Try(rung, messages, shows, greedy=settings.temperature == 0)
+        request = self._formulated(rung)
+        told = "\n".join(message.content for message in self._engine.told(request, self._column))
+        hint, shows = hint_of(self._failure, rung.hint, told)
+        request = replace(request, hint=hint)
+        settings = self._engine.decide(request, self._column).settings
+        messages = self._engine.told(request, self._column)
+        return Try(replace(rung, hint=shows), hint, messages, greedy=settings.temperature == 0)
 
-    def _formulated(self, rung: Rung, hint: str = "") -> tuple[Message, ...]:
-        parts = getattr(self._task, "parts", None)
-        return formulated(self._request.messages, parts, rung.formulation, hint=hint, share=rung.share)
+    def _formulated(self, rung: Rung) -> Request:
+        """The task in the rung's formulation; in its own where the task lacks what that is made of."""
+        request = replace(self._request, rung=rung, share=rung.share)
+        if rung.formulation == OWN:
+            return request
+        card = self._engine.router.catalog.model(self._engine.router.decide(request, self._column).model)
+        template = self._engine.router.catalog.template(rung.formulation, card)
+        if lacks(template, request.parts):
+            return replace(request, rung=replace(rung, formulation=OWN))
+        return replace(request, template=rung.formulation)
 
-    def _asking(self, messages: tuple[Message, ...], rung: Rung, queued: bool = False) -> Plan[Reply]:
-        request = replace(self._request, messages=messages, rung=rung)
-        return self._engine.asking(request, self._run.case.column, run=self._run, calls=self._calls, queued=queued)
+    def _asking(self, request: Request, queued: bool = False) -> Plan[Reply]:
+        return self._engine.asking(request, self._column, run=self._run, calls=self._calls, queued=queued)
 
     def _accepts(self, rung: Rung, reply: Reply, found: Judged) -> Plan[bool]:
         """The verifier's word; nobody comes after the large model, so nothing but its verdict is of interest."""
@@ -77,7 +84,9 @@ class Climbing:
             return well_formed(self._task.check, reply.text)
         task = "\n\n".join(message.content for message in self._request.messages)
         question = Message("user", ASKED_FOR_A_WORD.format(task=task, answer=reply.text))
-        said = yield from self._asking((question,), Rung(rung.number, VERIFIER))
+        word = Rung(rung.number, VERIFIER)
+        asked = replace(self._request, messages=(question,), template=None, parts={}, rung=word)
+        said = yield from self._asking(asked)
         return said.text.strip().strip(".!").casefold() == "yes"
 
     def _kept(self, rung: Rung, reply: Reply, found: Judged, accepted: bool) -> Came:

@@ -24,6 +24,7 @@ from pytest_llmroute.engine.gauge import Gauge
 from pytest_llmroute.errors import Cause, LLMRouteError, ModelCallError, OutOfBudget
 from pytest_llmroute.measure.mark import Usage
 from pytest_llmroute.measure.meter import ProcessMeter
+from pytest_llmroute.prompts.formats import opening_of
 from pytest_llmroute.prompts.templates import identity, messages_for
 from pytest_llmroute.routing.router import Router, log
 from pytest_llmroute.store.journal import KeptCall
@@ -68,7 +69,7 @@ class Engine:
 
     def decide(self, request: Request, column: Column, repeat: int = 0) -> Decision:
         decision = self.router.decide(request, column, repeat=repeat)
-        if request.template is None:
+        if not (decision.template or request.hint):
             return decision
         card = self.router.catalog.model(decision.model)
         settings, clamped_from = self._settings(request, decision, card, repeat, self._messages(request, card))
@@ -83,10 +84,13 @@ class Engine:
             return messages, decision.settings, decision.clamped_from
         return messages, *self._settings(request, decision, card, repeat, messages)
 
+    def told(self, request: Request, column: Column) -> tuple[Message, ...]:
+        """What the model that is asked first would be sent."""
+        return self._messages(request, self.router.catalog.model(self.router.decide(request, column).model))
+
     def _messages(self, request: Request, card: ModelCard) -> tuple[Message, ...]:
-        if request.template is None:
-            return request.messages
-        return messages_for(request, self.router.catalog.template(request.template, card), card)
+        template = self.router.template(request, card)
+        return request.messages if template is None and not request.hint else messages_for(request, template, card)
 
     def _settings(
         self, request: Request, decision: Decision, card: ModelCard, repeat: int, messages: Sequence[Message]
@@ -165,7 +169,7 @@ class Engine:
         reply = self._loaded(reply)
         reply = reply.priced(catalog.models.get(reply.model)).with_(decision=decision, parsed=_parsed(reply, request))
         self._keep(request, decision, reply, run, calls, asked, server=server)
-        return reply
+        return self._whole(reply, request)
 
     def asked(self, request: Request, decision: Decision, repeat: int) -> str:
         """Hashes of the card that is asked first, and of all that it is asked."""
@@ -191,7 +195,18 @@ class Engine:
             card = self.router.catalog.model(kept.call.model)
             self.replay.passed(self._call(card, request, decision, run), run.case.nodeid)
         reply = reply_of(kept).with_(decision=decision)
-        return reply.with_(parsed=_parsed(reply, request))
+        return self._whole(reply.with_(parsed=_parsed(reply, request)), request)
+
+    def _whole(self, reply: Reply, request: Request) -> Reply:
+        """With what it continues, where the prompt was a text to continue; what is kept of the call is as it came."""
+        if reply.link == "canned" or not request.parts:
+            return reply
+        template = self.router.template(request, self.router.catalog.model(reply.model))
+        if template is None or not template.opening:
+            return reply
+        from pytest_llmroute.prompts.continuation import continued
+
+        return reply.with_(text=continued(opening_of(template, request.parts), reply.text))
 
     def _loaded(self, reply: Reply) -> Reply:
         """The first reply after a load that was made for it says so."""
@@ -264,7 +279,7 @@ class Engine:
         card = self.router.catalog.model(name)
         messages, settings, clamped_from = self._fitted(request, decision, card, run.case.repeat)
         used = replace(decision, settings=settings, clamped_from=clamped_from)
-        template = request.template and identity(self.router.catalog.template(request.template, card))
+        template = self.router.template(request, card)
         kept = call_record(
             messages,
             used,
@@ -275,7 +290,7 @@ class Engine:
             asked=asked,
             error_class=error_class,
             seconds=seconds,
-            template=template,
+            template=identity(template) if template is not None else None,
             rung=request.rung,
             server=None if reply and (reply.link == "canned" or reply.replayed or reply.reused) else server,
         )

@@ -88,6 +88,7 @@ class LLM:
             timeout=declared.timeout if case.timeout is None else case.timeout,
             sampling=case.sampling.over(declared.sampling),
             template=case.template or declared.template,
+            parts=case.parts or declared.parts,
         )
         plan = self._solver.solving(case, request, self._run, self._calls, judges=True)
         solved: Solved = self._now(plan)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +13,16 @@ from pytest_llmroute.codes import Code
 from pytest_llmroute.config.catalog import Catalog, Table
 from pytest_llmroute.config.options import BY_NAME
 from pytest_llmroute.config.project import Project
+from pytest_llmroute.config.references import unfilled
 from pytest_llmroute.config.resolve import Settings
 from pytest_llmroute.core.profiles import ROLES, Profile
 from pytest_llmroute.core.replies import Call
+from pytest_llmroute.core.templates import Template
 from pytest_llmroute.engine.engine import Engine
 from pytest_llmroute.engine.events import Events
-from pytest_llmroute.errors import UnknownName, UserError, one
+from pytest_llmroute.errors import UserError, one
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.measure.meter import ProcessMeter
-from pytest_llmroute.prompts.formats import FORMATS
 from pytest_llmroute.routing.classify import Classifier, Rule
 from pytest_llmroute.routing.contract import Strategy
 from pytest_llmroute.routing.router import Router
@@ -35,15 +36,27 @@ Scripted = Callable[[Call], Any]
 
 
 def catalog_of(project: Project, extensions: Extensions) -> Catalog:
-    """The project's tables with the cards that hooks bring; a card of the file stands before one of a hook."""
+    """The project's tables with the cards and templates that hooks bring; what the file says stands before them."""
     catalog = project.catalog
-    brought = extensions.models()
-    return replace(catalog, models={**brought, **catalog.models}) if brought else catalog
+    if brought := extensions.models():
+        catalog = replace(catalog, models={**brought, **catalog.models})
+    return replace(catalog, templates=_with_templates(project, told)) if (told := extensions.templates()) else catalog
 
 
-def known_names(project: Project) -> Known:
+def _with_templates(project: Project, brought: Mapping[str, Template]) -> dict[str, Template]:
+    """The built-in ones, those of hooks over them, the file's over both; of one type the last is taken."""
+    wrong = [error for template in brought.values() for error in unfilled(template, f"template {template.name}")]
+    if wrong:
+        raise one(wrong)
+    own = project.file.table.get("templates", {}) if project.file is not None else {}
+    known = project.catalog.templates
+    builtin = {name: template for name, template in known.items() if name not in own}
+    return {**builtin, **brought, **{name: known[name] for name in own}}
+
+
+def known_names(project: Project, extensions: Extensions) -> Known:
     """What a task file may name."""
-    catalog = project.catalog
+    catalog = catalog_of(project, extensions)
     return Known(frozenset(catalog.tasks), frozenset(catalog.phases), catalog.agent_spellings, catalog.template_types)
 
 
@@ -73,21 +86,12 @@ def check_names(project: Project, extensions: Extensions) -> list[UserError]:
     if project.file is None:
         return []
     try:
-        wrong = project.check_names(extensions.models(), extensions.strategies(), extensions.backends())
+        types = [template.type for template in extensions.templates().values()]
+        wrong = project.check_names(extensions.models(), extensions.strategies(), extensions.backends(), types)
         strategies_of(project, extensions)
     except UserError as error:
         return [error]
-    return [*wrong, *_wrong_formulations(project)]
-
-
-def _wrong_formulations(project: Project) -> Iterator[UserError]:
-    """Formats of prompts that a ladder of the file names and nobody has."""
-    assert project.file is not None
-    for name, own in project.file.table.get("strategies", {}).items():
-        for place, format_name in enumerate(own.get("formulations", ())):
-            if format_name not in FORMATS:
-                where = f"{project.file.place(('strategies', name))}: strategies.{name}.formulations.{place}"
-                yield UnknownName("prompt format", format_name, FORMATS, where=where, code=Code.CONFIG_REFERENCE)
+    return wrong
 
 
 def make_router(

@@ -11,6 +11,8 @@ from pytest_llmroute.core.attempts import LARGE, SMALL, Ladder
 from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.learn.stopping import CAP, WEAK, Costs, Prior, Tally, attempts, enough, fit, pooled
 
+Asked = tuple[str, str, int | None]
+"""Hashes of prompt and settings, and the seed where there is chance in it."""
 ALL = ""
 """The group of all tasks together."""
 UNTYPED = "default"
@@ -77,19 +79,27 @@ def limit(ladder: Ladder, group: str | None, small: str, large: str, learned: Le
 
 
 def learned_of(records: Iterable[Record], seconds: Mapping[str, float]) -> Learned:
-    """`seconds`: of models whose calls are not among these records."""
-    tallies: dict[str, dict[str, list[Tally]]] = {}
+    """The newest first. `seconds`: of models whose calls are not among these records.
+
+    What is asked of a model again, word for word and with the same seed, is one attempt, however often it is asked:
+    runs of one suite, columns that begin alike, and repeats at temperature 0 say nothing new of a task.
+    """
+    tried: dict[tuple[str, str], dict[str, dict[Asked, bool]]] = {}
     spent: dict[str, list[float]] = {}
     for record in records:
-        own = [call for call in record.calls if call.role in (SMALL, LARGE) and _says(call)]
-        for call in own:
+        for call in record.calls:
+            if call.role not in (SMALL, LARGE) or not _says(call):
+                continue
             spent.setdefault(call.model, []).append(call.total_s)
-        small = [call for call in own if call.role == SMALL and (call.temperature or record.repeat == 1)]
-        if small:
-            group = tallies.setdefault(small[0].model, {}).setdefault(record.task or UNTYPED, [])
-            group.append(Tally(sum(bool(call.accepted) for call in small), len(small)))
+            if call.role == SMALL:
+                task = tried.setdefault((call.model, record.task or UNTYPED), {}).setdefault(record.case_id, {})
+                seed = call.seed if call.temperature else None
+                task.setdefault((call.prompt_hash, call.settings_hash, seed), bool(call.accepted))
+    groups: dict[str, dict[str, list[Tally]]] = {}
+    for (model, group), tasks in tried.items():
+        groups.setdefault(model, {})[group] = [Tally(sum(one.values()), len(one)) for one in tasks.values()]
     measured = {model: fmean(each) for model, each in spent.items()}
-    return Learned({model: _groups(own) for model, own in tallies.items()}, {**seconds, **measured})
+    return Learned({model: _groups(own) for model, own in groups.items()}, {**seconds, **measured})
 
 
 def _groups(tallies: Mapping[str, list[Tally]]) -> dict[str, Group]:

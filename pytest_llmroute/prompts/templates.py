@@ -1,24 +1,23 @@
-"""Templates: strict rendering, and a request's prompt put into the template of the model that gets it."""
+"""Templates: strict rendering, and a request's prompt put into the template that it gets."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import astuple
 from typing import Any
 
 from pytest_llmroute.codes import Code
-from pytest_llmroute.config.catalog import Template
 from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.placeholders import fill, placeholders
 from pytest_llmroute.core.requests import Message, Request
+from pytest_llmroute.core.templates import Template
 from pytest_llmroute.errors import UserError, nearest, printable
-from pytest_llmroute.prompts.placeholders import fill, placeholders
+from pytest_llmroute.prompts.formats import formulated
 
-OFFERED = ("prompt", "instructions", "tools", "model")
-"""What a call fills in."""
 SYSTEM = "system"
-"""The type that becomes a system message; all others wrap the last user message."""
+"""The type whose text becomes a system message; all others make the last user message anew."""
 
 
 def render(name: str, text: str, values: Mapping[str, Any]) -> str:
@@ -45,25 +44,27 @@ def render(name: str, text: str, values: Mapping[str, Any]) -> str:
     return fill(text, values, missing)
 
 
-def messages_for(request: Request, template: Template, card: ModelCard) -> tuple[Message, ...]:
-    """What the model is sent: the last user message inside the template, or a system message before it all."""
-    offered = dict(zip(OFFERED, (request.text, card.instructions, _tools(request), card.name), strict=True))
-    values = {name: value for name, value in offered.items() if name in placeholders(template.text)}
-    text = render(template.name, template.text, values)
-    if template.type == SYSTEM:
-        if any(message.role == "system" for message in request.messages):
-            return request.messages
-        return (Message("system", text), *request.messages)
-    last = max((place for place, m in enumerate(request.messages) if m.role == "user"), default=None)
-    if last is None:
-        return (*request.messages, Message("user", text))
-    changed = replace(request.messages[last], content=text)
-    return (*request.messages[:last], changed, *request.messages[last + 1 :])
+def messages_for(request: Request, template: Template | None, card: ModelCard) -> tuple[Message, ...]:
+    """What the model is sent: the prompt by the template, or as it is."""
+    offered = {"instructions": card.instructions, "tools": _tools(request), "model": card.name}
+    if template is None or template.type != SYSTEM:
+        return formulated(
+            request.messages, request.parts, template, hint=request.hint, share=request.share, offered=offered
+        )
+    messages = formulated(request.messages, request.parts, None, hint=request.hint)
+    if any(message.role == "system" for message in messages):
+        return messages
+    values = {"prompt": request.text, **offered}
+    wanted = placeholders(template.text)
+    text = render(template.name, template.text, {name: value for name, value in values.items() if name in wanted})
+    return (Message("system", text), *messages)
 
 
 def identity(template: Template) -> str:
-    """A template's name with a hash of its text: what a record keeps of it."""
-    return f"{template.name}@{hashlib.sha256(template.text.encode('utf-8', 'backslashreplace')).hexdigest()[:8]}"
+    """A template's name with a hash of its texts: what a record keeps of it."""
+    more = [template.system, template.opening, *(astuple(section) for section in template.sections)]
+    text = json.dumps([template.text, *more]) if any(more) else template.text
+    return f"{template.name}@{hashlib.sha256(text.encode('utf-8', 'backslashreplace')).hexdigest()[:8]}"
 
 
 def _tools(request: Request) -> str:

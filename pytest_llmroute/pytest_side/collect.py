@@ -46,10 +46,10 @@ class TaskCollector(pytest.File):
         from pytest_llmroute.tasks.files import read_task_file
 
         try:
-            checks = self.ours.extensions.checks()
+            checks, known = self.ours.extensions.checks(), self.ours.known
         except UserError as error:  # of somebody's hook
             raise self.CollectError(error.text()) from None
-        contents = read_task_file(self.path, checks=checks, known=self.ours.known, shown=self.nodeid)
+        contents = read_task_file(self.path, checks=checks, known=known, shown=self.nodeid)
         self._register_tags(contents.tasks)
         for column in self.ours.columns:
             for task in contents.tasks:
@@ -116,6 +116,7 @@ class TaskItem(pytest.Item):
             timeout=task.timeout,
             sampling=task.sampling,
             template=task.template,
+            parts=task.parts,
             script=task.scripted,
         )
         return item

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from pytest_llmroute.codes import Code
+from pytest_llmroute.core.placeholders import fill, placeholders
 from pytest_llmroute.core.requests import Message, as_messages
 from pytest_llmroute.errors import UserError, nearest, printable
-from pytest_llmroute.prompts.placeholders import fill, placeholders
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,11 @@ def lines(session: LLMSession, items: Sequence[pytest.Item]) -> list[str]:
 def _routes(session: LLMSession, column: Column, here: Iterable[tuple[pytest.Item, Decision | None]]) -> list[str]:
     groups: dict[object, tuple[Decision | None, list[pytest.Item]]] = {}
     for item, decision in here:
-        key = None if decision is None else (decision.model, decision.reason, decision.task, decision.phase)
+        key = (
+            None
+            if decision is None
+            else (decision.model, decision.reason, decision.task, decision.phase, decision.template)
+        )
         groups.setdefault(key, (decision, []))[1].append(item)
     out: list[str] = []
     for decision, group in groups.values():
@@ -77,6 +81,7 @@ def _route(decision: Decision, count: int) -> list[str]:
     out = [
         f"  {count:>5} × {decision.model}  ({decision.reason}{phase})",
         f"          settings: {describe(decision.settings)}",
+        *([f"          template: {printable(decision.template)}"] if decision.template else []),
     ]
     links = [*decision.chain, *(["canned text"] if decision.canned else [])]
     if links:

@@ -15,7 +15,7 @@ from pytest_llmroute.codes import Code
 from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.places import is_loopback
-from pytest_llmroute.core.requests import Sampling
+from pytest_llmroute.core.requests import Sampling, as_messages
 from pytest_llmroute.engine.case import Case
 from pytest_llmroute.engine.holdings import Facts
 from pytest_llmroute.engine.ledger import cannot_share
@@ -24,6 +24,7 @@ from pytest_llmroute.engine.setup import sandbox_of
 from pytest_llmroute.engine.survey import Need, Server, look, troubles
 from pytest_llmroute.errors import LLMRouteWarning, UserError
 from pytest_llmroute.measure.machine import available_ram
+from pytest_llmroute.prompts.formats import lacks, missing
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side.ahead import known
 from pytest_llmroute.pytest_side.collect import TaskItem
@@ -210,6 +211,8 @@ def _items(
                     there.add(model)
             if found := ways.get(route):
                 wanted[found] += 1
+                for model in found:
+                    _parts(session, item, case, model)
         except UserError as error:
             errors.append(error)
     return errors
@@ -240,10 +243,22 @@ def _route(session: LLMSession, item: pytest.Item, case: Case) -> Models:
             look_up(name, where)
     if case.model is not None:
         catalog.model(case.model, where)
-    decision = session.decide(case)
+    decision = session.engine.router.decide(case.request(as_messages("")), case.column, repeat=case.repeat)
     _affordable(session, item, case, decision)
     session.engine.router.check_place(decision, session.engine.pool.endpoint(catalog.model(decision.model)))
     return decision.models
+
+
+def _parts(session: LLMSession, item: pytest.Item, case: Case, model: str) -> None:
+    """Whether a template has all of the task that it can't do without."""
+    template = session.engine.router.template(case.request(()), session.catalog.model(model))
+    if template is None or not (lacking := lacks(template, case.parts)):
+        return
+    task = item.task if isinstance(item, TaskItem) else None
+    raise missing(
+        template, lacking, case.parts,
+        where=f'{task.path}:{task.line}: task "{task.id}"' if task else item_side.where_of(item),
+    )  # fmt: skip
 
 
 def _affordable(session: LLMSession, item: pytest.Item, case: Case, decision: Decision) -> None:

@@ -204,7 +204,7 @@ class LLMSession:
 
     @cached_property
     def known(self) -> Known:
-        return known_names(self.project)
+        return known_names(self.project, self.extensions)
 
     def wrong_names(self) -> list[UserError]:
         """What the configuration names and nobody has, now that every extension is known."""

@@ -20,6 +20,7 @@ from pytest_llmroute.core.phases import Phase
 from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.core.profiles import Profile
 from pytest_llmroute.core.requests import Request, Sampling
+from pytest_llmroute.core.templates import Template
 from pytest_llmroute.core.tokens import estimate_tokens
 from pytest_llmroute.errors import UnknownName, UserError, guarded
 from pytest_llmroute.routing.classify import Classifier
@@ -63,6 +64,7 @@ class Router:
             raise _leaves(column.name, card.name, "is remote", choice.reason)
         settings, clamped_from = self.settings(request, card, choice.sampling, repeat, request.characters)
         task = choice.task or request.task
+        template = self.template(request, card)
         return Decision(
             model=card.name,
             settings=settings,
@@ -79,11 +81,16 @@ class Router:
             then=tuple(self.catalog.model(name).name for name in choice.then),
             canned=choice.canned,
             rejected=choice.rejected,
+            template=template.name if template is not None else "",
             clamped_from=clamped_from,
             stays_here=bool(stays_here),
             asked=choice.sampling,
             log_line=_log_line(choice, card.name, task),
         )
+
+    def template(self, request: Request, card: ModelCard) -> Template | None:
+        """What the prompt is put into for this model; None asks it as it is."""
+        return self.catalog.template_of(request.template, request.task, card, has_parts=bool(request.parts))
 
     def check_place(self, decision: Decision, endpoint: str) -> None:
         """Raises where the decision may not leave this machine and its server is somewhere else."""

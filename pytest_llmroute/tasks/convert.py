@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_llmroute.config.sentences import Path
 from pytest_llmroute.core.requests import Message, Sampling
+from pytest_llmroute.core.templates import OFFERED
 from pytest_llmroute.errors import Cause
 from pytest_llmroute.tasks.checks import Check, CheckType, load_check, unit_tests_of
 from pytest_llmroute.tasks.values import Known, Mistake, Mistakes, Refused, TaskCase
@@ -19,7 +20,7 @@ ID = re.compile(r"(?!\s)(?!.*::)(?!.*\s$)[^\[\]/\\\x00-\x1f\x7f]{1,120}")
 TAG = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 KEYS = frozenset({
     "id", "prompt", "messages", "task", "phase", "agent", "user", "tags", "weight", "must_pass", "timeout",
-    "repeat", "min_pass", "temperature", "max_tokens", "check", "scripted", "template", "reference",
+    "repeat", "min_pass", "temperature", "max_tokens", "check", "scripted", "template", "parts", "reference",
 })  # fmt: skip
 _CAUSES = tuple(cause.value for cause in Cause)
 
@@ -41,6 +42,7 @@ def to_task(
         "tags": _tags(data),
         "weight": _number(data, "weight", above=0.0) or 1.0,
         "must_pass": _flag(data, "must_pass"),
+        "parts": _parts(data, mistakes),
         "timeout": _number(data, "timeout", above=0.0),
         "sampling": Sampling(_number(data, "temperature", least=0.0, most=2.0), _count(data, "max_tokens", None)),
         **{key: _name(data, key) for key in ("task", "phase", "agent", "user", "template", "reference")},
@@ -123,6 +125,26 @@ def _name(data: Mapping[str, Any], key: str) -> str | None:
     if key in data and (not isinstance(value, str) or not value):
         raise Refused
     return value
+
+
+def _parts(data: Mapping[str, Any], mistakes: list[Mistake]) -> dict[str, tuple[str, ...]]:
+    """Each as one text or several."""
+    parts = data.get("parts", {})
+    if not isinstance(parts, dict):
+        raise Refused
+    found: dict[str, tuple[str, ...]] = {}
+    for name, value in parts.items():
+        pieces = [value] if isinstance(value, str) else value
+        if not isinstance(name, str) or not TAG.fullmatch(name) or not isinstance(pieces, list) or not pieces:
+            raise Refused
+        if not all(isinstance(piece, str) and piece.strip() for piece in pieces):
+            raise Refused
+        if name in OFFERED:
+            mistakes.append(
+                Mistake(("parts", name), f"{{{name}}} is what a call fills in itself; call the part otherwise")
+            )
+        found[name] = tuple(piece.strip("\n") for piece in pieces)
+    return found
 
 
 def _tags(data: Mapping[str, Any]) -> tuple[str, ...]:

@@ -128,7 +128,9 @@ class _Reader:
         if not wrong:
             self._entry(Raw(mbpp.as_task(raw.value), raw.line, raw.line_of), defaults, mbpp.place)
 
-    def _entry(self, raw: Raw, defaults: Mapping[str, Any], place: Callable[[Path], Path] = lambda at: at) -> None:
+    def _entry(
+        self, raw: Raw, defaults: Mapping[str, Any], place: Callable[[Path], Path | None] = lambda at: at
+    ) -> None:
         value = {**defaults, **raw.value} if isinstance(raw.value, dict) else raw.value
         try:
             task, mistakes = to_task(value, self._types, self._known, self._name, raw.line)
@@ -139,13 +141,13 @@ class _Reader:
             mistakes = [Mistake(at, what) for at, what in found]
             task = None
         for mistake in mistakes:
-            at = place(mistake.at)
-            self._errors.append(TaskError(self._name, raw.line_of(at), at, self._of(raw, mistake.what)))
+            if (at := place(mistake.at)) is not None:
+                self._errors.append(TaskError(self._name, raw.line_of(at), at, self._of(raw, mistake.what)))
         if task is None:
             return
         if (other := self._tasks.get(task.id)) is not None:
             what = f'the id "{task.id}" stands in line {other.line} already'
-            at = place(("id",))
+            at = place(("id",)) or ()
             self._errors.append(TaskError(self._name, raw.line_of(at), at, what))
             return
         self._tasks[task.id] = task

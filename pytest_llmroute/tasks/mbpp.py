@@ -86,10 +86,12 @@ def as_task(row: Mapping[str, Any]) -> dict[str, Any]:
         **({"challenge": list(map(_lines, row["challenge_test_list"]))} if row.get("challenge_test_list") else {}),
         **({"timeout": SLOW[number]} if number in SLOW else {}),
     }
-    text = next(row[key] for key in TEXTS if _is_text(row.get(key)))
+    text = _lines(next(row[key] for key in TEXTS if _is_text(row.get(key)))).strip()
+    wanted = _signatures(tests, setup)
     return {
         "id": f"mbpp-{number}" if isinstance(number, int) else number.replace("/", "-"),
-        "prompt": prompt(_lines(text).strip(), tests, setup),
+        "prompt": prompt(text, tests, setup, wanted),
+        "parts": _parts(text, tests, setup, wanted),
         "task": "code_generation",
         "tags": ["mbpp", *(name for name, numbers in SPLITS.items() if number in numbers)],
         "check": {"unit_tests": check},
@@ -102,19 +104,43 @@ def _number(task_id: int | str) -> int | str:
     return int(task_id) if isinstance(task_id, int) or task_id.isdecimal() else task_id
 
 
-def place(at: Path) -> Path:
-    """Where in a row the place of a task is from."""
+def place(at: Path) -> Path | None:
+    """Where in a row the place of a task is from; None for parts: what they are made of is judged where it stands."""
+    if at[:1] == ("parts",):
+        return None
     for path, key in _PLACES.items():
         if at[: len(path)] == path:
             return (key, *at[len(path) :])
     return at
 
 
-def prompt(text: str, tests: Sequence[str], setup: str = "") -> str:
-    """What the model is asked."""
-    wanted = " and ".join(f"`{signature}`" for signature in _signatures(tests, setup))
+def prompt(text: str, tests: Sequence[str], setup: str, signatures: Sequence[str]) -> str:
+    """What the model is asked where no template is chosen."""
+    wanted = _named(signatures)
     asked = f"Define {wanted}. Your code must pass these tests:" if wanted else "Your code must pass these tests:"
     return "\n\n".join([text, asked, "\n".join([*([setup] if setup else []), *tests]), "Answer with Python code only."])
+
+
+def _parts(text: str, tests: Sequence[str], setup: str, signatures: Sequence[str]) -> dict[str, Any]:
+    """What templates can make a prompt of: no test of the challenge, and nothing of the reference."""
+    parts = {
+        "text": text,
+        "tests": [test for test in tests if test.strip()],
+        "setup": setup,
+        "define": _named(signatures),
+        "start": _start(signatures),
+    }
+    return {name: part for name, part in parts.items() if part}
+
+
+def _named(signatures: Sequence[str]) -> str:
+    return " and ".join(f"`{signature}`" for signature in signatures)
+
+
+def _start(signatures: Sequence[str]) -> str:
+    """The line that a function begins with, where one function is all that is wanted."""
+    one = signatures[0] if len(signatures) == 1 else ""
+    return f"def {one.replace('=…', '=None')}:" if "(" in one and not one[0].isupper() else ""
 
 
 def _signatures(tests: Sequence[str], setup: str) -> list[str]:

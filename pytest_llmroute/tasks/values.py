@@ -36,6 +36,8 @@ class TaskCase:
     min_pass: int | None = None
     sampling: Sampling = Sampling()
     template: str | None = None
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What templates can make the prompt of, each one text or several; nothing that a model may not see."""
     scripted: Any = None
     reference: str | None = None
     """Code that passes the check; no model ever sees it."""

@@ -87,15 +87,6 @@ def test_variables_of_ours_that_nothing_reads_are_named(call: Call, monkeypatch:
     assert "nothing reads the variable LLMROUTE_STRATEGYY (did you mean LLMROUTE_STRATEGY?)" in ended.err
 
 
-def test_a_placeholder_that_no_call_fills_in_is_named(call: Call, folder: Path) -> None:
-    (folder / "llmroute.toml").write_text('[templates.t]\ntype = "planning"\ntext = "{promt}"\n')
-    ended = call("config", "validate")
-    assert (ended.code, "llmroute.toml:3: template t: a call fills in no {promt}, only {prompt}" in ended.err) == (
-        0,
-        True,
-    )
-
-
 def test_the_files_that_are_looked_for_are_listed(call: Call, folder: Path) -> None:
     (folder / "pyproject.toml").write_text("[tool.llmroute]\nrepeat = 2\n")
     files = {Path(file["path"]).name: file for file in call("config", "path", "--json").json["files"]}

@@ -42,6 +42,21 @@ def tasks(folder: Path) -> Path:
     return folder
 
 
+def test_a_task_is_shown_as_it_would_be_asked(call: Call, tasks: Path) -> None:
+    """In the template that a run would use, in another one, and safe to look at."""
+    (tasks / "cases" / "t.llm.yaml").write_text(
+        'tasks: [{id: a, prompt: "P\\e[31m", parts: {text: T}, check: {exact: x}}]'
+    )
+    ended = call("tasks", "prompt", "cases", "a")
+    assert ended.out == "--- user\nP\\x1b[31m\n"
+    assert "no template" in ended.err
+    assert call("tasks", "prompt", "cases", "a", "--template=concise").out == "--- user\nPython code only. T\n"
+    own = '[models."gemma2:2b"]\ntemplate = "own"\n[templates.own]\nsystem = "S"\ntext = "Do: {text}"\n'
+    (tasks / "llmroute.toml").write_text(own)
+    assert call("tasks", "prompt", "cases", "a", "--model=gemma2:2b").out == "--- system\nS\n--- user\nDo: T\n"
+    assert 'no task "b"' in call("tasks", "prompt", "cases", "b").err
+
+
 @pytest.mark.usefixtures("sandbox")
 def test_broken_tasks_are_named_with_the_reason(call: Call, tasks: Path) -> None:
     ended = call("tasks", "check", "cases")

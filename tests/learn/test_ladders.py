@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 import pytest
 
 from pytest_llmroute.core.attempts import Ladder
@@ -11,14 +14,23 @@ from pytest_llmroute.learn.ladders import Learned, learned_of, limit
 LADDER = Ladder("small", "large")
 
 
-def tried(task: str, *accepted: bool, repeat: int = 1, temperature: float = 0.1, **fields: object) -> Record:
-    """A task that the small model tried, a second each, before the large one took twenty."""
+NUMBERS = itertools.count()
+
+
+def tried(
+    task: str, *accepted: bool, case: str = "", repeat: int = 1, temperature: float = 0.1, **fields: Any
+) -> Record:
+    """A task that the small model tried, a second each, before the large one took twenty; each is another one."""
     small = [
-        CallRecord("pup", role="small", rung=n, accepted=yes, total_s=1.0, temperature=temperature, **fields)  # type: ignore[arg-type]
+        CallRecord(
+            "pup", role="small", rung=n, accepted=yes, total_s=1.0, temperature=temperature, seed=1000 * n + repeat,
+            prompt_hash="p", **fields,
+        )
         for n, yes in enumerate(accepted, 1)
-    ]
-    large = [CallRecord("dog", role="large", rung=9, accepted=True, total_s=20.0, **fields)]  # type: ignore[arg-type]
-    return Record("r", f"{task}-{accepted}", "c", "branching", task=task, repeat=repeat,
+    ]  # fmt: skip
+    large = [CallRecord("dog", role="large", rung=9, accepted=True, total_s=20.0, **fields)]
+    case = case or f"case {next(NUMBERS)}"
+    return Record("r", case, case, "branching", task=task, repeat=repeat,
                   calls=(*small, *([] if any(accepted) else large)))  # fmt: skip
 
 
@@ -27,7 +39,7 @@ def attempts(records: list[Record], task: str | None = "fix", ladder: Ladder = L
 
 
 def test_without_a_measurement_of_both_models_the_ladder_is_climbed_whole() -> None:
-    for learned in (Learned(), learned_of([], {"pup": 1.0}), learned_of([tried("fix", True)] * 30, {})):
+    for learned in (Learned(), learned_of([], {"pup": 1.0}), learned_of([tried("fix", True) for _ in range(30)], {})):
         found = limit(LADDER, "fix", "pup", "dog", learned)
         assert found.attempts == 4
         assert "nobody has measured" in found.why
@@ -36,8 +48,9 @@ def test_without_a_measurement_of_both_models_the_ladder_is_climbed_whole() -> N
 
 
 def test_a_group_that_is_never_solved_is_given_up_and_one_that_may_be_is_tried_again() -> None:
-    hopeless = [tried("fix", False, False, False)] * 40
-    middling = [tried("analyze", False, True), tried("analyze", True), tried("analyze", False, False, True)] * 15
+    hopeless = [tried("fix", False, False, False) for _ in range(40)]
+    ways = [(False, True), (True,), (False, False, True)] * 15
+    middling = [tried("analyze", *accepted) for accepted in ways]
     assert attempts([*hopeless, *middling], "fix") == 0
     assert attempts([*hopeless, *middling], "analyze") == 10
     found = limit(LADDER, "fix", "pup", "dog", learned_of([*hopeless, *middling], {}))
@@ -46,22 +59,27 @@ def test_a_group_that_is_never_solved_is_given_up_and_one_that_may_be_is_tried_a
 
 
 def test_a_group_without_enough_tasks_is_tried_once_at_least() -> None:
-    assert attempts([tried("fix", False, False, False)] * 40, "fix") == 0
-    assert attempts([tried("fix", False, False, False)] * 19, "fix") == 1
-    assert attempts([tried("fix", False, False, False)] * 40, "document") == 1
-    assert attempts([tried("fix", False, False, False)] * 40, None) == 1
+    assert attempts([tried("fix", False, False, False) for _ in range(40)], "fix") == 0
+    assert attempts([tried("fix", False, False, False) for _ in range(19)], "fix") == 1
+    assert attempts([tried("fix", False, False, False) for _ in range(40)], "document") == 1
+    assert attempts([tried("fix", False, False, False) for _ in range(40)], None) == 1
 
 
 @pytest.mark.parametrize("mark", ["scripted", "replayed", "reused"])
 def test_what_no_model_said_now_teaches_nothing(mark: str) -> None:
-    assert learned_of([tried("fix", False, False, **{mark: True})], {}) == Learned()
+    marked: dict[str, Any] = {mark: True}
+    assert learned_of([tried("fix", False, False, **marked)], {}) == Learned()
 
 
-def test_repeats_at_temperature_0_are_one_attempt() -> None:
-    records = [tried("fix", False, repeat=n, temperature=0.0) for n in range(1, 6)]
-    assert learned_of(records, {}).groups["pup"]["fix"].tasks == 1
-    warm = [tried("fix", False, repeat=n) for n in range(1, 6)]
-    assert learned_of(warm, {}).groups["pup"]["fix"].tasks == 5
+def test_the_same_request_is_one_attempt_however_often_it_was_made() -> None:
+    once = [tried("fix", False, False, case="a"), tried("fix", True, case="b")]
+    again = [*once, *once, tried("fix", False, case="a")]
+    assert learned_of(again, {}).groups == learned_of(once, {}).groups
+    assert learned_of(once, {}).groups["pup"]["fix"].tasks == 2
+    cold = [tried("fix", False, case="a", repeat=n, temperature=0.0) for n in range(1, 6)]
+    assert learned_of(cold, {}) == learned_of(cold[:1], {})
+    warm = [tried("fix", False, case="a", repeat=n) for n in range(1, 6)]
+    assert learned_of(warm, {}).groups != learned_of(warm[:1], {}).groups
 
 
 def test_it_is_the_same_after_it_went_through_json() -> None:

@@ -22,7 +22,7 @@ GOOD, WRONG, FOUR = "def twice(a):\\n    return 2 * a", "def twice(a):\\n    ret
 RAISES, BROKEN = "def twice(a):\\n    return a + 'x'", "def twice(a: return a"
 PUP = {
     "first": [GOOD], "third": [RAISES, WRONG, GOOD], "large": [WRONG], "never": [BROKEN], "seen": [FOUR, GOOD],
-    "plain": ["no", "yes"],
+    "plain": ["no", "yes"], "rows": [WRONG], "These": [WRONG], "Python": [GOOD],
 }
 DOG = {"never": WRONG, "plain": "yes"}
 
@@ -172,14 +172,25 @@ def test_what_is_known_is_not_asked_and_a_check_without_code_gives_no_hint(toys:
     assert [call[3] for call in asked(toys)] == ["plain text"] * 2
 
 
-def test_a_forced_or_named_model_is_asked_once(
-    toys: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_attempts_take_formulations_in_turn_and_tell_less(toys: pytest.Pytester, run: Run) -> None:
+    """As far as a task has the parts that templates are made of; the record names the template of each call."""
+    tests = ["assert twice(2) == 4", "assert twice(5) == 10"]
+    Path(toys.path / "mbpp.jsonl").write_text(json.dumps({"task_id": 7, "text": "rows double.", "test_list": tests}))
+    run("--llm-strategy=branching", "mbpp.jsonl", "--llm-json=out.json").assert_outcomes(passed=1)
+    (one,) = json.loads((toys.path / "out.json").read_text())["records"]
+    assert [(call["formulation"], (call["template"] or "").partition("@")[0]) for call in one["calls"]] == [
+        ("own", ""), ("tests_first", "tests_first"), ("steps", "steps"), ("concise", "concise"),
+    ]  # fmt: skip
+    prompts = [call[3] for call in asked(toys)]
+    assert [prompt.count("assert twice") for prompt in prompts] == [2, 2, 1, 1]
+    assert "What went wrong before: Your last answer ran, but gave a wrong result." in prompts[1]
+
+
+def test_a_forced_model_is_asked_once(toys: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     Path(toys.path / "t.llm.yaml").write_text(tasks("large"))
-    run("--llm-model=pup").assert_outcomes(failed=1)
     monkeypatch.setenv("LLM_MODEL_OVERRIDE", "pup")
     run("--llm-strategy=branching").assert_outcomes(failed=1)
-    assert [call[0] for call in asked(toys)] == ["pup", "pup"]
+    assert [call[0] for call in asked(toys)] == ["pup"]
 
 
 SOLVES = """
@@ -218,7 +229,13 @@ def test_solve_runs_the_same_plan_in_a_test(toys: pytest.Pytester, run: Run) -> 
 
 
 @pytest.mark.parametrize(
-    "at", [2, 4, pytest.param(8, marks=pytest.mark.slow), pytest.param(13, marks=pytest.mark.slow)]
+    "at",
+    [
+        4,
+        pytest.param(2, marks=pytest.mark.slow),
+        pytest.param(8, marks=pytest.mark.slow),
+        pytest.param(13, marks=pytest.mark.slow),
+    ],
 )
 def test_a_run_that_is_killed_in_the_middle_of_a_ladder_asks_nothing_twice(
     toys: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch, at: int
@@ -252,9 +269,9 @@ def test_a_replayed_ladder_asks_nobody(toys: pytest.Pytester, run: Run) -> None:
 
 
 def test_the_next_run_tries_as_often_as_this_one_says_is_worth_it(toys: pytest.Pytester, run: Run) -> None:
-    """Thirty hopeless tasks teach that the small model need not be asked; the plan says so, workers agree."""
+    """Hopeless tasks teach that the small model need not be asked; the plan says so, and all workers do."""
     Path(toys.path / "t.llm.yaml").write_text(
-        "".join(tasks("never").replace("id: never", f"id: never{n}") for n in range(25))
+        "".join(f"- {{id: n{n}, task: fix, prompt: large {n}, check: {{contains: 2 *}}}}\n" for n in range(25))
     )
     plan = ("--llm-strategy=branching", "--llm-plan")
     assert "ladder: 4 attempts: nobody has measured pup and dog yet" in run(*plan).stdout.str()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pytest_llmroute.config.catalog import builtin_catalog
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.requests import Request, as_messages
+from pytest_llmroute.core.templates import PARTS
 from pytest_llmroute.errors import UserError
 from pytest_llmroute.prompts.templates import identity, messages_for, render
 
@@ -45,10 +46,15 @@ def test_the_most_specific_template_is_taken() -> None:
 def test_every_template_can_be_rendered_for_every_model(kind: str, model: str) -> None:
     card = CATALOG.model(model)
     request = Request(as_messages([("system", "S"), ("user", "first"), ("assistant", "a"), ("user", "Fix {this}")]),
-                      tools=({"name": "search"},))  # fmt: skip
+                      tools=({"name": "search"},), parts=dict.fromkeys(PARTS, "Fix {this}"))  # fmt: skip
     messages = messages_for(request, CATALOG.template(kind, card), card)
     if kind == "system":
         assert messages == request.messages
+        return
+    if kind == "completion":
+        assert [m.role for m in messages] == ["user"]
+        assert messages[0].content.startswith("S\n\nfirst\n\na\n\n")
+        assert messages[0].content.endswith("\n\nFix {this}")
         return
     assert [m.role for m in messages] == ["system", "user", "assistant", "user"]
     assert "Fix {this}" in messages[-1].content

@@ -26,7 +26,7 @@ ladders = st.builds(
 def prepared(rung: Rung) -> Try:
     """Its prompt hangs on the formulation, the share and the kind of hint; the large model has chance in it."""
     words = f"{rung.formulation} {rung.share} {rung.hint}"
-    return Try(rung, (Message("user", words),), rung.hint, greedy=rung.temperature == 0)
+    return Try(rung, "", (Message("user", words),), greedy=rung.temperature == 0)
 
 
 def climbed(ladder: Ladder, attempts: int, accepted: list[bool]) -> tuple[list[Try], tuple[Came, ...]]:

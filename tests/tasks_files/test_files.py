@@ -373,6 +373,7 @@ PARTS: dict[str, st.SearchStrategy[Any]] = {
     "scripted": st.sampled_from(["x", ["x"], {"text": "x", "tokens": {"prompt": 1}}, {"by_model": {"*": "x"}}])
     | VALUES,
     "tags": st.just(["a"]) | VALUES,
+    "parts": st.dictionaries(st.sampled_from(["text", "a b", "a\n", ""]), st.just(["x", "y"]) | VALUES) | VALUES,
     **dict.fromkeys(("task", "weight", "must_pass", "timeout", "repeat", "temperature", "max_tokens", "extra"), VALUES),
 }
 TASKS = st.sampled_from(list(PARTS)).flatmap(
@@ -392,6 +393,12 @@ def test_the_quick_way_and_the_published_schema_agree(task: dict[str, Any]) -> N
     except Refused:
         accepted = False
     assert accepted is (explain(task, types) == [])
+
+
+def test_a_part_has_no_name_that_a_call_fills_in(tmp_path: Path) -> None:
+    text = "tasks: [{id: a, prompt: p, parts: {text: t, hint: h}, check: {exact: x}}]"
+    with pytest.raises(TaskFileErrors, match=r"parts\.hint: \{hint\} is what a call fills in itself"):
+        load_tasks(write(tmp_path, text))
 
 
 def test_the_schema_is_one_and_takes_documents_as_editors_see_them() -> None:

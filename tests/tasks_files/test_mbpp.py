@@ -85,6 +85,23 @@ def test_the_prompt_has_text_signature_and_asserts_and_no_name_of_the_reference(
     assert all("\r" not in task.messages[0].content for task in tasks.values())
 
 
+def test_a_row_has_the_parts_that_prompts_are_made_of_and_no_more() -> None:
+    """Nothing of the challenge, and nothing of the reference."""
+    tasks = load(FILE)
+    assert tasks["mbpp-1008"].parts == {
+        "text": ("Write a function to cut a text to a length, with an ending of your own where it was cut.",),
+        "tests": unit_tests(tasks["mbpp-1008"]).tests,
+        "define": ("`cut(a, b, ending=…)`",),
+        "start": ("def cut(a, b, ending=None):",),
+    }
+    stack = tasks["mbpp-1005"].parts
+    assert (stack["setup"], stack["define"]) == (("one = Stack()\none.push(7)",), ("`Stack()` and `turned(a)`",))
+    assert "start" not in stack
+    for task in tasks.values():
+        told = "\n".join(text for part in task.parts.values() for text in part)
+        assert not any(test in told for test in unit_tests(task).challenge)
+
+
 @pytest.mark.parametrize(
     ("number", "name", "tags"),
     [
