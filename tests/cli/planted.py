@@ -96,7 +96,7 @@ class Project:
 
     def __post_init__(self) -> None:
         self.path.mkdir(exist_ok=True, parents=True)
-        weights = "seconds = 1, ram = 1, usd = 2" if self.toys else "tokens = 1, usd = 1"
+        weights = "seconds = 1, ram = 1, usd = 2" if self.toys else "tokens = 1, usd = 3"
         files = {
             "mbpp.jsonl": "".join(json.dumps(row(number)) + "\n" for number in self.numbers),
             "conftest.py": TOYS if self.toys else SCRIPTED,

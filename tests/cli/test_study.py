@@ -173,5 +173,8 @@ def test_the_whole_test_split_killed_three_times(tmp_path: Path) -> None:
     large = by_large + plan.count(11)
     ours, theirs = (arm["spent"] for arm in study["arms"])
     assert (ours["tokens"], theirs["tokens"]) == (110 * small + 150 * large, 150 * 500)
-    assert ours["usd"] == pytest.approx((110 * small + 1500 * large) * 1e-6)
+    assert (ours["usd"], theirs["usd"]) == (None, None)  # what was written beforehand costs nothing
+    assert study["comparisons"][0]["score"] == pytest.approx(
+        (theirs["tokens"] / (500 - missed)) / (ours["tokens"] / (500 - never))
+    )
     assert any("no model was called" in note for note in study["notes"])
