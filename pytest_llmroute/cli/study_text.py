@@ -22,7 +22,8 @@ def show(study: Study) -> None:
     output.line(f"study {study.run_id}: {study.status}")
     output.wrapped(f"{what} of {printable(where, 300)}; fingerprint {study.fingerprint}", indent=2)
     output.line()
-    titles = ("", *(f"always {arm.column}" if arm.baseline else arm.column for arm in study.arms))
+    names = [printable(arm.column, 40) for arm in study.arms]
+    titles = ("", *(f"always {name}" if arm.baseline else name for name, arm in zip(names, study.arms, strict=True)))
     scores = {one.column: _number(one.score) for one in study.comparisons}
     rows = [(title, *map(tell, study.arms)) for title, tell in _rows()]
     rows.append(("score", *(scores.get(arm.column, "1") for arm in study.arms)))
