@@ -12,6 +12,7 @@ from pytest_llmroute.measure.machine import machine_class
 from pytest_llmroute.report.study import Arm, Comparison, Study
 
 NAMES = {"seconds": "seconds", "cpu": "CPU", "ram": "RAM", "tokens": "tokens", "usd": "dollars"}
+USUAL = "check, feedback all"
 
 
 def show(study: Study) -> None:
@@ -77,7 +78,9 @@ def _attempts(arms: Sequence[Arm]) -> Iterator[str]:
         most = max(map(int, arm.solved_at), default=0)
         numbers = ", ".join(str(arm.solved_at.get(str(number), 0)) for number in range(1, most + 1))
         by = f"by attempt 1{f' to {most}' if most > 1 else ''}: {numbers}; " if most else ""
-        yield f"{arm.column} solved {by}by the large model: {arm.by_large}; unsolved: {arm.unsolved}"
+        other = [way for way in arm.judged_by if way != USUAL]
+        judge = f"; judged by {' | '.join(other)}" if other else ""
+        yield f"{arm.column} solved {by}by the large model: {arm.by_large}; unsolved: {arm.unsolved}{judge}"
 
 
 def _repeats(arms: Sequence[Arm]) -> Iterator[str]:

@@ -104,6 +104,8 @@ class Arm:
     solved_at: Mapping[str, int]
     by_large: int
     unsolved: int
+    judged_by: tuple[str, ...]
+    """What accepted an attempt, and which tests decided and which score."""
     spent: Spent
     per_solved: PerSolved | None
     """None where nothing was solved."""
@@ -257,6 +259,7 @@ def _arm(name: str, records: Sequence[Record], *, baseline: bool) -> Arm:
     time = math.fsum(seconds for _, seconds in known)
     models = _models(scored)
     peaks = [peak for record in scored for call in record.calls if (peak := _peak(call)) is not None]
+    tried = [call for record in scored for call in record.calls]
     solutions = [record.solution for record in scored if record.success and record.solution]
     return Arm(
         column=name,
@@ -271,6 +274,7 @@ def _arm(name: str, records: Sequence[Record], *, baseline: bool) -> Arm:
         solved_at={str(number): count for number, count in given.at.items()},
         by_large=given.rescued,
         unsolved=given.tasks - given.solved,
+        judged_by=tuple(sorted({f"{one.verifier}, feedback {one.feedback}" for one in tried if one.verifier})),
         spent=spent,
         per_solved=_per_solved(spent, given.solved),
         ram_peak=max(peaks, default=None),
