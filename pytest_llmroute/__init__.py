@@ -136,6 +136,7 @@ __all__ = [
     "Rule",
     "ScriptedAnswer",
     "Section",
+    "Solved",
     "Strategy",
     "Template",
     "UserError",

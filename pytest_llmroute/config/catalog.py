@@ -9,12 +9,13 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from pytest_llmroute.codes import Code
 from pytest_llmroute.core.attempts import Ladder
 from pytest_llmroute.core.models import Expected, ModelCard, PhaseSettings, Price, RetryPolicy, Source
 from pytest_llmroute.core.phases import Phase
 from pytest_llmroute.core.profiles import Agent, Profile
 from pytest_llmroute.core.templates import Section, Template
-from pytest_llmroute.errors import UnknownName
+from pytest_llmroute.errors import UnknownName, UserError
 
 TASKS = ("analyze", "fix", "validate", "document")
 TYPE_IDS = (
@@ -124,8 +125,15 @@ class Catalog:
     def template(self, kind: str, card: ModelCard, where: str = "") -> Template:
         """The template of a type for a model: its own, else its family's, else everybody's."""
         own = [template for template in self.templates.values() if template.type == kind]
-        if (found := _most_specific(own, card)) is None:
+        if not own:
             raise UnknownName("template", kind, self.template_types, where=where)
+        if (found := _most_specific(own, card)) is None:
+            raise UserError(
+                f'{where}{": " if where else ""}no template "{kind}" for the model {card.name}',
+                code=Code.TEMPLATE,
+                means=f"those of this type are for others: {', '.join(template.name for template in own)}",
+                fix=f'[templates."{kind}"] without models and families is for everybody',
+            )
         return found
 
     def template_of(self, kind: str | None, task: str | None, card: ModelCard, *, has_parts: bool) -> Template | None:
@@ -135,8 +143,8 @@ class Catalog:
         """
         if kind is not None:
             return self.template(kind, card)
-        own = [template for template in self.templates.values() if task is not None and task in template.tasks]
-        found = _most_specific(own, card)
+        own = [template for template in self.templates.values() if template.tasks and task in template.tasks]
+        found = _most_specific(own, card) if own else None
         if found is None and card.template:
             found = self.template(card.template, card, f"model {card.name}")
         return found if found is not None and (has_parts or not found.of_parts) else None

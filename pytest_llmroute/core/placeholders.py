@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from pytest_llmroute.errors import UserError
@@ -11,6 +12,7 @@ from pytest_llmroute.errors import UserError
 PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_]\w*)\}")
 
 
+@lru_cache(maxsize=1024)
 def placeholders(text: str) -> frozenset[str]:
     """The names that a text asks for."""
     return frozenset(filter(None, PLACEHOLDER.findall(text)))

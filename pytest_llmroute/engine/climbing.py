@@ -11,6 +11,7 @@ from pytest_llmroute.core.steps import Plan
 from pytest_llmroute.engine.case import CaseRun
 from pytest_llmroute.engine.checking import verdict
 from pytest_llmroute.engine.engine import CallLog, Engine
+from pytest_llmroute.errors import Cause, LLMRouteError, ModelCallError
 from pytest_llmroute.prompts.formats import lacks
 from pytest_llmroute.routing.ladder import climb, rungs
 from pytest_llmroute.tasks.feedback import Judged, first_held, judged, well_formed
@@ -32,6 +33,15 @@ class Climbing:
         """Of the last attempt, as far as it may be known."""
 
     def plan(self, attempts: int, queued: bool) -> Plan[Solved]:
+        """Whatever goes wrong in here is no failure of the task."""
+        try:
+            return (yield from self._climbed(attempts, queued))
+        except LLMRouteError:
+            raise
+        except Exception as error:
+            raise ModelCallError(Cause.BACKEND, f"the ladder failed: {type(error).__name__}: {error}") from error
+
+    def _climbed(self, attempts: int, queued: bool) -> Plan[Solved]:
         climbing = climb(rungs(self._ladder, attempts), self._prepared)
         one = next(climbing)
         came: tuple[Came, ...] = ()

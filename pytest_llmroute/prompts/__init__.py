@@ -1,1 +1,1 @@
-"""How prompts are written: placeholders, templates."""
+"""How prompts are told, and what replies hold: templates, formats, code."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_llmroute.errors import UserError
 from pytest_llmroute.learn.ladders import Learned, learned_of
 from pytest_llmroute.pytest_side.once import once_for_all
 from pytest_llmroute.store.experience import read_experience
@@ -28,7 +29,10 @@ def _read(session: LLMSession) -> Learned:
     path = store_path(settings["store"], root, settings.origin("store"))
     if not path.is_file():
         return learned_of((), seconds)
-    store = SqliteStore(path)
+    try:
+        store = SqliteStore(path)
+    except UserError:
+        return learned_of((), seconds)  # what is wrong with it is told at the end, when the run is to be stored
     try:
         return learned_of(store.on_ladders(before=session.run_id, most=MOST), seconds)
     finally:

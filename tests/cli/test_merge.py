@@ -228,7 +228,8 @@ def test_number(llm, odd, n):
 """
 
 
-@pytest.mark.parametrize("crash", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("crash", [False, True])
 def test_whatever_befell_its_cases_a_run_is_judged_alike_afterwards(
     call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch, crash: bool
 ) -> None:

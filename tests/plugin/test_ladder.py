@@ -280,3 +280,30 @@ def test_the_next_run_tries_as_often_as_this_one_says_is_worth_it(toys: pytest.P
     assert "ladder: 0 attempts: large costs 10.0 × small, first chance" in run(*plan).stdout.str()
     run("--llm-strategy=branching", "-n2", "-q")
     assert [call[0] for call in asked(toys)[25 * 5 :]] == ["dog"] * 25
+
+
+PLANTED = """
+def llmroute_scripted(call):
+    number = int(call.messages[-1].content.split()[1])
+    solves = (1, 1, 1, 1, 2, 2, 3, 4, "large", "nobody")[number % 10]
+    return "right" if solves == (call.attempt if call.role == "small" else "large") else "wrong"
+"""
+
+
+def test_planted_chances_come_out_exactly(suite: pytest.Pytester, run: Run) -> None:
+    """Of ten tasks four are solved at once, two by the second attempt, one by each further one, one by the large."""
+    suite.makeconftest(PLANTED)
+    one = {"task": "fix", "check": {"exact": "right"}}
+    tasks = [{"id": f"n{number}", "prompt": f"task {number}", **one} for number in range(200)]
+    Path(suite.path / "t.llm.jsonl").write_text("".join(json.dumps(task) + "\n" for task in tasks))
+    run("--llm-strategy=single,branching,cascade", "--llm-json=out.json", "-q")
+    columns = {each["column"]: each for each in json.loads((suite.path / "out.json").read_text())["columns"]}
+    assert {name: (each["passed"], each["first_attempt"]) for name, each in columns.items()} == {
+        "single": (20, 20), "branching": (180, 80), "cascade": (100, 80),
+    }  # fmt: skip
+    ladder = columns["branching"]["attempts"]
+    assert ladder["solved_at"] == {"1": 80, "2": 40, "3": 20, "4": 20}
+    assert (ladder["solved_by_large"], ladder["unsolved"], ladder["large_calls"]) == (20, 20, 40)
+    assert ladder["small_calls"] == 80 + 2 * 40 + 3 * 20 + 4 * (20 + 40)
+    assert columns["cascade"]["attempts"]["large_calls"] == 120
+    assert columns["single"]["attempts"] is None

@@ -11,7 +11,8 @@ import pytest
 from .conftest import Run
 
 GROUP = pytest.param(("-n2", "--dist=loadgroup"), marks=pytest.mark.slow)
-WORKERS = pytest.mark.parametrize("workers", [(), ("-n2",), GROUP], ids=["n0", "n2", "group"])
+XDIST = pytest.param(("-n2",), marks=pytest.mark.slow)
+WORKERS = pytest.mark.parametrize("workers", [(), XDIST, GROUP], ids=["n0", "n2", "group"])
 MIXED = """
     import pytest
 
@@ -32,7 +33,7 @@ def test_without_a_gate_a_miss_is_a_failed_test(suite: pytest.Pytester, run: Run
     result.stdout.fnmatch_lines(["balanced *1/3*33%*"])
 
 
-@WORKERS
+@pytest.mark.parametrize("workers", [(), ("-n2",), GROUP], ids=["n0", "n2", "group"])
 def test_recorded_misses_show_as_m_and_leave_the_exit_status_alone(
     suite: pytest.Pytester, run: Run, workers: tuple[str, ...]
 ) -> None:
@@ -49,9 +50,7 @@ NO_MISS = {
 }
 
 
-@pytest.mark.parametrize(
-    "workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow), GROUP], ids=["n0", "n2", "group"]
-)
+@WORKERS
 @pytest.mark.parametrize(("body", "shown"), NO_MISS.items())
 def test_what_is_no_miss_still_fails_the_run(
     suite: pytest.Pytester, run: Run, workers: tuple[str, ...], body: str, shown: str
@@ -165,7 +164,9 @@ def test_lf_reruns_exactly_the_misses_and_all_repeats_of_a_group(suite: pytest.P
     again.stdout.no_fnmatch_line("*test_ok*")
 
 
-@pytest.mark.parametrize(("args", "status"), [((), 1), (("-n2",), 2)], ids=["n0", "n2"])
+@pytest.mark.parametrize(
+    ("args", "status"), [((), 1), pytest.param(("-n2",), 2, marks=pytest.mark.slow)], ids=["n0", "n2"]
+)
 def test_x_counts_misses_and_keeps_pytests_own_status(
     suite: pytest.Pytester, run: Run, args: tuple[str, ...], status: int
 ) -> None:

@@ -183,7 +183,8 @@ def test_it(llm, n):
 """
 
 
-@pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["n0", "n2"])
 def test_a_server_that_dies_in_the_middle_loses_no_finished_record(
     suite: pytest.Pytester, run_json: Json, run: Run, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
 ) -> None:

@@ -17,7 +17,7 @@ from .broken_off import TOML
 from .conftest import Run
 
 Json = Callable[..., Mapping[str, Any]]
-WORKERS = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["n0", "n2"])
+WORKERS = pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
 OTHER = """
 [models.other]
 extends = "house"

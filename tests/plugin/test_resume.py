@@ -99,7 +99,8 @@ def test_it_goes_on_also_when_another_run_has_put_it_into_the_store(
     assert project.stored()["records"] == unbroken["records"]
 
 
-@pytest.mark.parametrize("whom", ["parent", pytest.param("self", marks=pytest.mark.slow)], ids=["controller", "worker"])
+@pytest.mark.slow
+@pytest.mark.parametrize("whom", ["parent", "self"], ids=["controller", "worker"])
 def test_under_xdist(made: Made, house: House, unbroken: dict[str, Any], whom: str) -> None:
     """A controller that is killed leaves workers behind, which end by themselves: who resumes waits for them."""
     project = made("-n2")

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmroute.config.catalog import builtin_catalog
-from pytest_llmroute.core.requests import Message
+from pytest_llmroute.core.requests import Message, Request
 from pytest_llmroute.core.templates import PARTS, Parts, Section, Template
 from pytest_llmroute.errors import UserError
 from pytest_llmroute.prompts.continuation import continued
 from pytest_llmroute.prompts.formats import formulated, lacks, opening_of
-from pytest_llmroute.prompts.templates import identity
+from pytest_llmroute.prompts.templates import identity, messages_for
 
 CATALOG = builtin_catalog()
 MADE = ("detailed", "concise", "completion", "tests_first", "steps")
@@ -82,6 +82,18 @@ def test_a_hint_is_told_once_where_the_template_has_it_else_at_the_end(name: str
     assert told(name, hint=hint).endswith(hint) is (name in ("detailed", "concise", "plain", "react"))
     assert formulated(ASKED, {}, None, hint=hint)[0].content == f"as it is written\n\n{hint}"
     assert formulated(ASKED, TASK, None) == ASKED
+
+
+def test_a_request_tells_hint_and_share_for_its_next_attempt() -> None:
+    """What an attempt after the first one changes stands in the request; with or without a template."""
+    card, template = CATALOG.model("gpt-4"), CATALOG.templates["tests_first"]
+    request = Request(ASKED, parts=TASK, hint="{no}", share=0.3)
+    (message,) = messages_for(request, template, card)
+    assert message.content.startswith("These tests must pass:\n\nassert f(1) == 1\n\nBefore")
+    assert "What went wrong before: {no}" in message.content
+    assert messages_for(request, None, card)[0].content == "as it is written\n\n{no}"
+    system, user = messages_for(request, CATALOG.templates["system"], card)
+    assert (system.role, user.content) == ("system", "as it is written\n\n{no}")
 
 
 def test_an_own_system_message_stays_and_other_turns_too() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from pytest_llmroute.config.catalog import builtin_catalog
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.requests import Request, as_messages
-from pytest_llmroute.core.templates import PARTS
+from pytest_llmroute.core.templates import PARTS, Template
 from pytest_llmroute.errors import UserError
 from pytest_llmroute.prompts.templates import identity, messages_for, render
 
@@ -39,6 +41,9 @@ def test_the_most_specific_template_is_taken() -> None:
     assert name("planning", "gpt-4") == "planning"
     with pytest.raises(UserError, match='no template "plannin" \\(did you mean "planning"\\?\\)'):
         name("plannin", "gpt-4")
+    only = replace(CATALOG, templates={"t": Template("t", "t", "x", models=("gpt-4",))})
+    with pytest.raises(UserError, match='no template "t" for the model llama-2'):
+        only.template("t", CATALOG.model("llama-2"))
 
 
 @pytest.mark.parametrize("kind", CATALOG.template_types)

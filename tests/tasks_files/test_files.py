@@ -286,6 +286,7 @@ def test_a_missing_file_and_a_folder_are_said(tmp_path: Path) -> None:
     assert "can't be read" in str(read_task_file(tmp_path).errors[0])
 
 
+@pytest.mark.slow
 def test_a_small_file_that_stands_for_a_huge_one_is_refused_in_time(tmp_path: Path) -> None:
     lines = ["a: &a0 [x,x,x,x,x,x,x,x,x]"] + [f"b{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
     bomb = "tasks:\n  - id: a\n    prompt: p\n    check:\n      all:\n" + "".join(
@@ -381,7 +382,7 @@ TASKS = st.sampled_from(list(PARTS)).flatmap(
 ) | st.fixed_dictionaries({}, optional=PARTS)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(TASKS)
 @example({**GOOD, "scripted": {"fail": []}})
 def test_the_quick_way_and_the_published_schema_agree(task: dict[str, Any]) -> None:

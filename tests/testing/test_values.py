@@ -39,7 +39,7 @@ def test_a_value_is_valid_under_its_schema(schema: dict[str, Any], data: st.Data
     json.dumps(value, ensure_ascii=False).encode()
 
 
-@settings(SLOWLY, max_examples=300)
+@settings(SLOWLY, max_examples=120)
 @given(joined(), st.data())
 def test_a_value_is_valid_under_all_of_several_schemas(schema: dict[str, Any], data: st.DataObject) -> None:
     try:
