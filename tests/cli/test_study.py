@@ -138,6 +138,16 @@ def test_a_run_that_is_no_study_is_told_so(whole: Path, there: There) -> None:
     assert (ended.code, "is no study: among its columns (dear, cheap) is no ladder" in ended.err) == (3, True)
 
 
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [("time = 1", 'unknown key "time"'), ("seconds = 0", "nothing has a weight above 0"), ("cpu = -1", "0 to 1000")],
+)
+def test_weights_are_checked(folder: Path, call: Call, weights: str, said: str) -> None:
+    (folder / "llmroute.toml").write_text(f"[study]\nweights = {{ {weights} }}\n")
+    ended = call("study", "report")
+    assert (ended.code, said in ended.err) == (2, True), ended.err
+
+
 def test_the_command_is_printed(folder: Path, call: Call) -> None:
     ended = call("study", "mbpp", "--small=pico", "--large=micro", "--runs=3", "--print", "--", "--llm-timeout=9")
     assert ended.out == (
