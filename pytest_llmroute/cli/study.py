@@ -7,11 +7,9 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 import click
@@ -81,7 +79,7 @@ def mbpp(
 ) -> None:  # fmt: skip
     """Runs pytest, then tells what came of it."""
     root = root_of(ctx)
-    source = data if data and data.startswith(SCHEME) else str(Path(data).absolute()) if data else MBPP
+    source = MBPP if data is None else data if data.startswith(SCHEME) else os.path.abspath(data)
     wanted = Wanted(small, large, strategy, source, split, limit, repeats, more)
     args = wanted.args(root)
     if only_print:
@@ -131,8 +129,8 @@ def _place(data: str, root: Path) -> list[str]:
     path = Path(data)
     if data.startswith(SCHEME):
         return [data]
-    if path.is_relative_to(root):
-        return [str(path.relative_to(root))]
+    if path.is_relative_to(here := os.path.abspath(root)):
+        return [str(path.relative_to(here))]
     ini = next((["-c", name] for name in INI_FILES if (root / name).is_file()), [])
     return [data, "--rootdir=.", *ini]
 
@@ -152,28 +150,24 @@ def _look_for(source: str) -> None:
 
 def _run(args: Sequence[str], root: Path, *, aside: bool) -> int:
     """Pytest in this terminal; `aside`: its output is no data, and goes where notes go."""
-    command = [sys.executable, "-m", "pytest", *args]
-    child = subprocess.Popen(command, cwd=root, stdout=sys.stderr.fileno() if aside else None)
-    with _ends_with_us(child):
-        while True:
-            try:
-                return child.wait()
-            except KeyboardInterrupt:
-                continue  # pytest has heard it, too, and comes to its own end
+    child = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *args],
+        cwd=root,
+        stdout=sys.stderr.fileno() if aside else None,
+        preexec_fn=_dies_with_us if sys.platform == "linux" else None,
+    )
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            continue  # pytest has heard it, too, and comes to its own end
 
 
-@contextmanager
-def _ends_with_us(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Who ends us, ends the run; it can be resumed."""
+def _dies_with_us() -> None:
+    """Else a run whose command was killed would go on unseen, and could not be resumed before its end."""
+    from pytest_llmroute.sandbox.inside import kernel
 
-    def end(number: int, frame: FrameType | None) -> None:
-        child.terminate()
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _not_finished(ctx: click.Context, found: Situation, status: int, wanted: Wanted) -> NoReturn:

@@ -103,19 +103,27 @@ def _against(one: Comparison, study: Study) -> Iterator[str]:
             f"  difference {100 * one.difference + 0.0:+.1f} points (95 %: {low:+.1f} to {high:+.1f}),"
             f" exact p {one.p:.2g}; evidence {told}"
         )
+    yield from _score(one, study)
+
+
+def _score(one: Comparison, study: Study) -> Iterator[str]:
+    """With its formula; without a solved task on one side there is none."""
+    solved = {one.column: one.both + one.only_arm, f"always {study.baseline}": one.both + one.only_baseline}
+    if nothing := [name for name, count in solved.items() if not count]:
+        yield f"  no score: {' and '.join(nothing)} solved nothing"
+        return
     known = {name: ratio for name, ratio in one.ratios.items() if ratio is not None and study.weights[name]}
-    lacks = [NAMES[name] for name, weight in study.weights.items() if weight and name not in known]
     if known:
-        parts = " · ".join(
-            f"{NAMES[name]} {ratio:.3g}" + (f"^{weight:g}" if (weight := study.weights[name]) != 1 else "")
-            for name, ratio in known.items()
-        )
-        whole = sum(study.weights[name] for name in known)
-        root = f"({parts})^(1/{whole:g})" if len(known) > 1 else parts
+        parts = " · ".join(f"{NAMES[name]} {ratio:.3g}{_power(study.weights[name])}" for name, ratio in known.items())
+        root = f"({parts})^(1/{sum(study.weights[name] for name in known):g})" if len(known) > 1 else parts
         each = f"what always {study.baseline} takes for a solved task ÷ what {one.column} takes"
         yield f"  score {_number(one.score)} = {root}; each is {each}"
-    if lacks:
+    if lacks := [NAMES[name] for name, weight in study.weights.items() if weight and name not in known]:
         yield f"  not in the score, since not known: {', '.join(lacks)}"
+
+
+def _power(weight: float) -> str:
+    return "" if weight == 1 else f"^{weight:g}"
 
 
 def _made_with(study: Study) -> Iterator[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import random
+import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from .conftest import Call, Ended
-from .planted import MEASURED, Project, without
+from .planted import MEASURED, Project, row, without
 
 There = Callable[..., Ended]
 ALWAYS_OTHERWISE = frozenset({"run_id", "started_at", "finished_at", "wall_seconds", "cpu"})
@@ -188,3 +190,39 @@ def test_the_whole_test_split_killed_three_times(tmp_path: Path) -> None:
         (theirs["tokens"] / (500 - missed)) / (ours["tokens"] / (500 - never))
     )
     assert any("no model was called" in note for note in study["notes"])
+
+
+@pytest.mark.slow
+def test_data_of_the_hub_and_data_elsewhere(tmp_path: Path) -> None:
+    """The store stays in the project wherever the data lie, and a command that is killed alone takes its run along."""
+    project = Project(tmp_path / "project", range(1, 100))
+    rows = [json.dumps(row(number)) + "\n" for number in range(1, 30)]
+    folder = tmp_path / "hub" / "datasets--google-research-datasets--mbpp"
+    (folder / "snapshots" / "abc" / "full").mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("abc")
+    (folder / "snapshots" / "abc" / "full" / "test.jsonl").write_text("".join(rows[10:]))
+    (folder / "snapshots" / "abc" / "full" / "prompt.jsonl").write_text("".join(rows[:10]))
+    models = ("--small=pup", "--large=dog", "--limit=3")
+    process = project.start("mbpp", *models, HF_HUB_CACHE=str(tmp_path / "hub"))
+    output = process.communicate(timeout=120)[0]
+    assert (process.returncode, project.report()["tasks"]) == (0, 3), output
+    cases = [f"mbpp-{number}" for number in (11, 12, 13)]
+    with sqlite3.connect(project.path / ".llmroute" / "results.db") as db:
+        found = [json.loads(data)["case_id"] for (data,) in db.execute("SELECT data FROM records")]
+    assert {case.rpartition("::")[2] for case in found} == set(cases)
+
+    process = project.start("mbpp", "--small=pup", "--large=dog", "--data=mbpp.jsonl")
+    time.sleep(4)
+    process.kill()
+    process.communicate()
+    status, output = project.study("--resume")
+    assert (status, "tests are finished" in output or "resumes run" in output) == (0, True), output
+
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "mine.jsonl").write_text("".join(rows))
+    (project.path / "llmroute.toml").write_text("")  # what a conftest.py brings is not there for files elsewhere
+    process = project.start("mbpp", "--small=pico", "--large=nano", "--limit=3", "--data=../elsewhere/mine.jsonl")
+    output = process.communicate(timeout=120)[0]
+    assert (process.returncode, "no score: branching and always nano solved nothing" in output) == (0, True), output
+    assert project.report()["data"] == ["mine.jsonl"]
