@@ -39,50 +39,65 @@ BESIDE = ""
 """The lane of plans that need no slot."""
 
 
+_ENDING = threading.Lock()
+"""Of all jobs: two threads may end one at the same moment."""
+
+
 class Dropped(Exception):
     """A plan that was thrown away before it ended, since the run stops."""
 
 
 class Job:
-    """A plan on its way, and its result when it has one."""
+    """A plan on its way, and its result when it has one. There is one for each test that is to come: it is small."""
+
+    __slots__ = ("_begin", "_ended", "_error", "_plan", "_result", "_shut", "index", "own_seconds")
 
     def __init__(self, begin: Callable[[], Plan[Any]], *, index: int = -1) -> None:
         self.index = index
         """Its place in the order of those who wait; -1: somebody waits for it already."""
         self.own_seconds = 0.0
         """Of its steps; waiting for slots is not in it."""
-        self._begin = begin
+        self._begin: Callable[[], Plan[Any]] | None = begin
+        """None when it has begun."""
         self._plan: Plan[Any] | None = None
-        self._ended = threading.Event()
+        self._ended = False
+        self._shut = threading.Lock()
+        """Held until the plan has ended; an event would take ten times the room."""
+        self._shut.acquire()
         self._result: Any = None
         self._error: BaseException | None = None
 
     def step(self, given: Any = None, raised: BaseException | None = None) -> Step | None:
         """The next step; None when the plan has ended."""
         try:
-            if self._plan is None:
-                self._plan = self._begin()
+            if self._begin is not None:
+                begin, self._begin = self._begin, None
+                self._plan = begin()
                 return next(self._plan)
+            assert self._plan is not None
             return self._plan.send(given) if raised is None else self._plan.throw(raised)
         except StopIteration as end:
             self.end(end.value)
         except BaseException as error:
             self.end(None, tamed(error))
+        self._plan = None  # what it holds is of no use any more
         return None
 
     def end(self, result: Any, error: BaseException | None = None) -> None:
         """Once; what comes later is not heard."""
-        if not self._ended.is_set():
-            self._result, self._error = result, error
-            self._ended.set()
+        with _ENDING:
+            if self._ended:
+                return
+            self._result, self._error, self._ended = result, error, True
+        self._shut.release()
 
     @property
     def begun(self) -> bool:
-        return self._plan is not None
+        return self._begin is None
 
     @property
     def ended(self) -> bool:
-        return self._ended.is_set()
+        return self._ended
 
     @property
     def error(self) -> BaseException | None:
@@ -91,8 +106,9 @@ class Job:
 
     def settle(self) -> None:
         """Waits until the plan has ended, well or not. Ctrl-C ends the wait."""
-        while not self._ended.wait(0.5):
-            pass
+        while not self._ended:
+            if self._shut.acquire(timeout=0.5):
+                self._shut.release()
 
     def wait(self) -> Any:
         """The plan's result; raises what it raised."""

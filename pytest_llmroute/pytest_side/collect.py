@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,20 @@ class CheckMissed(AssertionError):
     def __init__(self, result: CheckResult, reply: str) -> None:
         self.result, self.reply = result, reply
         super().__init__(result.message)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The text of a task's last reply; judged already, where that was done beside the calls."""
+
+    text: str
+    judged: CheckResult | Exception | None = None
+
+    @property
+    def result(self) -> CheckResult | None:
+        if isinstance(self.judged, Exception):
+            raise self.judged
+        return self.judged
 
 
 class TaskCollector(pytest.File):
@@ -124,15 +139,15 @@ class TaskItem(pytest.Item):
     def runtest(self) -> None:
         from pytest_llmroute.tasks.checks import run_check
 
-        solved = self.ours.running.solved(self)
+        answered = self.ours.running.answered(self)
         try:
-            result = solved.result or run_check(self.task, solved.reply.text)
+            result = answered.result or run_check(self.task, answered.text)
         except SolutionLost as error:
             self.ours.running.scored(self, error.result)
             raise
         self.ours.running.scored(self, result)
         if not result.passed:
-            raise CheckMissed(result, solved.reply.text)
+            raise CheckMissed(result, answered.text)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         error = excinfo.value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_llmroute.config.resolve import Settings
+from pytest_llmroute.core.anew import Anew
 from pytest_llmroute.core.records import PROPERTY, Record
 from pytest_llmroute.errors import LLMRouteError
 from pytest_llmroute.pytest_side import junit
@@ -22,8 +23,8 @@ from pytest_llmroute.pytest_side.resuming import OF_BEFORE, command_that_goes_on
 from pytest_llmroute.report.summary import RunHead, Summary, Tally
 from pytest_llmroute.report.terminal import misses, not_recorded, render
 from pytest_llmroute.store.contract import RunInfo
-from pytest_llmroute.store.experience import keep_experience
-from pytest_llmroute.store.journal import journal_folder
+from pytest_llmroute.store.experience import Experience, keep_experience
+from pytest_llmroute.store.journal import KeptCall, journal_folder
 from pytest_llmroute.store.merge import Gathered, gather, journals_of, recover, save_run
 from pytest_llmroute.store.sqlite import SqliteStore
 
@@ -199,8 +200,14 @@ class Controller:
         seen = self._seen
         if seen is None or stopped:
             return found
-        records = tuple(r for r in found.records if r.nodeid in seen or (self.crashed and r.outcome == "interrupted"))
-        return replace(found, records=records, calls=tuple(call for call in found.calls if call.nodeid in seen))
+
+        def records() -> Iterator[Record]:
+            return (r for r in found.records if r.nodeid in seen or (self.crashed and r.outcome == "interrupted"))
+
+        def calls() -> Iterator[KeptCall]:
+            return (call for call in found.calls if call.nodeid in seen)
+
+        return replace(found, records=Anew(records), calls=Anew(calls))
 
     def _info(self, stopped: bool) -> RunInfo:
         """The run as it is kept."""
@@ -241,9 +248,10 @@ class Controller:
         root = self.config.rootpath
         store = SqliteStore(self.store_path)
         try:
-            save_run(root, info, found, store)
+            heard = Experience()
+            save_run(root, info, replace(found, calls=heard.of(found.calls)), store)
             self.stored = True
-            keep_experience(root, (kept.call for kept in found.calls))
+            keep_experience(root, heard.measured())
             for run in recover(root, store, current=self.run_id):
                 self.notes.append(f"run {run} had been interrupted; its records are in the store now")
         finally:

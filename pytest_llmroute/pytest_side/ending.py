@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmroute.store.journal import alive, journal_folder
+from pytest_llmroute.store.contents import alive
+from pytest_llmroute.store.journal import journal_folder
 from pytest_llmroute.store.merge import journals_of
 
 

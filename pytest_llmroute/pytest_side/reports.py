@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from operator import is_
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,13 @@ def flat(record: Record) -> list[tuple[str, object]]:
         "llm.scripted": record.scripted,
         "llm.replayed": record.replayed,
     }
-    return list(values.items())
+    return [_pair(name, value) for name, value in values.items()]
+
+
+@lru_cache(maxsize=1024)
+def _pair(name: str, value: object) -> tuple[str, object]:
+    """Pytest keeps the properties of all tests until it ends: what many have alike is one object."""
+    return name, value
 
 
 def foreign(properties: list[tuple[str, object]]) -> list[tuple[str, object]]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_llmroute.core.attempts import Solved
 from pytest_llmroute.core.outcomes import CheckResult
 from pytest_llmroute.core.replies import Reply
 from pytest_llmroute.core.requests import Message
@@ -20,7 +19,7 @@ from pytest_llmroute.engine.llm import LLM
 from pytest_llmroute.measure.mark import Mark, Usage
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side.ahead import JOB
-from pytest_llmroute.pytest_side.collect import TaskItem
+from pytest_llmroute.pytest_side.collect import Answered, TaskItem
 from pytest_llmroute.pytest_side.marker import messages_of
 
 if TYPE_CHECKING:
@@ -55,13 +54,13 @@ class Running:
         now: Reply = self.now(self.plan_of(item, messages))
         return now
 
-    def solved(self, item: TaskItem) -> Solved:
+    def answered(self, item: TaskItem) -> Answered:
         """The reply to a task, judged where that is done beside the calls; made ahead, or now."""
         __tracebackhide__ = True
         if (job := self._job_of(item)) is not None:
-            solved: Solved = job()
-            return solved
-        made: Solved = self.now(self.plan_of(item, item.task.messages))
+            answered: Answered = job()
+            return answered
+        made: Answered = self.now(self.plan_of(item, item.task.messages))
         return made
 
     def now(self, plan: Plan[Any]) -> Any:
@@ -83,7 +82,8 @@ class Running:
         request = run.case.request(messages)
         try:
             if isinstance(item, TaskItem):
-                return (yield from session.solver.solving(item.task, request, run, session.keeper, queued=queued))
+                solved = yield from session.solver.solving(item.task, request, run, session.keeper, queued=queued)
+                return Answered(solved.reply.text, solved.judged)
             return (
                 yield from session.engine.asking(request, run.case.column, run=run, calls=session.keeper, queued=queued)
             )

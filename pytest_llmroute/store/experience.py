@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from statistics import fmean, median
+from statistics import median
 
 from pytest_llmroute.core.records import CallRecord
 from pytest_llmroute.core.whole import written_whole
+from pytest_llmroute.store.journal import KeptCall
 
 FILE = ".llmroute/models.json"
 
@@ -43,8 +45,7 @@ def read_experience(root: Path) -> dict[str, Measured]:
         return {}
 
 
-def keep_experience(root: Path, calls: Iterable[CallRecord]) -> None:
-    found = experience_of(calls)
+def keep_experience(root: Path, found: Mapping[str, Measured]) -> None:
     if not found:
         return
     before = read_experience(root)
@@ -58,26 +59,52 @@ def measured(values: Mapping[str, float | None]) -> Measured:
     return Measured(**values)  # type: ignore[arg-type]
 
 
-def experience_of(calls: Iterable[CallRecord]) -> dict[str, Measured]:
-    """By model; what was scripted, replayed or failed says nothing about it."""
-    by_model: dict[str, list[CallRecord]] = {}
-    for call in calls:
-        if not (call.scripted or call.replayed or call.reused or call.error_class or call.link == "canned"):
-            by_model.setdefault(call.model, []).append(call)
-    return {model: _of(mine) for model, mine in by_model.items()}
+@dataclass(slots=True)
+class _Model:
+    """What the calls to one model tell, as far as they came."""
+
+    ram: int | None = None
+    loads: array[float] = field(default_factory=lambda: array("d"))
+    spent: array[float] = field(default_factory=lambda: array("d"))
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def add(self, call: CallRecord) -> None:
+        if size := _size(call):
+            self.ram = max(size, self.ram or 0)
+        if call.cold and call.load_s:
+            self.loads.append(call.load_s)
+        self.spent.append(call.total_s - (call.load_s if call.total_s > call.load_s else 0.0))
+        self.prompt_tokens += call.prompt_tokens
+        self.completion_tokens += call.completion_tokens
+
+    def measured(self) -> Measured:
+        return Measured(
+            ram=self.ram,
+            load_seconds=round(median(self.loads), 3) if self.loads else None,
+            call_seconds=round(median(self.spent), 4),
+            prompt_tokens=round(self.prompt_tokens / len(self.spent), 1),
+            completion_tokens=round(self.completion_tokens / len(self.spent), 1),
+        )
 
 
-def _of(calls: list[CallRecord]) -> Measured:
-    sizes = [size for call in calls if (size := _size(call))]
-    loads = [call.load_s for call in calls if call.cold and call.load_s]
-    spent = [call.total_s - (call.load_s if call.total_s > call.load_s else 0.0) for call in calls]
-    return Measured(
-        ram=max(sizes, default=None),
-        load_seconds=round(median(loads), 3) if loads else None,
-        call_seconds=round(median(spent), 4),
-        prompt_tokens=round(fmean(call.prompt_tokens for call in calls), 1),
-        completion_tokens=round(fmean(call.completion_tokens for call in calls), 1),
-    )
+class Experience:
+    """Hears the calls of a run as they go by; what was scripted, replayed or failed says nothing about a model."""
+
+    def __init__(self) -> None:
+        self._models: dict[str, _Model] = {}
+
+    def of(self, calls: Iterable[KeptCall]) -> Iterator[KeptCall]:
+        """Hands them on."""
+        for kept in calls:
+            call = kept.call
+            if not (call.scripted or call.replayed or call.reused or call.error_class or call.link == "canned"):
+                self._models.setdefault(call.model, _Model()).add(call)
+            yield kept
+
+    def measured(self) -> dict[str, Measured]:
+        """By model."""
+        return {name: model.measured() for name, model in self._models.items()}
 
 
 def _size(call: CallRecord) -> int | None:

@@ -6,12 +6,11 @@ wrote. A run that is resumed goes on in further files, its second part: `main.2.
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -208,146 +207,6 @@ class KeptCall:
     def from_dict(data: Mapping[str, Any]) -> KeptCall:
         call = CallRecord.from_dict(data["call"])
         return KeptCall(data["nodeid"], call, tuple(data["messages"]), data["reply"], data.get("more") or {})
-
-
-@dataclass(frozen=True, slots=True)
-class JournalContents:
-    """What journals hold: finished records, and drafts of cases that never finished."""
-
-    headers: tuple[Mapping[str, Any], ...]
-    records: tuple[Record, ...]
-    unfinished: tuple[Record, ...]
-    calls: tuple[KeptCall, ...]
-    """Of a finished record its own, and what was called after it; of an unfinished case all."""
-    series: tuple[Series, ...]
-    status: str
-    """finished or interrupted as the end of the last part says; broken off when a journal of it has none."""
-    alive: bool
-    """Whether a process that wrote them still runs: then nobody else may touch the run."""
-    broken_lines: int
-
-
-def read_journal(path: Path) -> JournalContents:
-    """All that can be believed of a journal; broken lines are counted and left out."""
-    return read_journals([path])
-
-
-def read_journals(paths: Iterable[Path]) -> JournalContents:
-    """Those of one run, put together; of several records of one item the last one counts."""
-    reader = _Reader()
-    for path in sorted(paths, key=lambda path: (part_of(path), path)):
-        reader.read(path)
-    return reader.contents()
-
-
-class _Reader:
-    """Gathers the lines of journals, part by part."""
-
-    def __init__(self) -> None:
-        self.headers: list[Mapping[str, Any]] = []
-        self.records: dict[str, Record] = {}
-        self.home: dict[str, Path] = {}
-        """The journal that a record is from."""
-        self.open: dict[str, Mapping[str, Any]] = {}
-        """Drafts as they were written: nearly all of them are finished later, and need not become records."""
-        self.calls: dict[str, dict[int, KeptCall]] = {}
-        self.series: list[Series] = []
-        self.ends: dict[Path, str] = {}
-        self.broken = 0
-
-    def read(self, path: Path) -> None:
-        if part_of(path) > max(map(part_of, self.ends), default=1):
-            self.ends.clear()  # earlier parts are over, however they ended
-        self.ends[path] = "broken off"
-        for line in _lines(path, self):
-            self._take(line, path)
-
-    def _take(self, line: Mapping[str, Any], path: Path) -> None:
-        kind = line.get("kind")
-        if kind == "run":
-            self.headers.append(line)
-        elif kind == "start":
-            self.open[line["record"]["nodeid"]] = line["record"]
-        elif kind == "call":
-            self._call(KeptCall.from_dict(line), path)
-        elif kind == "record":
-            self._record(Record.from_dict(line["record"]), path)
-        elif kind == "amend" and line["nodeid"] in self.records:
-            self.records[line["nodeid"]] = self.records[line["nodeid"]].torn_down(line["message"])
-        elif kind == "series":
-            self.series.append(Series.from_dict(line["series"]))
-        elif kind == "end":
-            self.ends[path] = line["status"]
-
-    def _call(self, kept: KeptCall, path: Path) -> None:
-        home = self.home.get(kept.nodeid, path)
-        if home == path or part_of(home) < part_of(path):  # else of a worker that died, whose case another one did
-            self.calls.setdefault(kept.nodeid, {})[kept.call.attempt] = kept
-
-    def _record(self, record: Record, path: Path) -> None:
-        """What else was called for the item was for another try of it."""
-        calls = self.calls.pop(record.nodeid, {})
-        own = {call.attempt: _judged(calls[call.attempt], call) for call in record.calls if call.attempt in calls}
-        if own:
-            self.calls[record.nodeid] = own
-            known = {attempt: kept.call for attempt, kept in own.items()}  # the same twice in memory is once too many
-            record = replace(record, calls=tuple(known.get(call.attempt, call) for call in record.calls))
-        self.records[record.nodeid], self.home[record.nodeid] = record, path
-        self.open.pop(record.nodeid, None)
-
-    def contents(self) -> JournalContents:
-        unfinished = tuple(
-            replace(Record.from_dict(draft), calls=tuple(kept.call for kept in self.calls.get(nodeid, {}).values()))
-            for nodeid, draft in self.open.items()
-            if nodeid not in self.records
-        )
-        said = set(self.ends.values())
-        return JournalContents(
-            headers=tuple(self.headers),
-            records=tuple(self.records.values()),
-            unfinished=unfinished,
-            calls=tuple(kept for group in self.calls.values() for kept in group.values()),
-            series=tuple(self.series),
-            status=next((status for status in ("broken off", "interrupted") if status in said), "finished"),
-            alive=any(map(alive, self.headers)),
-            broken_lines=self.broken,
-        )
-
-
-def _judged(kept: KeptCall, call: CallRecord) -> KeptCall:
-    """A call as its record has it, which knows what came of the reply."""
-    return kept if kept.call == call else replace(kept, call=call)
-
-
-def alive(header: Mapping[str, Any]) -> bool:
-    """Whether the process that wrote this header still runs; its start time tells it from a later owner of the id."""
-    try:
-        return abs(psutil.Process(int(header["pid"])).create_time() - float(header["pid_started"])) < 1
-    except (psutil.Error, KeyError, ValueError):
-        return False
-
-
-def orphaned(header: Mapping[str, Any]) -> bool:
-    """Whether it still runs though the process that started it, xdist's controller, is gone: it ends in seconds."""
-    try:
-        return alive(header) and psutil.Process(int(header["pid"])).ppid() != header.get("parent")
-    except psutil.Error:
-        return False
-
-
-def _lines(path: Path, reader: _Reader) -> Iterator[Mapping[str, Any]]:
-    with path.open("rb") as file:
-        for raw in file:
-            if not raw.strip():
-                continue
-            try:
-                value = json.loads(raw) if raw.endswith(b"\n") else None
-            except ValueError:
-                value = None
-            if isinstance(value, dict):
-                yield value
-            else:
-                reader.broken += 1
 
 
 def _bytes(line: str) -> bytes:

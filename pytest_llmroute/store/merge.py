@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pytest_llmroute.core.anew import Anew
 from pytest_llmroute.core.records import Record
 from pytest_llmroute.core.series import Series
+from pytest_llmroute.store.contents import JournalContents, read_journals
 from pytest_llmroute.store.contract import RunInfo, Store
-from pytest_llmroute.store.journal import FOLDER, JournalContents, KeptCall, journal_folder, part_of, read_journals
+from pytest_llmroute.store.journal import FOLDER, KeptCall, journal_folder, part_of
 
 MANY = 100_000
 DONE = ".stored"
@@ -21,11 +23,15 @@ DONE = ".stored"
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """All that the journals of a run hold."""
+    """All that the journals of a run hold; read when it is gone through, so they must still be there."""
 
-    records: tuple[Record, ...]
-    calls: tuple[KeptCall, ...]
+    records: Iterable[Record]
+    calls: Iterable[KeptCall]
     series: tuple[Series, ...] = ()
+
+    def in_memory(self) -> Gathered:
+        """The same, whatever becomes of the journals."""
+        return Gathered(tuple(self.records), tuple(self.calls), self.series)
 
 
 def gather(root: Path, run_id: str) -> Gathered:
@@ -43,8 +49,13 @@ def journals_of(folder: Path) -> list[Path]:
 
 def together(contents: JournalContents) -> Gathered:
     """Of a case that was begun and never finished, its draft, as interrupted."""
-    left = [replace(record, outcome="interrupted", success=False) for record in contents.unfinished]
-    return Gathered((*contents.records, *left), contents.calls, contents.series)
+
+    def records() -> Iterator[Record]:
+        yield from contents.records
+        for record in contents.unfinished:
+            yield replace(record, outcome="interrupted", success=False)
+
+    return Gathered(Anew(records), contents.calls, contents.series)
 
 
 def save_run(root: Path, run: RunInfo, found: Gathered, store: Store, *, only: Sequence[Path] | None = None) -> None:
@@ -83,29 +94,30 @@ def recover(root: Path, store: Store, *, current: str) -> list[str]:
         if stored and (contents.status == "finished" or max(map(part_of, files)) == 1):
             shutil.rmtree(folder, ignore_errors=True)  # what is left of one that was resumed is newer than the store
             continue
-        save_run(root, info_of(folder.name, contents), together(contents), store, only=files)
-        recovered.append(folder.name)
+        with suppress(FileNotFoundError):  # the same
+            save_run(root, info_of(folder.name, contents), together(contents), store, only=files)
+            recovered.append(folder.name)
     return recovered
 
 
 def gathered(paths: Iterable[Path]) -> tuple[RunInfo, Gathered]:
-    """Journals that lie somewhere, as one run; finished if each of them says so."""
+    """Journals that lie somewhere, as one run in memory; finished if each of them says so."""
     contents = read_journals(paths)
     info = info_of(str(contents.headers[0]["run_id"]) if contents.headers else "", contents)
     finished = contents.status == "finished"
-    return replace(info, status="finished" if finished else "interrupted"), together(contents)
+    return replace(info, status="finished" if finished else "interrupted"), together(contents).in_memory()
 
 
 def info_of(run_id: str, contents: JournalContents) -> RunInfo:
     """What the journals themselves tell of a run whose controller is gone: its last part, where it was resumed."""
-    headers, records = contents.headers, (*contents.records, *contents.unfinished)
+    headers, records = contents.headers, together(contents).records
     about = next(filter(None, map(_about, reversed(headers))), {})
     return RunInfo(
         run_id=run_id,
         started_at=max((_began(header) for header in headers), default=""),
         status="interrupted",
         version=about.get("version", ""),
-        profile=about.get("profile", records[0].profile if records else ""),
+        profile=about["profile"] if "profile" in about else next((record.profile for record in records), ""),
         columns=tuple(about.get("columns") or dict.fromkeys(record.column for record in records)),
         facts=about.get("facts", {}),
     )

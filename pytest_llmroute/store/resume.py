@@ -11,19 +11,9 @@ from pathlib import Path
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.records import Record
 from pytest_llmroute.errors import UserError, nearest, printable
+from pytest_llmroute.store.contents import JournalContents, alive, orphaned, read_journals
 from pytest_llmroute.store.contract import RunInfo
-from pytest_llmroute.store.journal import (
-    FOLDER,
-    Journal,
-    JournalContents,
-    alive,
-    journal_folder,
-    journal_path,
-    orphaned,
-    part_of,
-    read_journals,
-    run_header,
-)
+from pytest_llmroute.store.journal import FOLDER, Journal, journal_folder, journal_path, part_of, run_header
 from pytest_llmroute.store.merge import DONE, MANY, Gathered, info_of, journals_of, together
 from pytest_llmroute.store.sqlite import SqliteStore
 
@@ -77,7 +67,7 @@ def cut_short(root: Path, store: Path) -> list[RunInfo]:
 def kept(root: Path, run_id: str, *, before: int) -> Gathered:
     """What the parts of a run before this one hold; those of this one are still being written."""
     paths = [path for path in journals_of(journal_folder(root, run_id)) if part_of(path) < before]
-    return together(read_journals(paths))
+    return together(read_journals(paths)).in_memory()
 
 
 def prepare(root: Path, run: Earlier, run_id: str) -> int:
@@ -135,7 +125,7 @@ def _stored(store: Path) -> list[RunInfo]:
 
 def _gathered(run: _Known, store: Path) -> Gathered:
     if run.contents is not None:
-        return together(run.contents)
+        return together(run.contents).in_memory()
     opened = SqliteStore(store)
     try:
         run_id = run.info.run_id

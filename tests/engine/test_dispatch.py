@@ -132,6 +132,19 @@ def test_a_stopped_dispatcher_lets_nobody_wait(dispatcher: Callable[..., Dispatc
             job.wait()
 
 
+def test_several_may_wait_for_one_plan_and_its_first_end_counts() -> None:
+    job, heard = Job(lambda: pytest.fail("nobody moves it on")), list[str]()
+    waiting = [threading.Thread(target=lambda: heard.append(job.wait())) for _ in range(3)]
+    for thread in waiting:
+        thread.start()
+    job.end("first")
+    job.end("second", ValueError())
+    for thread in waiting:
+        thread.join(5)
+    assert heard == ["first"] * 3
+    assert job.wait() == "first"
+
+
 def test_own_seconds_leave_the_waiting_out(dispatcher: Callable[..., Dispatcher]) -> None:
     server, run = Server(0.05), dispatcher(1)
     jobs = [Job(partial(ask, server, n), index=n) for n in range(6)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,10 @@ def test_the_small_model_tries_warmer_and_with_hints_before_the_large_one_is_ask
     assert outcomes == {
         "first": ("passed", True), "third": ("passed", False), "large": ("passed", False), "never": ("missed", False),
     }  # fmt: skip
+    with sqlite3.connect(toys.path / ".llmroute" / "results.db") as store:
+        kept = [json.loads(line)["call"] for (line,) in store.execute("SELECT data FROM calls")]
+    assert sum(call["accepted"] for call in kept) == 3
+    assert not any(call["passed"] is None for call in kept)
     (column,) = data["columns"]
     assert column["attempts"]["solved_at"] == {"1": 1, "3": 1}
     assert column["first_attempt"] == 1

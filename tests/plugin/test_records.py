@@ -17,7 +17,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pytest_llmroute.store.journal import read_journal
+from pytest_llmroute.store.contents import read_journal
 from pytest_llmroute.store.sqlite import SqliteStore
 
 from .conftest import Run

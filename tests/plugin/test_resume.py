@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pytest_llmroute.store.journal import alive
+from pytest_llmroute.store.contents import alive
 
 from .broken_off import NEEDED, House, Project, outcomes
 
