@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pytest_llmroute.backends.contract import BackendType
     from pytest_llmroute.backends.scripted import ScriptedAnswer
     from pytest_llmroute.codes import Code
+    from pytest_llmroute.core.attempts import Came, Solved
     from pytest_llmroute.core.decisions import Decision, Rejected
     from pytest_llmroute.core.events import Event
     from pytest_llmroute.core.models import ModelCapability, ModelCard, PhaseSettings, RetryPolicy
@@ -90,6 +91,7 @@ _HOME = {
     "core.outcomes": ("CheckResult",),
     "core.phases": ("ExecutionPhase",),
     "core.replies": ("Call", "Reply"),
+    "core.attempts": ("Came", "Solved"),
     "core.requests": ("Message", "Request"),
     "core.templates": ("Section", "Template"),
     "engine.llm": ("LLM",),
@@ -104,6 +106,7 @@ __all__ = [
     "LLM",
     "BackendType",
     "Call",
+    "Came",
     "Cause",
     "CheckResult",
     "CheckType",
@@ -133,6 +136,7 @@ __all__ = [
     "Rule",
     "ScriptedAnswer",
     "Section",
+    "Solved",
     "Strategy",
     "Template",
     "UserError",

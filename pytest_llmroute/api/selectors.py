@@ -17,7 +17,7 @@ class ModelSelector:
 
     def __init__(self, strategy: str = "balanced", fallback_model: str = FALLBACK, *, profile: str = "ollama") -> None:
         found = here()
-        tables = found.project.catalog.tables
+        tables = {name: table for name, table in found.project.catalog.tables.items() if table.ladder is None}
         if strategy not in tables:
             raise UnknownName("strategy", strategy, tables, where="ModelSelector")
         self.strategy, self.fallback_model = strategy, fallback_model

@@ -69,6 +69,8 @@ def _call(call: CallRecord, kept: KeptCall | None) -> None:
     output.wrapped(f"    call {call.attempt}: {call.model} ({call.link}; {printable(call.reason)})", indent=12)
     output.line(f"      settings {settings or 'the model’s own'}; {call.total_s:.3f} s;"
                 f" tokens {call.prompt_tokens}/{call.completion_tokens}")  # fmt: skip
+    if call.rung:
+        output.line(f"      {_step(call)}")
     for model, reason in call.rejected:
         output.wrapped(f"      not {printable(model)}: {printable(reason)}", indent=12)
     for model, cause, text in call.failures:
@@ -82,6 +84,15 @@ def _call(call: CallRecord, kept: KeptCall | None) -> None:
     for message in kept.messages:
         _text(message["role"], message["content"])
     _text("reply", kept.reply or "")
+
+
+def _step(call: CallRecord) -> str:
+    """Which attempt of a ladder it was, and what came of it."""
+    step = f"step {call.rung}, {call.role}: told as {printable(call.formulation, 40)}, hint {call.hint}"
+    if call.accepted is None:
+        return step
+    accepted = "accepted" if call.accepted else "not accepted"
+    return f"{step}; {accepted} by {call.verifier} (feedback {call.feedback}), {'right' if call.passed else 'wrong'}"
 
 
 def _solution(solution: Solution) -> None:

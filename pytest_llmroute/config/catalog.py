@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from pytest_llmroute.codes import Code
+from pytest_llmroute.core.attempts import Ladder
 from pytest_llmroute.core.models import Expected, ModelCard, PhaseSettings, Price, RetryPolicy, Source
 from pytest_llmroute.core.phases import Phase
 from pytest_llmroute.core.profiles import Agent, Profile
@@ -28,6 +29,7 @@ TYPE_IDS = (
     "multi_step",
 )
 FILES = ("models", "profiles", "strategies", "phases", "agents", "templates")
+_LADDER = frozenset(item.name for item in fields(Ladder))
 Tables = Mapping[str, Mapping[str, Any]]
 """section → name → entry, as a file holds them."""
 
@@ -53,7 +55,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A strategy that is a table: the first rule that fits, then task → role, with `default` for the rest."""
+    """A strategy that is a table: the first rule that fits, then task → role, with `default` for the rest.
+
+    One with a ladder has no tasks: a small model tries each, a large one rescues.
+    """
 
     name: str
     about: str
@@ -61,6 +66,7 @@ class Table:
     rules: tuple[Rule, ...] = ()
     fallback: tuple[str, ...] = ()
     canned: bool = False
+    ladder: Ladder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +243,8 @@ def _profile(name: str, data: Mapping[str, Any]) -> Profile:
 
 
 def _table(name: str, data: Mapping[str, Any], agents: tuple[str, ...]) -> Table:
+    if is_ladder(data):
+        return Table(name, data.get("about", ""), {"default": data["small"]}, ladder=_ladder(name, data))
     return Table(
         name=name,
         about=data.get("about", ""),
@@ -245,6 +253,17 @@ def _table(name: str, data: Mapping[str, Any], agents: tuple[str, ...]) -> Table
         fallback=tuple(data.get("fallback", ())),
         canned=data.get("canned", False),
     )
+
+
+def is_ladder(data: Mapping[str, Any]) -> bool:
+    """Whether a strategy's table is that of a ladder."""
+    return not _LADDER.isdisjoint(data)
+
+
+def _ladder(name: str, data: Mapping[str, Any]) -> Ladder:
+    values: dict[str, Any] = {"cells": {key: f"{name}.{key}" for key in ("small", "large")}}
+    values |= {key: tuple(value) if isinstance(value, list) else value for key, value in data.items() if key in _LADDER}
+    return Ladder(**values)
 
 
 def _rule(data: Mapping[str, Any], agents: tuple[str, ...]) -> Rule:

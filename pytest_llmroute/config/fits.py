@@ -58,6 +58,7 @@ _TESTS: dict[str, Callable[[Any, Any, Schema], bool]] = {
     "propertyNames": _of(dict, lambda value, wanted: all(surely_fits(key, wanted) for key in value)),
     "items": _of(list, lambda value, wanted: all(surely_fits(item, wanted) for item in value)),
     "minItems": _of(list, lambda value, wanted: len(value) >= wanted),
+    "maxItems": _of(list, lambda value, wanted: len(value) <= wanted),
     "minLength": _of(str, lambda value, wanted: len(value) >= wanted),
     "maxLength": _of(str, lambda value, wanted: len(value) <= wanted),
     "pattern": _of(str, lambda value, wanted: re.search(wanted, value) is not None),

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_llmroute.core.attempts import FEEDBACK, HINTS, STOPS, VERIFIERS
 from pytest_llmroute.core.models import CAPABILITIES, DEVICES, DTYPES, QUANTIZATIONS
 from pytest_llmroute.core.profiles import ROLES
 from pytest_llmroute.errors import Cause
@@ -172,6 +173,27 @@ RULE = (
     Key("task", _WHO, "a task, or a list of them"),
     Key("use", NAME, "a role or a model", required=True),
 )
+LADDER = (
+    Key("small", NAME, "the role or model that tries; with `large` it makes the strategy a ladder, which has no table of tasks"),
+    Key("large", NAME, "the role or model that is asked when the attempts have failed"),
+    Key(
+        "temperatures", {"type": "array", "items": TEMPERATURE, "minItems": 1, "maxItems": 10},
+        "of the attempts, one each; the last one holds for further ones",
+    ),
+    Key("formulations", {"type": "array", "items": NAME, "minItems": 1}, "types of templates that attempts take in turn; own: as task and model say"),
+    Key("hints", one_of(*HINTS), "what a hint may show at most: nothing, the kind of error, the call that failed, the assert"),
+    Key(
+        "context", {"type": "array", "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1}, "minItems": 1},
+        "shares of the tests that attempts are told; the last one holds for further ones",
+    ),
+    Key("stop", one_of(*STOPS), "learned: as many attempts as earlier runs say are worth it; fixed: one for each temperature"),
+    Key("verifier", one_of(*VERIFIERS), "what accepts an answer: the task's check, its first assert, the syntax, a model's word"),
+    Key("judge", NAME, "the role or model that the verifier `model` asks"),
+    Key(
+        "feedback", one_of(*FEEDBACK),
+        "all tests decide and score; or the first one decides (visible); or the challenge scores (challenge)",
+    ),
+)  # fmt: skip
 STRATEGY = (
     Key("extends", NAME, "the strategy that this one starts from; it must be a table too"),
     Key("about", TEXT, "one line for lists"),
@@ -180,6 +202,7 @@ STRATEGY = (
     Key("default", NAME, "the role or model for every other task"),
     Key("fallback", {"type": "array", "items": NAME}, "roles or models that are asked when the first one fails"),
     Key("canned", FLAG, "whether a canned text ends the chain; it never counts as success"),
+    *LADDER,
 )
 _PART: Schema = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
 SECTION = (

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_llmroute.codes import Code
-from pytest_llmroute.config.catalog import FILES, Tables
+from pytest_llmroute.config.catalog import FILES, Tables, is_ladder
 from pytest_llmroute.config.files import ConfigFile
 from pytest_llmroute.core.profiles import ROLES
 from pytest_llmroute.errors import UnknownName, UserError
@@ -16,9 +16,10 @@ NEEDED = {
     "models": ("backend",),
     "phases": ("temperature", "max_tokens"),
     "agents": ("model",),
-    "strategies": ("default",),
     "templates": ("text",),
 }
+OF_TABLES = ("default", "tasks", "rules", "fallback", "canned")
+"""Keys that a ladder has not."""
 Entry = Mapping[str, Any]
 
 
@@ -32,6 +33,7 @@ def merge(base: Tables, file: ConfigFile) -> tuple[dict[str, dict[str, Any]], li
                 merged[section].pop(name)
                 if not any(f".{name}.extends" in error.what for error in errors):
                     errors.append(_error(file, (section, name), f"{' and '.join(missing)} missing"))
+    _strategies(merged["strategies"], file, errors)
     _agents_everywhere(merged, file.table)
     for name in file.table.get("profiles", {}):
         if missing := [role for role in ROLES if role not in merged["profiles"][name].get("roles", {})]:
@@ -39,6 +41,24 @@ def merge(base: Tables, file: ConfigFile) -> tuple[dict[str, dict[str, Any]], li
             fix = 'add them under roles, or extends = "ollama" to start from another profile'
             errors.append(_error(file, ("profiles", name), f"no model for the roles {', '.join(missing)}", fix=fix))
     return merged, errors
+
+
+def _strategies(merged: dict[str, Any], file: ConfigFile, errors: list[UserError]) -> None:
+    """Each is a table of tasks, or a ladder; what is neither whole nor one of both is taken out."""
+    for name in file.table.get("strategies", {}):
+        ladder = is_ladder(merged[name])
+        missing = [key for key in (("small", "large") if ladder else ("default",)) if key not in merged[name]]
+        mixed = [key for key in OF_TABLES if ladder and key in merged[name]]
+        if not (missing or mixed):
+            continue
+        del merged[name]
+        if mixed:
+            own = [key for key in mixed if key in file.table["strategies"][name]]
+            at = ("strategies", name, *own[:1])
+            fix = 'extends = "branching" without it; or a table of tasks without small, large and their settings'
+            errors.append(_error(file, at, f"a ladder (small, then large) has no {mixed[0]}", fix=fix))
+        elif not any(f".{name}.extends" in error.what for error in errors):
+            errors.append(_error(file, ("strategies", name), f"{' and '.join(missing)} missing"))
 
 
 def _section(section: str, base: Entry, own: Entry, file: ConfigFile, errors: list[UserError]) -> dict[str, Any]:
@@ -68,11 +88,22 @@ def _section(section: str, base: Entry, own: Entry, file: ConfigFile, errors: li
             start = {key: value for key, value in start.items() if key not in ("type", "models", "families", "tasks")}
         elif parent is not None and section == "strategies" and "rules" in data and "rules" in start:
             data = {**data, "rules": [*data["rules"], *start["rules"]]}
+        if section == "strategies":
+            data = {**data, **_cells(name, parent, start, data, base)}
         return _over(start, _sourced(data, file.shown))
 
     for name in own:
         done[name] = {key: value for key, value in entry(name, (name,)).items() if key != "extends"}
     return done
+
+
+def _cells(name: str, parent: str | None, start: Entry, data: Entry, base: Entry) -> dict[str, Any]:
+    """Under which names profiles override the models of a ladder: those of what it extends, where it has no own."""
+    if not is_ladder({**start, **data}):
+        return {}
+    own = "" if name in base else f"{name}."
+    before = start.get("cells", {}) or {key: f"{parent or name}.{key}" for key in ("small", "large")}
+    return {"cells": {key: (own and own + key) if key in data else before[key] for key in ("small", "large")}}
 
 
 def _canonical(section: str, base: Entry, own: Entry, parent: str | None) -> str | None:

@@ -9,11 +9,14 @@ from pytest_llmroute.codes import Code
 from pytest_llmroute.config.catalog import Catalog
 from pytest_llmroute.config.files import ConfigFile
 from pytest_llmroute.config.keys import BACKENDS
+from pytest_llmroute.core.attempts import OWN
 from pytest_llmroute.core.profiles import ROLES
 from pytest_llmroute.core.templates import OFFERED, PARTS, Template
 from pytest_llmroute.errors import UnknownName, UserError, nearest, printable
 
 At = tuple[str | int, ...]
+CELLS = ("default", "small", "large")
+"""What else a profile may override: the cell of all other tasks, and the two models of a ladder."""
 NO_MODEL = '[models."{}"] with its backend declares it; llmroute models list shows what is known'
 NO_TEMPLATE = "one that is built in, [templates.{}] with its text, or one that the hook llmroute_templates brings"
 NO_BACKEND = f"one of {', '.join(BACKENDS)}, or one that the hook llmroute_backends brings"
@@ -52,9 +55,7 @@ class _References:
         for name, data in table.get("models", {}).items():
             at: At = ("models", name)
             yield from self._in(data.get("phases", {}), "phase", self._phases, (*at, "phases"))
-            if (template := data.get("template")) is not None and template not in self._templates:
-                fix = NO_TEMPLATE.format(printable(template, 80))
-                yield _undeclared("template", template, self._templates, self._where((*at, "template")), fix)
+            yield from self._template(data.get("template"), self._templates, (*at, "template"))
             if (backend := data.get("backend")) is not None and backend not in self._backends:
                 yield _undeclared("backend", backend, self._backends, self._where((*at, "backend")), NO_BACKEND)
         for name, data in table.get("agents", {}).items():
@@ -80,7 +81,7 @@ class _References:
             strategy, _, task = cell.partition(".")
             place = (*at, "overrides", cell)
             yield from self._in([strategy], "strategy", self._strategies, place, exact=True)
-            yield from self._in([task], "task", (*self._catalog.tasks, "default"), place, exact=True)
+            yield from self._in([task], "task", (*self._catalog.tasks, *CELLS), place, exact=True)
             yield from self._model(use, place)
 
     def _strategy(self, name: str, data: Mapping[str, Any]) -> Iterator[UserError]:
@@ -88,7 +89,10 @@ class _References:
         yield from self._in(data.get("tasks", {}), "task", self._catalog.tasks, (*at, "tasks"))
         for task, use in data.get("tasks", {}).items():
             yield from self._model(use, (*at, "tasks", task))
-        yield from self._model(data.get("default"), (*at, "default"))
+        for key in ("default", "small", "large", "judge"):
+            yield from self._model(data.get(key), (*at, key))
+        for place, template in enumerate(data.get("formulations", ())):
+            yield from self._template(template, {OWN, *self._templates}, (*at, "formulations", place))
         for place, use in enumerate(data.get("fallback", ())):
             yield from self._model(use, (*at, "fallback", place))
         for place, rule in enumerate(data.get("rules", ())):
@@ -106,6 +110,11 @@ class _References:
         """A role or a model."""
         if name is not None and name not in ROLES:
             yield from self._in([name], "role or model", {*ROLES, *self._models}, at, exact=True)
+
+    def _template(self, name: str | None, known: Collection[str], at: At) -> Iterator[UserError]:
+        if name is not None and name not in known:
+            fix = NO_TEMPLATE.format(printable(name, 80))
+            yield _undeclared("template", name, known, self._where(at), fix)
 
     def _in(self, names: Any, kind: str, known: Collection[str], at: At, *, exact: bool = False) -> Iterator[UserError]:
         for name in names:

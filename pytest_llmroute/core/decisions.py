@@ -32,6 +32,8 @@ class Decision:
     phase: str | None = None
     agent: str | None = None
     chain: tuple[str, ...] = ()
+    then: tuple[str, ...] = ()
+    """Models that may be asked for a better answer, when what came is judged."""
     canned: bool = False
     """Whether a canned text ends the chain."""
     rejected: tuple[Rejected, ...] = ()
@@ -44,6 +46,11 @@ class Decision:
     asked: Sampling = field(default=Sampling(), compare=False)
     """The strategy's own settings; every link of the chain fits them to its own limits."""
     log_line: str = field(default="", compare=False)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Those that may be asked one after the other, while all of them answer."""
+        return (self.model, *self.then)
 
     @property
     def forced(self) -> bool:
@@ -64,6 +71,8 @@ class Decision:
         if self.chain or self.canned:
             links = [*self.chain, *(["canned text"] if self.canned else [])]
             lines.append(f"  then       {' → '.join(links)}")
+        if self.then:
+            lines.append(f"  rescue     {' → '.join(self.then)}, when the attempts have failed")
         lines += [f"  rejected   {item.model}: {item.reason}" for item in self.rejected]
         return "\n".join(lines)
 

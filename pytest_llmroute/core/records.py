@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from sys import intern
 from typing import Any
 
+from pytest_llmroute.core.attempts import VERIFIER
 from pytest_llmroute.core.plain import as_json
 from pytest_llmroute.core.solutions import Solution
 
@@ -31,6 +32,20 @@ class CallRecord:
     decided_by: str = "strategy"
     rejected: tuple[tuple[str, str], ...] = ()
     failures: tuple[tuple[str, str, str], ...] = ()
+    rung: int = 0
+    """The step of a ladder that asked, counted from 1; 0 for what is no attempt of a ladder."""
+    role: str = ""
+    """Of an attempt: small or large; verifier where a model was asked for its word."""
+    formulation: str = ""
+    hint: str = ""
+    """What the prompt's hint showed: none, class, shape or values."""
+    verifier: str = ""
+    feedback: str = ""
+    """Which tests decided and which scored: all, visible or challenge."""
+    accepted: bool | None = None
+    """Whether the verifier accepted the answer; None where it was not judged."""
+    passed: bool | None = None
+    """Whether the answer passed by what scores."""
     temperature: float | None = None
     max_tokens: int | None = None
     top_p: float | None = None
@@ -145,7 +160,7 @@ class Record:
     solution: Solution | None = None
     """The code of the reply and what came of running it; None where no check runs code."""
     first_attempt: bool = False
-    """No call of the case failed or went to a fallback."""
+    """No call of the case failed or went to a fallback, and no further attempt was made."""
     error_class: str | None = None
     message: str = ""
     started_at: str = ""
@@ -181,8 +196,8 @@ class Record:
 
     @property
     def model(self) -> str:
-        """The model of the last call that answered."""
-        return self.calls[-1].model if self.calls else ""
+        """The model of the last call that answered the test."""
+        return next((call.model for call in reversed(self.calls) if call.role != VERIFIER), "")
 
     @property
     def models(self) -> tuple[str, ...]:

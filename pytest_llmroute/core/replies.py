@@ -63,6 +63,8 @@ class Call:
     case_id: str = ""
     column: str = ""
     repeat: int = 1
+    attempt: int = 1
+    """Which step of a ladder asks, counted from 1."""
     task: str | None = None
     tools: tuple[Mapping[str, Any], ...] = ()
     schema: Mapping[str, Any] | None = None

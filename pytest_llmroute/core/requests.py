@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.templates import Parts
 from pytest_llmroute.errors import UserError
+
+if TYPE_CHECKING:
+    from pytest_llmroute.core.attempts import Rung
 
 ROLES = ("system", "user", "assistant", "tool")
 
@@ -73,6 +76,8 @@ class Request:
     """What was wrong with an earlier attempt, for the model to read."""
     share: float = 1.0
     """How much of each part that is a list is told."""
+    rung: Rung | None = None
+    """The step of a ladder that asks; None for what is asked once."""
 
     @property
     def text(self) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from pytest_llmroute.core.attempts import Rung
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.records import CallRecord, Record
@@ -148,6 +149,13 @@ class CaseRun:
     def canned(self) -> bool:
         return any(call.link == "canned" for call in self.calls)
 
+    def judged(self, rung: Rung, **found: Any) -> None:
+        """What came of an attempt, into the record of its call."""
+        for place, call in reversed(list(enumerate(self.calls))):
+            if (call.rung, call.role, call.accepted) == (rung.number, rung.role, None):
+                self.calls[place] = replace(call, **found)
+                return
+
     def finish(self, outcome: str, *, message: str = "", error_class: str | None = None,
                score: float | None = None, solution: Solution | None = None,
                usage: Mapping[str, Any] | None = None, seconds: float = 0.0) -> Record:  # fmt: skip
@@ -160,7 +168,7 @@ class CaseRun:
             success=outcome == "passed",
             score=score,
             solution=solution,
-            first_attempt=all(call.link == "primary" and call.error_class is None for call in calls),
+            first_attempt=all(call.link == "primary" and call.error_class is None and call.rung < 2 for call in calls),
             error_class=error_class,
             message=message,
             seconds=seconds,
@@ -181,9 +189,10 @@ class CaseRun:
 def call_record(
     messages: Sequence[Message], decision: Decision, *, attempt: int, backend: str, policy_id: str, reply: Reply | None,
     asked: str = "", error_class: str | None = None, seconds: float = 0.0, template: str | None = None,
-    server: Usage | None = None,
+    server: Usage | None = None, rung: Rung | None = None,
 ) -> CallRecord:  # fmt: skip
     """What is kept of one call."""
+    step = {"rung": rung.number, "role": rung.role, "formulation": rung.formulation, "hint": rung.hint} if rung else {}
     settings = decision.settings
     tokens = reply.tokens if reply else None
     timings = reply.timings if reply else None
@@ -198,6 +207,7 @@ def call_record(
         decided_by=decision.decided_by,
         rejected=tuple((item.model, item.reason) for item in decision.rejected),
         failures=tuple((item.model, item.cause, item.text) for item in reply.failures) if reply else (),
+        **step,  # type: ignore[arg-type]
         temperature=settings.temperature,
         max_tokens=settings.max_tokens,
         top_p=settings.top_p,

@@ -84,6 +84,10 @@ class Engine:
             return messages, decision.settings, decision.clamped_from
         return messages, *self._settings(request, decision, card, repeat, messages)
 
+    def told(self, request: Request, column: Column) -> tuple[Message, ...]:
+        """What the model that is asked first would be sent."""
+        return self._messages(request, self.router.catalog.model(self.router.decide(request, column).model))
+
     def _messages(self, request: Request, card: ModelCard) -> tuple[Message, ...]:
         template = self.router.template(request, card)
         return request.messages if template is None and not request.hint else messages_for(request, template, card)
@@ -241,6 +245,7 @@ class Engine:
             case_id=case.case_id if case else "",
             column=decision.column,
             repeat=case.repeat if case else 1,
+            attempt=request.rung.number if request.rung else 1,
             task=decision.task,
             tools=request.tools,
             schema=request.schema,
@@ -286,6 +291,7 @@ class Engine:
             error_class=error_class,
             seconds=seconds,
             template=identity(template) if template is not None else None,
+            rung=request.rung,
             server=None if reply and (reply.link == "canned" or reply.replayed or reply.reused) else server,
         )
         run.calls.append(kept)

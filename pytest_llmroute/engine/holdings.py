@@ -17,7 +17,7 @@ from pytest_llmroute.config.catalog import Catalog
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.engine.leases import OWN, POSSIBLE, Holds, host_folder
-from pytest_llmroute.engine.residency.chains import Chain
+from pytest_llmroute.engine.residency.chains import Chain, Wanted
 from pytest_llmroute.engine.residency.room import ModelNeeds, Room, troubles
 from pytest_llmroute.engine.survey import RESERVE
 from pytest_llmroute.errors import UserError
@@ -122,22 +122,26 @@ class Holdings:
         told = self._facts.parallel.get(self._pool.endpoint(card))
         return told if told is not None else self._pool.parallel(card)
 
-    def chains(self, wanted: Mapping[str, int]) -> dict[str, list[Chain]]:
-        """Jobs of one call each, by the memory that their models share."""
+    def chains(self, wanted: Wanted) -> dict[str, list[Chain]]:
+        """Jobs by the memory that their models share: of each the models that are there."""
         found: dict[str, list[Chain]] = {}
-        for model, jobs in wanted.items():
-            if (place := self.place(self._catalog.model(model))) is not None:
-                found.setdefault(place, []).append(Chain((model,), jobs))
+        for models, jobs in wanted.items():
+            here: dict[str, list[str]] = {}
+            for model in models:
+                if (place := self.place(self._catalog.model(model))) is not None:
+                    here.setdefault(place, []).append(model)
+            for place, own in here.items():
+                found.setdefault(place, []).append(Chain(tuple(own), jobs))
         return found
 
-    def rooms(self, wanted: Mapping[str, int]) -> dict[str, Room]:
+    def rooms(self, wanted: Wanted) -> dict[str, Room]:
         """By memory, with what the models that are wanted may take there."""
         return {
             place: Room(self.needs, self.budget(place, (model for chain in chains for model in chain.models)))
             for place, chains in self.chains(wanted).items()
         }
 
-    def troubles(self, wanted: Mapping[str, int]) -> list[UserError]:
+    def troubles(self, wanted: Wanted) -> list[UserError]:
         """Models that can't be held, and those whose size nobody knows where the user has set a bound."""
         rooms, chains = self.rooms(wanted), self.chains(wanted)
         large = [error for place, room in rooms.items() for error in troubles(chains[place], room)]
@@ -146,7 +150,7 @@ class Holdings:
     def _unknown(self) -> list[UserError]:
         return [_unknown_size(name) for name, needs in sorted(self.needs.items()) if needs.ram is None]
 
-    def plans(self, wanted: Mapping[str, int]) -> dict[str, WavePlan]:
+    def plans(self, wanted: Wanted) -> dict[str, WavePlan]:
         """The waves of each memory; raises UserError where a model does not fit."""
         from pytest_llmroute.engine.residency.waves import plan_waves
 
@@ -162,15 +166,15 @@ class Holdings:
 
     def crowded(self, models: Iterable[str]) -> bool:
         """Whether these can't all be in memory at the same time, as far as anybody knows."""
-        rooms = self.rooms(dict.fromkeys(models, 1))
-        chains = self.chains(dict.fromkeys(models, 1))
+        each: Wanted = {(model,): 1 for model in models}
+        rooms, chains = self.rooms(each), self.chains(each)
         return any(
             len(chains[place]) > 1
             and (room.budget is None or not room.fits(model for chain in chains[place] for model in chain.models))
             for place, room in rooms.items()
         )
 
-    def memories(self, wanted: Mapping[str, int]) -> Memories:
+    def memories(self, wanted: Wanted) -> Memories:
         """What guards the memories while the run goes on."""
         return Memories(self, wanted, self._pin)
 
@@ -228,7 +232,7 @@ class Holdings:
 class Memories:
     """Each memory of a session, made when the first of its models is asked for."""
 
-    def __init__(self, holdings: Holdings, wanted: Mapping[str, int], pin: frozenset[str]) -> None:
+    def __init__(self, holdings: Holdings, wanted: Wanted, pin: frozenset[str]) -> None:
         self._holdings, self._wanted, self._pin = holdings, wanted, pin
         self._made: dict[str, Memory] = {}
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypedDict, Unpack
 
 from pytest_llmroute.codes import Code
+from pytest_llmroute.core.attempts import Solved
 from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.replies import Reply
 from pytest_llmroute.core.requests import Request, Sampling, as_messages
@@ -16,7 +17,9 @@ from pytest_llmroute.core.steps import Plan, run_now
 from pytest_llmroute.engine.case import CaseRun
 from pytest_llmroute.engine.dispatch import Dispatcher
 from pytest_llmroute.engine.engine import CallLog, Engine
+from pytest_llmroute.engine.solving import Solver
 from pytest_llmroute.errors import UserError
+from pytest_llmroute.tasks.values import TaskCase
 
 Prompt = str | Iterable[Any]
 
@@ -45,8 +48,10 @@ class CallOptions(TypedDict, total=False):
 class LLM:
     """Asks the model that the column's strategy chooses; what the test declared is the default."""
 
-    def __init__(self, engine: Engine, run: CaseRun, calls: CallLog | None, through: Dispatcher | None = None) -> None:
-        self._engine, self._run, self._calls = engine, run, calls
+    def __init__(
+        self, engine: Engine, run: CaseRun, calls: CallLog | None, through: Dispatcher | None = None, *, solver: Solver
+    ) -> None:
+        self._engine, self._run, self._calls, self._solver = engine, run, calls, solver
         self._through = through
         """Where calls wait for their slots; None: they are made at once."""
 
@@ -63,11 +68,36 @@ class LLM:
     def generate(self, prompt: Prompt, **options: Unpack[CallOptions]) -> Reply:
         """Route the prompt (a text, or messages) and return the reply."""
         __tracebackhide__ = True  # of a failed call people want to see their own line
-        plan = self._plan(prompt, **options)
-        if self._through is None:
-            return run_now(plan)
-        reply: Reply = self._through.follow(plan).wait()
+        reply: Reply = self._now(self._plan(prompt, **options))
         return reply
+
+    def solve(self, task: Mapping[str, Any] | TaskCase) -> Solved:
+        """Have a task solved and checked: asked once, or on a ladder, as the column says.
+
+        `task` is an entry as task files have them: prompt (or messages) and check; what else it says of itself goes
+        before what the test declared.
+        """
+        __tracebackhide__ = True
+        case, declared = self._solver.load(task), self._run.case
+        request = replace(
+            declared.request(case.messages),
+            task=case.task or declared.task,
+            phase=case.phase or declared.phase,
+            agent=case.agent or declared.agent,
+            user=case.user or declared.user,
+            timeout=declared.timeout if case.timeout is None else case.timeout,
+            sampling=case.sampling.over(declared.sampling),
+            template=case.template or declared.template,
+            parts=case.parts or declared.parts,
+        )
+        plan = self._solver.solving(case, request, self._run, self._calls, judges=True)
+        solved: Solved = self._now(plan)
+        _ = solved.result  # raises what kept the check from being made
+        return solved
+
+    def _now(self, plan: Plan[Any]) -> Any:
+        __tracebackhide__ = True
+        return run_now(plan) if self._through is None else self._through.follow(plan).wait()
 
     def batch(self, prompts: Iterable[Prompt], **options: Unpack[CallOptions]) -> list[Reply]:
         """The replies to several prompts, in their order; the calls are made at once, as many as there are slots.

@@ -25,8 +25,7 @@ from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.routing.classify import Classifier, Rule
 from pytest_llmroute.routing.contract import Strategy
 from pytest_llmroute.routing.router import Router
-from pytest_llmroute.routing.strategies import builtin_tables_by_name
-from pytest_llmroute.routing.strategies.table import TableStrategy
+from pytest_llmroute.routing.strategies import builtin_tables_by_name, strategy_of
 from pytest_llmroute.tasks.values import Known
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def strategies_of(project: Project, extensions: Extensions) -> dict[str, Strateg
     ]
     if clash:
         raise one(clash)
-    return {**strategies, **{name: TableStrategy(project.catalog.tables[name]) for name in own}}
+    return {**strategies, **{name: strategy_of(project.catalog.tables[name]) for name in own}}
 
 
 def check_names(project: Project, extensions: Extensions) -> list[UserError]:

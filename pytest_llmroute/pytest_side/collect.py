@@ -31,8 +31,8 @@ class CheckMissed(AssertionError):
 
 
 @dataclass(frozen=True, slots=True)
-class Solved:
-    """The text of a task's reply; judged already, where its check takes long."""
+class Answered:
+    """The text of a task's last reply; judged already, where that was done beside the calls."""
 
     text: str
     judged: CheckResult | Exception | None = None
@@ -139,15 +139,15 @@ class TaskItem(pytest.Item):
     def runtest(self) -> None:
         from pytest_llmroute.tasks.checks import run_check
 
-        solved = self.ours.running.solved(self)
+        answered = self.ours.running.answered(self)
         try:
-            result = solved.result or run_check(self.task, solved.text)
+            result = answered.result or run_check(self.task, answered.text)
         except SolutionLost as error:
             self.ours.running.scored(self, error.result)
             raise
         self.ours.running.scored(self, result)
         if not result.passed:
-            raise CheckMissed(result, solved.text)
+            raise CheckMissed(result, answered.text)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         error = excinfo.value

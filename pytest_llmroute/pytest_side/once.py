@@ -18,8 +18,11 @@ PATIENCE = 10.0
 """Seconds; then the one who waits does it itself: the first one may have been killed."""
 
 
-def path_of(root: Path, run_id: str) -> Path:
-    return root / ".llmroute" / f"preflight-{run_id}.json"
+KINDS = ("preflight", "learned")
+
+
+def path_of(root: Path, run_id: str, kind: str) -> Path:
+    return root / ".llmroute" / f"{kind}-{run_id}.json"
 
 
 def lease_folder(root: Path, run_id: str) -> Path:
@@ -27,9 +30,11 @@ def lease_folder(root: Path, run_id: str) -> Path:
     return root / ".llmroute" / f"leases-{run_id}"
 
 
-def once_for_all(session: LLMSession, ask: Callable[[], Any]) -> Any:
+def once_for_all(session: LLMSession, kind: str, ask: Callable[[], Any]) -> Any:
     """What `ask` gives, as JSON has it."""
-    path = path_of(session.config.rootpath, session.run_id)
+    if session.worker == "main":
+        return ask()
+    path = path_of(session.config.rootpath, session.run_id, kind)
     lock = path.with_suffix(".lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,10 +54,10 @@ def once_for_all(session: LLMSession, ask: Callable[[], Any]) -> Any:
 
 def forget(root: Path, run_id: str) -> None:
     """By the controller, when the run is over."""
-    path = path_of(root, run_id)
-    for each in (path, path.with_suffix(".lock")):
-        with suppress(OSError):
-            each.unlink()
+    for path in (path_of(root, run_id, kind) for kind in KINDS):
+        for each in (path, path.with_suffix(".lock")):
+            with suppress(OSError):
+                each.unlink()
     rmtree(lease_folder(root, run_id), ignore_errors=True)
 
 

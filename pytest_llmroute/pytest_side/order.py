@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_llmroute.core.decisions import Decision
+from pytest_llmroute.engine.residency.chains import by_model
 from pytest_llmroute.errors import LLMRouteError, UserError
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side.ahead import messages_of_item
@@ -28,10 +29,10 @@ def put_in_order(session: LLMSession, items: list[pytest.Item]) -> list[UserErro
     if holdings is None or session.settings["order"] == "file":
         return []
     profile = session.engine.router.profile
-    reachable = {*session.wanted, *profile.roles.values()}
+    reachable = {*by_model(session.wanted), *profile.roles.values()}
     if not holdings.crowded(reachable):
         return []
-    models = {id(item): decision.model for item in items if (decision := decision_of(session, item)) is not None}
+    models = {id(item): decision.models for item in items if (decision := decision_of(session, item)) is not None}
     session.wanted = Counter(models.values())
     if errors := holdings.troubles(session.wanted):
         return errors
@@ -39,7 +40,7 @@ def put_in_order(session: LLMSession, items: list[pytest.Item]) -> list[UserErro
     rank: dict[str, int] = {}
     for number, wave in enumerate(waves):
         rank.setdefault(wave.model, number)
-    items[:] = in_order(items, lambda item: rank.get(models.get(id(item), "")))
+    items[:] = in_order(items, lambda item: rank.get(models.get(id(item), ("",))[0]))
     return []
 
 

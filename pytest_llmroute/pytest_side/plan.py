@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision, describe
 from pytest_llmroute.errors import printable
 from pytest_llmroute.pytest_side import items as item_side
+from pytest_llmroute.pytest_side.collect import TaskItem
 from pytest_llmroute.pytest_side.costs import costs
 from pytest_llmroute.pytest_side.order import decision_of
 from pytest_llmroute.pytest_side.rounds import round_of
 from pytest_llmroute.pytest_side.waves import waves
+from pytest_llmroute.routing.ladder import rungs
 
 if TYPE_CHECKING:
     from pytest_llmroute.pytest_side.session import LLMSession
@@ -29,6 +32,7 @@ def lines(session: LLMSession, items: Sequence[pytest.Item]) -> list[str]:
     if not ours:
         return ["llmroute plan: no test here uses llm, and no task file was collected"]
     decisions = [(item, decision_of(session, item)) for item in ours]
+    wanted = Counter(decision.models for _, decision in decisions if decision is not None)
     models = Counter(decision.model for _, decision in decisions if decision is not None)
     columns = list(dict.fromkeys(item_side.case_of(item, session.columns[0]).column for item in ours))
     out = [
@@ -43,16 +47,16 @@ def lines(session: LLMSession, items: Sequence[pytest.Item]) -> list[str]:
             (item, d) for item, d in decisions
             if item_side.case_of(item, session.columns[0]).column == column
         ]  # fmt: skip
-        out += ["", f"{printable(column.name)} ({column.kind}, {len(here)} items)", *_routes(here)]
+        out += ["", f"{printable(column.name)} ({column.kind}, {len(here)} items)", *_routes(session, column, here)]
     out += ["", "models: " + ", ".join(f"{printable(name)} ×{count}" for name, count in models.most_common())]
-    out += [*waves(session, models), *costs(session, decisions)]
+    out += [*waves(session, wanted), *costs(session, decisions)]
     undecided = sum(decision is None for _, decision in decisions)
     if undecided:
         out.append(f"{undecided} items without a decision yet ({UNKNOWN})")
     return out
 
 
-def _routes(here: Iterable[tuple[pytest.Item, Decision | None]]) -> list[str]:
+def _routes(session: LLMSession, column: Column, here: Iterable[tuple[pytest.Item, Decision | None]]) -> list[str]:
     groups: dict[object, tuple[Decision | None, list[pytest.Item]]] = {}
     for item, decision in here:
         key = (
@@ -67,6 +71,7 @@ def _routes(here: Iterable[tuple[pytest.Item, Decision | None]]) -> list[str]:
             out.append(f"  {len(group):>5} × {UNKNOWN}")
         else:
             out += _route(decision, len(group))
+            out += _ladder(session, column, decision, group[0])
         out += _wrapped("items: ", _names(group))
     return out
 
@@ -84,6 +89,18 @@ def _route(decision: Decision, count: int) -> list[str]:
     if decision.rejected:
         out += _wrapped("not: ", "; ".join(f"{item.model} ({item.reason})" for item in decision.rejected))
     return out
+
+
+def _ladder(session: LLMSession, column: Column, decision: Decision, item: pytest.Item) -> list[str]:
+    """Of a task on a ladder: how often the small model tries and why, and who comes after it."""
+    request = item_side.case_of(item, session.columns[0]).request(())
+    ladder = session.solver.ladder_of(request, column) if isinstance(item, TaskItem) else None
+    if ladder is None or not decision.then:
+        return []
+    limit = session.solver.limit(ladder, request, column)
+    warmer = ", ".join(f"{one.temperature:g}" for one in rungs(ladder, limit.attempts)[:-1])
+    tries = f"{limit.why}{f' (temperature {warmer})' if warmer else ''}"
+    return _wrapped("ladder: ", f"{tries}, then {' → '.join(decision.then)}")
 
 
 def _wrapped(title: str, text: str) -> list[str]:

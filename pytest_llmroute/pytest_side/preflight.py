@@ -19,6 +19,7 @@ from pytest_llmroute.core.requests import Sampling, as_messages
 from pytest_llmroute.engine.case import Case
 from pytest_llmroute.engine.holdings import Facts
 from pytest_llmroute.engine.ledger import cannot_share
+from pytest_llmroute.engine.residency.chains import Models, Wanted, by_model
 from pytest_llmroute.engine.setup import sandbox_of
 from pytest_llmroute.engine.survey import Need, Server, look, troubles
 from pytest_llmroute.errors import LLMRouteWarning, UserError
@@ -41,8 +42,8 @@ class Checked:
     """What is known before any test runs."""
 
     errors: list[UserError] = field(default_factory=list)
-    wanted: Mapping[str, int] = field(default_factory=dict)
-    """Tests by the model that they lead to, as far as that is known."""
+    wanted: Wanted = field(default_factory=dict)
+    """Tests by the models that they lead to, as far as that is known."""
     facts: Facts | None = None
     """Of the memory for models; None where none of them is asked."""
 
@@ -56,7 +57,7 @@ def check(session: LLMSession, items: Iterable[pytest.Item]) -> Checked:
     if session.broken:
         return Checked(list(errors.values()))
     options = _options(session)
-    wanted: Counter[str] = Counter()
+    wanted: Counter[Models] = Counter()
     for error in [*options, *_items(session, ours, wanted, routes=not (options or errors))]:
         errors.setdefault(error.text(), error)
     if errors:
@@ -96,10 +97,10 @@ def _sandbox(session: LLMSession, items: Iterable[pytest.Item]) -> list[UserErro
     return []
 
 
-def _servers(session: LLMSession, wanted: Mapping[str, int], tests: int) -> tuple[list[UserError], Facts | None]:
+def _servers(session: LLMSession, wanted: Wanted, tests: int) -> tuple[list[UserError], Facts | None]:
     """What the servers behind the models say; under xdist one worker of a host asks for all of them."""
     pool, catalog = session.engine.pool, session.catalog
-    needs = [Need(catalog.model(name), count) for name, count in wanted.items()]
+    needs = [Need(catalog.model(name), count) for name, count in by_model(wanted).items()]
     if session.settings["offline"]:
         away = [need.card for need in needs if (at := pool.endpoint(need.card)) and not is_loopback(at)]
         if away:
@@ -115,7 +116,7 @@ def _servers(session: LLMSession, wanted: Mapping[str, int], tests: int) -> tupl
         found = troubles(servers, of=tests)
         return {"errors": [_plain(error) for error in found], "facts": _facts(session, servers).to_dict()}
 
-    told = once_for_all(session, ask) if session.worker != "main" else ask()
+    told = once_for_all(session, "preflight", ask)
     facts = Facts.from_dict(told["facts"])
     return [*map(_error, told["errors"]), *session.holdings_of(facts).troubles(wanted)], facts
 
@@ -182,14 +183,17 @@ def _mistake(action: Callable[[], object]) -> UserError | None:
     return None
 
 
-def _items(session: LLMSession, items: Iterable[pytest.Item], wanted: Counter[str], *, routes: bool) -> list[UserError]:
+def _items(
+    session: LLMSession, items: Iterable[pytest.Item], wanted: Counter[Models], *, routes: bool
+) -> list[UserError]:
     """Each test function once; each way through the router once, where the options leave one to go.
 
-    `wanted` counts the tests by the model that they lead to.
+    `wanted` counts the tests by the models that they lead to.
     """
     errors: list[UserError] = []
     seen_tests: set[object] = set()
-    models: dict[object, str] = {}
+    ways: dict[object, Models] = {}
+    there: set[str] = set()
     for item in items:
         try:
             case = item_side.case_of(item, session.columns[0])
@@ -198,14 +202,17 @@ def _items(session: LLMSession, items: Iterable[pytest.Item], wanted: Counter[st
                 seen_tests.add(test)
                 _test(item, case)
             route = (case.column, case.task, case.phase, case.agent, case.model, case.user)
-            if routes and route not in models:
-                models[route] = ""
-                model = models[route] = _route(session, item, case)
-                if model not in wanted and _asks(session):
-                    _there(session, model)
-            if found := models.get(route):
+            if routes and route not in ways:
+                ways[route] = ()
+                models = ways[route] = _route(session, item, case)
+                for model in models:
+                    if model not in there and _asks(session):
+                        _there(session, model)
+                    there.add(model)
+            if found := ways.get(route):
                 wanted[found] += 1
-                _parts(session, item, case, found)
+                for model in found:
+                    _parts(session, item, case, model)
         except UserError as error:
             errors.append(error)
     return errors
@@ -223,8 +230,8 @@ def _test(item: pytest.Item, case: Case) -> None:
         messages_of(item_side.declared_of(item), item_side.params_of(item), where)
 
 
-def _route(session: LLMSession, item: pytest.Item, case: Case) -> str:
-    """The model that answers."""
+def _route(session: LLMSession, item: pytest.Item, case: Case) -> Models:
+    """The models that may be asked."""
     where = item_side.where_of(item)
     catalog = session.catalog
     for name, look_up in (
@@ -239,7 +246,7 @@ def _route(session: LLMSession, item: pytest.Item, case: Case) -> str:
     decision = session.engine.router.decide(case.request(as_messages("")), case.column, repeat=case.repeat)
     _affordable(session, item, case, decision)
     session.engine.router.check_place(decision, session.engine.pool.endpoint(catalog.model(decision.model)))
-    return decision.model
+    return decision.models
 
 
 def _parts(session: LLMSession, item: pytest.Item, case: Case, model: str) -> None:
@@ -259,7 +266,7 @@ def _affordable(session: LLMSession, item: pytest.Item, case: Case, decision: De
     engine = session.engine
     if engine.spending is None or not _asks(session):
         return
-    for name in (decision.model, *decision.chain):
+    for name in (*decision.models, *decision.chain):
         card = session.catalog.model(name)
         settings, _ = engine.router.settings(case.request(()), card, decision.asked, case.repeat, 0)
         if known(item) is None:

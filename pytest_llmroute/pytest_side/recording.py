@@ -63,7 +63,8 @@ class Recording:
             forget(item)
             return report
         if report.when == "setup" and report.passed:
-            run.setup_seconds = sum(made.total_s for made in run.calls)
+            if not isinstance(item, TaskItem):  # whose calls may have been made ahead, and are its own
+                run.setup_seconds = sum(made.total_s for made in run.calls)
             return report
         self._shape(report, run.case, found.outcome)
         self._session.events.tell("judged", run.case, model=run.model, outcome=found.outcome)

@@ -13,13 +13,13 @@ import pytest
 from pytest_llmroute.core.outcomes import CheckResult
 from pytest_llmroute.core.replies import Reply
 from pytest_llmroute.core.requests import Message
-from pytest_llmroute.core.steps import Plan, Work, run_now
+from pytest_llmroute.core.steps import Plan, run_now
 from pytest_llmroute.engine.case import Case, CaseRun
 from pytest_llmroute.engine.llm import LLM
 from pytest_llmroute.measure.mark import Mark, Usage
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side.ahead import JOB
-from pytest_llmroute.pytest_side.collect import Solved, TaskItem
+from pytest_llmroute.pytest_side.collect import Answered, TaskItem
 from pytest_llmroute.pytest_side.marker import messages_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Running:
     def llm_of(self, item: pytest.Item) -> LLM:
         session = self._session
         through = session.ahead.dispatcher if session.ahead else None
-        return LLM(session.engine, self.run_of(item), session.keeper, through)
+        return LLM(session.engine, self.run_of(item), session.keeper, through, solver=session.solver)
 
     def declared_reply(self, item: pytest.Item) -> Reply:
         """The reply to a declared prompt; made ahead, or now."""
@@ -51,16 +51,16 @@ class Running:
             return reply
         spec = item_side.declared_of(item)
         messages = messages_of(spec, item_side.params_of(item), item_side.where_of(item))
-        now: Reply = self.now(self._asking(item, messages))
+        now: Reply = self.now(self.plan_of(item, messages))
         return now
 
-    def solved(self, item: TaskItem) -> Solved:
+    def answered(self, item: TaskItem) -> Answered:
         """The reply to a task, judged where that is done beside the calls; made ahead, or now."""
         __tracebackhide__ = True
         if (job := self._job_of(item)) is not None:
-            solved: Solved = job()
-            return solved
-        made: Solved = self.now(self.plan_of(item, item.task.messages))
+            answered: Answered = job()
+            return answered
+        made: Answered = self.now(self.plan_of(item, item.task.messages))
         return made
 
     def now(self, plan: Plan[Any]) -> Any:
@@ -77,28 +77,18 @@ class Running:
         return partial(self._session.ahead.wait, item, job)
 
     def plan_of(self, item: pytest.Item, messages: tuple[Message, ...], *, queued: bool = False) -> Plan[Any]:
-        """The steps of an item whose call is known: the call, and for a task its check where that takes long."""
-        if not isinstance(item, TaskItem):
-            return (yield from self._asking(item, messages, queued=queued))
-        reply = yield from self._asking(item, messages, queued=queued)
-        if not getattr(item.task.check, "long", False):
-            return Solved(reply.text)
-        from pytest_llmroute.tasks.checks import run_check
-
+        """The steps of an item whose call is known: the call; of a task its check, too, and what is tried after it."""
+        run, session = self.run_of(item), self._session
+        request = run.case.request(messages)
         try:
-            return Solved(reply.text, (yield Work(partial(run_check, item.task, reply.text), long=True)))
-        except Exception as error:
-            return Solved(reply.text, error)
-
-    def _asking(self, item: pytest.Item, messages: tuple[Message, ...], *, queued: bool = False) -> Plan[Reply]:
-        run = self.run_of(item)
-        try:
-            reply = yield from self._session.engine.asking(
-                run.case.request(messages), run.case.column, run=run, calls=self._session.keeper, queued=queued
+            if isinstance(item, TaskItem):
+                solved = yield from session.solver.solving(item.task, request, run, session.keeper, queued=queued)
+                return Answered(solved.reply.text, solved.judged)
+            return (
+                yield from session.engine.asking(request, run.case.column, run=run, calls=session.keeper, queued=queued)
             )
         finally:
             self.measured(item)
-        return reply
 
     def scored(self, item: pytest.Item, result: CheckResult) -> None:
         item.stash[SCORE] = result

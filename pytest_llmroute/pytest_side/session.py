@@ -29,6 +29,7 @@ from pytest_llmroute.engine.case import Case
 from pytest_llmroute.engine.engine import Engine
 from pytest_llmroute.engine.events import Events
 from pytest_llmroute.engine.holdings import Facts, Holdings
+from pytest_llmroute.engine.residency.chains import Wanted
 from pytest_llmroute.engine.setup import (
     catalog_of,
     check_names,
@@ -38,6 +39,7 @@ from pytest_llmroute.engine.setup import (
     make_router,
     surroundings,
 )
+from pytest_llmroute.engine.solving import Solver
 from pytest_llmroute.errors import LLMRouteWarning, UserError, one
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.gate.looks import LOOKS
@@ -72,10 +74,11 @@ from pytest_llmroute.pytest_side.running import forget as forget_item
 from pytest_llmroute.report.summary import RunHead
 from pytest_llmroute.store.journal import Journal, JournalError, journal_path, part_name, run_header
 from pytest_llmroute.store.locate import store_path
-from pytest_llmroute.tasks.values import Known
+from pytest_llmroute.tasks.values import Known, TaskCase
 
 if TYPE_CHECKING:
     from pytest_llmroute.engine.replay import Replay
+    from pytest_llmroute.learn.ladders import Learned
 
 
 class LLMSession:
@@ -117,8 +120,8 @@ class LLMSession:
         refuse(self.settings, gate, spread=config.getoption("dist", "no") != "no" or self.worker != "main")
         self.ahead: Ahead | None = None
         self._loop: pytest.Session | None = None
-        self.wanted: Mapping[str, int] = {}
-        """Tests by the model that they ask first, as far as that is known before they run."""
+        self.wanted: Wanted = {}
+        """Tests by the models that they may ask, as far as that is known before they run."""
         self.holdings: Holdings | None = None
         """The memories of the models; None where none of them is asked."""
         self.rounds: Rounds | None = None
@@ -218,6 +221,24 @@ class LLMSession:
         return replace(
             engine, replay=self.replay, kept=self.resuming.replies if self.resuming else None,
             spending=self.paying.spending(engine.pool),
+        )  # fmt: skip
+
+    @cached_property
+    def solver(self) -> Solver:
+        return Solver(self.engine, lambda: self.learned, self._task_of)
+
+    @cached_property
+    def learned(self) -> Learned:
+        """What earlier runs say of attempts: read before the first call, the same in all processes of the run."""
+        from pytest_llmroute.pytest_side.learning import learned
+
+        return learned(self)
+
+    def _task_of(self, value: Any) -> TaskCase:
+        from pytest_llmroute.tasks.files import task_of
+
+        return value if isinstance(value, TaskCase) else task_of(
+            value, "llm.solve", checks=self.extensions.checks(), known=self.known
         )  # fmt: skip
 
     @cached_property
@@ -424,6 +445,8 @@ class LLMSession:
         if session.config.option.collectonly or self.settings["plan"] or not session.items or self.broken:
             return
         self._loop = session
+        if any(map(self.engine.router.ladder, self.columns)):
+            _ = self.learned  # now, in one thread
         spending = self.engine.spending
         if spending is not None:
             spending.begin()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pytest_llmroute.engine.holdings import HERE, Holdings
+from pytest_llmroute.engine.residency.chains import Wanted, by_model
 from pytest_llmroute.engine.residency.waves import WavePlan
 from pytest_llmroute.engine.survey import RESERVE
 from pytest_llmroute.errors import UserError, printable
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from pytest_llmroute.pytest_side.session import LLMSession
 
 
-def waves(session: LLMSession, wanted: Mapping[str, int]) -> list[str]:
-    """`wanted`: items by the model that they ask first."""
+def waves(session: LLMSession, wanted: Wanted) -> list[str]:
+    """`wanted`: items by the models that they may ask."""
     holdings = session.holdings
     if holdings is None:
         return []
@@ -28,10 +29,8 @@ def waves(session: LLMSession, wanted: Mapping[str, int]) -> list[str]:
     return [*out, *_seconds(holdings, plans, wanted)]
 
 
-def _memory(
-    session: LLMSession, holdings: Holdings, place: str, plan: WavePlan, wanted: Mapping[str, int]
-) -> Iterator[str]:
-    budget = holdings.budget(place, wanted)
+def _memory(session: LLMSession, holdings: Holdings, place: str, plan: WavePlan, wanted: Wanted) -> Iterator[str]:
+    budget = holdings.budget(place, by_model(wanted))
     yield ""
     yield f"memory of {printable(place)}: {_room(session, place, budget)}"
     yield f"  {'wave':>4}  {'items':>5}  {'needs':>8}  {'load s':>6}  {'in memory':>9}  model"
@@ -59,11 +58,12 @@ def _room(session: LLMSession, place: str, budget: int | None) -> str:
     return f"models may take {_size(budget)}: what is free now less {_size(RESERVE)} (--llm-ram-budget says otherwise)"
 
 
-def _seconds(holdings: Holdings, plans: Mapping[str, WavePlan], wanted: Mapping[str, int]) -> Iterator[str]:
-    """By what earlier runs measured; calls as if they were made one after another."""
-    measured = {model: seconds for model in wanted if (seconds := holdings.call_seconds(model)) is not None}
-    unknown = sorted(set(wanted) - set(measured))
-    calls = sum(seconds * wanted[model] for model, seconds in measured.items())
+def _seconds(holdings: Holdings, plans: Mapping[str, WavePlan], wanted: Wanted) -> Iterator[str]:
+    """By what earlier runs measured; calls as if they were made one after another, each job asking all its models."""
+    jobs = by_model(wanted)
+    measured = {model: seconds for model in jobs if (seconds := holdings.call_seconds(model)) is not None}
+    unknown = sorted(set(jobs) - set(measured))
+    calls = sum(seconds * jobs[model] for model, seconds in measured.items())
     loads = sum(plan.load_seconds for plan in plans.values())
     parts = [f"{loads:.1f} s of loading"] if plans else []
     if measured:

@@ -13,6 +13,7 @@ from pytest_llmroute.core.outcomes import SCORED
 from pytest_llmroute.core.passk import Tries, mean_pass_at_k, mean_pass_hat_k
 from pytest_llmroute.core.records import TEARDOWN, Record
 from pytest_llmroute.core.stats import quantile, wilson
+from pytest_llmroute.report.attempts import Attempts, AttemptsTally
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,10 @@ class ColumnSummary:
     canned: int
     replayed: int
     reused: int
+    seconds_per_solved: float | None = None
+    """With what was spent on unsolved cases; None where none is solved."""
+    attempts: Attempts | None = None
+    """Of tasks on a ladder; None where the column has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,7 @@ class _Column:
     measured_ram: dict[str, int] = field(default_factory=dict)
     reported_ram: dict[str, int] = field(default_factory=dict)
     marks: Counter[str] = field(default_factory=Counter)
+    attempts: AttemptsTally = field(default_factory=AttemptsTally)
 
 
 USUAL = (1, 2, 3, 5, 10)
@@ -151,6 +157,7 @@ class Tally:
                     sizes[call.model] = max(size, sizes.get(call.model, 0))
         for mark in MARKS:
             column.marks[mark] += getattr(record, mark)
+        column.attempts.add(record)
 
     def turn_into_error(self, record: Record) -> None:
         """A counted case whose teardown failed afterwards: it is no statement about the model any more."""
@@ -160,6 +167,7 @@ class Tally:
         if record.outcome == "error" and record.error_class:
             column.causes[record.error_class] -= 1
         column.causes[TEARDOWN] += 1
+        column.attempts.add(record, -1)
         if record.outcome in SCORED:
             column.seconds.remove(record.seconds)
             column.first -= record.success and record.first_attempt
@@ -228,5 +236,7 @@ def _summary(name: str, column: _Column) -> ColumnSummary:
         models=_most_frequent(column.models),
         models_ram=dict(sorted({**column.reported_ram, **column.measured_ram}.items())),
         models_ram_reported=tuple(sorted(column.reported_ram.keys() - column.measured_ram.keys())),
+        seconds_per_solved=math.fsum(column.seconds) / outcomes["passed"] if outcomes["passed"] else None,
+        attempts=column.attempts.summary(),
         **{mark: column.marks[mark] for mark in MARKS},
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_llmroute.core.units import show_bytes, show_seconds, show_usd
 from pytest_llmroute.errors import printable
 from pytest_llmroute.gate.looks import Looks
+from pytest_llmroute.report.attempts import Attempts
 from pytest_llmroute.report.summary import ColumnSummary, Summary
 
 ASCII = str.maketrans({"–": "-", "—": "-", "×": "x", "→": ">", "…": "~", "·": ".", "²": "2"})
@@ -47,6 +48,7 @@ def render(summary: Summary, *, width: int = 100, unicode: bool = True) -> list[
     fields, dropped = _fit(figures(columns), width)
     lines = [_line(fields, None), *(_line(fields, row) for row in range(len(columns)))]
     lines += _models(columns)
+    lines += ladders(columns)
     lines += _adaptive(summary)
     lines += _repeats(columns)
     for column in columns:
@@ -223,6 +225,36 @@ def _repeats(columns: Sequence[ColumnSummary]) -> list[str]:
         f" pass^{most.k} {most.pass_hat_k:.1%} over {most.cases} case{'s'[: most.cases > 1]} with repeats"
         for name, most in named
     ]
+
+
+def ladders(columns: Sequence[ColumnSummary]) -> list[str]:
+    """At which attempt tasks were solved, and what a solved task took, beside the columns that ask once."""
+    named = [(cut(printable(column.column), 22), column.attempts) for column in columns if column.attempts]
+    if not named:
+        return []
+    width = max(display_width(name) for name, _ in named)
+    lines = [f"{name}{' ' * (width - display_width(name))}  {text}" for name, own in named for text in _attempts(own)]
+    each = [f"{cut(printable(c.column), 22)} {_seconds(c.seconds_per_solved)}" for c in columns if c.passed]
+    return [*lines, *folded(each, 100, first="a solved task took ", rest="  ", between=", ")]
+
+
+def _attempts(own: Attempts) -> Iterator[str]:
+    most = max(map(int, own.solved_at), default=0)
+    numbers = ", ".join(str(own.solved_at.get(str(number), 0)) for number in range(1, most + 1))
+    by = [f"by attempt 1{f' to {most}' if most > 1 else ''}: {numbers}"] if most else []
+    yield f"solved {'; '.join([*by, f'by the large model: {own.solved_by_large}'])}; unsolved: {own.unsolved}"
+    yield (
+        f"asked the small model ×{own.small_calls} in {_seconds(own.small_seconds)},"
+        f" the large ×{own.large_calls} in {_seconds(own.large_seconds)}"
+    )
+    for one in own.verified:
+        if not one.scores_too:
+            name = f"verifier {one.verifier}" if one.verifier != "check" else f"feedback {one.feedback}"
+            right, wrong = one.accepted_right + one.rejected_right, one.accepted_wrong + one.rejected_wrong
+            yield (
+                f"{name} accepts {one.accepted_right}/{right} right, {one.accepted_wrong}/{wrong} wrong:"
+                f" sensitivity {_percent(one.sensitivity)}, specificity {_percent(one.specificity)}"
+            )
 
 
 def _ram(column: ColumnSummary, model: str) -> str:

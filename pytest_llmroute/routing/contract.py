@@ -51,6 +51,8 @@ class Choice:
     task: str | None = None
     """The task type that decided, where the strategy classified."""
     chain: tuple[str, ...] = ()
+    then: tuple[str, ...] = ()
+    """Models that may be asked for a better answer, when what came is judged."""
     canned: bool = False
     rejected: tuple[Rejected, ...] = ()
     sampling: Sampling = Sampling()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pytest_llmroute.codes import Code
 from pytest_llmroute.config.catalog import Catalog
 from pytest_llmroute.config.resolve import environment_number
+from pytest_llmroute.core.attempts import Ladder
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision, Rejected
 from pytest_llmroute.core.models import ModelCard, PhaseSettings
@@ -27,6 +28,8 @@ from pytest_llmroute.routing.contract import Choice, Query, Strategy, StrategyUn
 
 OVERRIDE = "LLM_MODEL_OVERRIDE"
 TEMPERATURE, MAX_TOKENS = "VIBEAGENT_MODEL_TEMPERATURE_", "VIBEAGENT_MODEL_MAX_TOKENS"
+SEEDS = 1000
+"""From one attempt to the next: repeats count in ones, and no two requests of a case send the same seed."""
 log = logging.getLogger("pytest_llmroute.router")
 
 
@@ -45,6 +48,11 @@ class Router:
         if name not in self.strategies:
             raise UnknownName("strategy", name, self.strategies, where=where)
         return self.strategies[name]
+
+    def ladder(self, column: Column) -> Ladder | None:
+        """How a column tries, where its strategy does."""
+        found = getattr(self.strategies.get(column.name), "ladder", None) if column.kind == "strategy" else None
+        return found if isinstance(found, Ladder) else None
 
     def decide(self, request: Request, column: Column, *, repeat: int = 0) -> Decision:
         """Which model answers `request` on `column`; nothing is called."""
@@ -70,6 +78,7 @@ class Router:
             phase=request.phase,
             agent=request.agent,
             chain=tuple(self.catalog.model(name).name for name in choice.chain),
+            then=tuple(self.catalog.model(name).name for name in choice.then),
             canned=choice.canned,
             rejected=choice.rejected,
             template=template.name if template is not None else "",
@@ -157,7 +166,8 @@ class Router:
         settings = Sampling(seed=None)
         for level in levels:
             settings = settings.over(level)
-        return _seeded_and_fitted(settings, card, characters, repeat)
+        further = SEEDS * (request.rung.number - 1) if request.rung else 0
+        return _seeded_and_fitted(settings, card, characters, repeat + further)
 
     def _environment(self, phase: str | None) -> Sampling:
         """System B's variables, read per call: the phase's temperature, and the limit of tokens."""
@@ -178,7 +188,7 @@ def agent_variable(agent: str) -> str:
 
 
 def _seeded_and_fitted(
-    settings: Sampling, card: ModelCard, characters: int, repeat: int
+    settings: Sampling, card: ModelCard, characters: int, number: int
 ) -> tuple[Sampling, int | None]:
     wanted = settings.max_tokens
     fitted = wanted
@@ -187,7 +197,7 @@ def _seeded_and_fitted(
         if card.context is not None:
             limits.append(card.context - estimate_tokens(characters))
         fitted = max(1, min([wanted, *limits]))
-    result = replace(settings, max_tokens=fitted, seed=(settings.seed or 0) + repeat)
+    result = replace(settings, max_tokens=fitted, seed=(settings.seed or 0) + number)
     return result, wanted if fitted != wanted else None
 
 

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import psutil
 
 from pytest_llmroute.core.anew import Anew
-from pytest_llmroute.core.records import Record
+from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.core.series import Series
 from pytest_llmroute.store.journal import KeptCall, part_of
 
@@ -183,7 +183,18 @@ class _Reader:
 
     def _kept(self) -> Iterator[KeptCall]:
         places = (place for group in self._calls.values() for place in group.values())
-        return map(KeptCall.from_dict, self._lines.at(places))
+        judged: tuple[str, Mapping[int, CallRecord]] = "", {}
+        for kept in map(KeptCall.from_dict, self._lines.at(places)):
+            if kept.call.rung and kept.nodeid in self._records:
+                # An attempt: what came of its reply was known after its line was written, and stands in the record.
+                if judged[0] != kept.nodeid:
+                    judged = kept.nodeid, self._judged(kept.nodeid)
+                kept = replace(kept, call=judged[1].get(kept.call.attempt, kept.call))
+            yield kept
+
+    def _judged(self, nodeid: str) -> dict[int, CallRecord]:
+        (line,) = self._lines.at([self._records[nodeid]])
+        return {call.attempt: call for call in Record.from_dict(line["record"]).calls}
 
 
 def alive(header: Mapping[str, Any]) -> bool:

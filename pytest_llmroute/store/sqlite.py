@@ -83,6 +83,15 @@ class SqliteStore:
         rows = self._db.execute("SELECT data FROM records WHERE run_id = ? ORDER BY rowid", (run_id,))
         return (Record.from_json(data) for (data,) in rows)
 
+    def on_ladders(self, *, before: str, most: int) -> Iterator[Record]:
+        """Cases in which a small model tried, of runs that began before one, the newest first."""
+        rows = self._db.execute(
+            'SELECT data FROM records WHERE run_id < ? AND instr(data, \'"role":"small"\') > 0'
+            " ORDER BY run_id DESC, rowid DESC LIMIT ?",
+            (before, most),
+        )
+        return (Record.from_json(data) for (data,) in rows)
+
     def calls(self, run_id: str, nodeid: str) -> Sequence[KeptCall]:
         rows = self._db.execute(
             "SELECT data FROM calls WHERE run_id = ? AND nodeid = ? ORDER BY attempt", (run_id, _safe(nodeid))

@@ -53,6 +53,15 @@ def read_task_file(
     return _Reader(name, checks or builtin_checks(), known or Known()).read(document)
 
 
+def task_of(value: Any, shown: str, *, checks: Mapping[str, CheckType], known: Known) -> TaskCase:
+    """One task from an entry as a file has it, or from a row of MBPP; raises TaskFileErrors with every mistake."""
+    entry = {"id": "task", **value} if isinstance(value, Mapping) and not mbpp.is_row(value) else value
+    contents = _Reader(shown, checks, known).read(Document(None, (Raw(entry, 1, lambda at: 1),)))
+    if contents.errors:
+        raise TaskFileErrors(contents.errors)
+    return contents.tasks[0]
+
+
 def _document(path: pathlib.Path) -> Document:
     """Parses by suffix; raises Broken when nothing of it can be believed."""
     suffix = path.suffix.lower()

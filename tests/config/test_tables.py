@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import jsonschema
 import pytest
 
-from pytest_llmroute.config.catalog import builtin_catalog, builtin_tables
+from pytest_llmroute.config.catalog import build_catalog, builtin_catalog, builtin_tables
 from pytest_llmroute.config.detect import detected_card
+from pytest_llmroute.config.files import ConfigFile
+from pytest_llmroute.config.merge import merge
 from pytest_llmroute.config.schema import PUBLISHED, as_text, made, published
+from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.models import CAPABILITIES
+from pytest_llmroute.core.requests import Request
+from pytest_llmroute.routing.classify import Classifier
+from pytest_llmroute.routing.router import Router
+from pytest_llmroute.routing.strategies import strategy_of
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -96,3 +105,33 @@ def test_detection_agrees_with_the_family_on_most_cards() -> None:
     cards = [card for card in builtin_catalog().models.values() if card.family and not card.scripted]
     wrong = [card.name for card in cards if detected_card(card.name).family not in (card.family, "")]
     assert len(wrong) <= len(cards) // 10, wrong
+
+
+@pytest.mark.parametrize(
+    ("table", "profile", "small", "large"),
+    [
+        ({"extends": "branching", "stop": "fixed"}, "ollama", "tinyllama:1.1b", "codellama:13b"),
+        ({"extends": "cascade", "small": "medium"}, "ollama", "llama3.2:3b", "codellama:13b"),
+        ({"extends": "branching", "small": "small"}, "embedded", "nano", "micro"),
+        ({"small": "small", "large": "coder"}, "ollama", "gemma2:2b", "qwen2.5-coder:14b"),
+    ],
+)
+def test_a_ladder_has_the_models_of_what_it_extends_where_it_names_none(
+    table: dict[str, str], profile: str, small: str, large: str
+) -> None:
+    """Also where the profile says which these are."""
+    file = ConfigFile(Path("llmroute.toml"), "llmroute.toml", {"strategies": {"mine": table}})
+    catalog = build_catalog(merge(builtin_tables(), file)[0])
+    strategies = {"mine": strategy_of(catalog.tables["mine"])}
+    router = Router(catalog, strategies, catalog.profile(profile), {}, Classifier())
+    decision = router.decide(Request(()), Column("strategy", "mine"))
+    assert (decision.model, decision.then) == (small, (large,))
+
+
+def test_what_a_file_says_of_a_built_in_ladder_stands_above_the_profile() -> None:
+    file = ConfigFile(Path("llmroute.toml"), "llmroute.toml", {"strategies": {"branching": {"small": "medium"}}})
+    catalog = build_catalog(merge(builtin_tables(), file)[0])
+    strategies = {"branching": strategy_of(catalog.tables["branching"])}
+    router = Router(catalog, strategies, catalog.profile("ollama"), {}, Classifier())
+    decision = router.decide(Request(()), Column("strategy", "branching"))
+    assert (decision.model, decision.then) == ("llama3.2:3b", ("codellama:13b",))

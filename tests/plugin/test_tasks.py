@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -191,3 +193,13 @@ def test_a_check_that_breaks_is_its_authors_failure_and_no_miss(suite: pytest.Py
         ["*the check judges:broken broke: ZeroDivisionError*", "*the check python: judges:none can't be found*"]
     )
     result.stdout.fnmatch_lines(["*judges:no: too short; got*", "*2 failed, 1 missed*"])
+
+
+def test_the_seconds_of_a_call_that_was_made_ahead_count_once(
+    suite: pytest.Pytester, run_json: Callable[..., Mapping[str, Any]]
+) -> None:
+    """All calls have ended before the last test begins."""
+    one = '- {{id: "{}", prompt: x, check: {{contains: x}}, scripted: {{text: x, latency: 0.3}}}}\n'
+    write(suite, "t.llm.yaml", "".join(one.format(f"n{number}") for number in range(4)))
+    seconds = [record["seconds"] for record in run_json()["records"]]
+    assert all(0.3 <= taken < 0.55 for taken in seconds), seconds

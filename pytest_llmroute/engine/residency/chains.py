@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 Models = tuple[str, ...]
+Wanted = Mapping[Models, int]
+"""How many jobs may need which models, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,15 @@ def longest(chains: Iterable[Models]) -> tuple[Models, ...]:
 def _along(short: Models, long: Models) -> bool:
     rest = iter(long)
     return all(model in rest for model in short)
+
+
+def by_model(wanted: Wanted) -> Counter[str]:
+    """How many jobs may need each model, in the order in which models come up."""
+    jobs: Counter[str] = Counter()
+    for models, number in wanted.items():
+        for model in dict.fromkeys(models):
+            jobs[model] += number
+    return jobs
 
 
 def waiting(left: Mapping[Models, int]) -> Counter[str]:

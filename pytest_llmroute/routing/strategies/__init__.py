@@ -9,6 +9,7 @@ from pytest_llmroute.routing.contract import Strategy
 from pytest_llmroute.routing.strategies.agents import Agents
 from pytest_llmroute.routing.strategies.claude_only import ClaudeOnly
 from pytest_llmroute.routing.strategies.hybrid import Hybrid
+from pytest_llmroute.routing.strategies.ladder import LadderStrategy
 from pytest_llmroute.routing.strategies.local_fallback import LocalFallback
 from pytest_llmroute.routing.strategies.local_only import LocalOnly
 from pytest_llmroute.routing.strategies.table import TableStrategy
@@ -19,7 +20,11 @@ def builtin_tables_by_name() -> Mapping[str, Table]:
     return builtin_catalog().tables
 
 
+def strategy_of(table: Table) -> Strategy:
+    return TableStrategy(table) if table.ladder is None else LadderStrategy(table, table.ladder)
+
+
 def llmroute_strategies() -> Sequence[Strategy]:
     """The hook's implementation."""
-    tables = [TableStrategy(table) for table in builtin_tables_by_name().values()]
+    tables = map(strategy_of, builtin_tables_by_name().values())
     return [*tables, Hybrid(), LocalFallback(), LocalOnly(), ClaudeOnly(), Agents()]
