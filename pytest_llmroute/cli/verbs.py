@@ -16,6 +16,7 @@ from pytest_llmroute.errors import nearest
 
 SCHEMAS = ("config", "cards", "tasks", "baseline", "recording", "run", "exports")
 OUTCOMES = ("passed", "missed", "failed", "error", "skipped", "interrupted")
+SPLITS = ("prompt", "test", "validation", "train", "all")
 SHELLS = ("bash", "zsh", "fish")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, with the name of its schema.")
@@ -367,6 +368,77 @@ def compare(ctx: click.Context, /, **options: Any) -> None:
       llmroute compare before.json after.json --require 'success_rate:-5pp' --require 'tokens:+10%'
     """
     _work("compare", "compare", ctx, **options)
+
+
+@cli.group(cls=Verbs)
+def study() -> None:
+    """Small models that try and a large one that rescues, against always asking the large one."""
+
+
+export_option = click.option(
+    "--export", "target", type=click.Path(file_okay=False), metavar="FOLDER",
+    help="Write cases.csv, series.csv, plots.csv and summary.json into it.",
+)  # fmt: skip
+
+
+@study.command("mbpp")
+@click.option("--small", required=True, shell_complete=_names("models"), help="The model that tries.")
+@click.option("--large", required=True, shell_complete=_names("models"), help="The one that rescues, and the baseline.")
+@click.option(
+    "--strategy",
+    default="branching",
+    show_default=True,
+    shell_complete=_names("strategies"),
+    help="The ladder; several with commas.",
+)
+@click.option("--data", metavar="FILE", help="A file of MBPP's form, or hf:NAME; else MBPP in the Hugging Face cache.")
+@click.option(
+    "--split", type=click.Choice(SPLITS), default="test", show_default=True, help="By task_id, as its authors did."
+)
+@click.option("--limit", type=click.IntRange(1, 1000), metavar="N", help="The first N tasks only.")
+@click.option(
+    "--runs",
+    "repeats",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    metavar="K",
+    help="Every task K times on both arms.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the last one of these models that was cut short.")
+@click.option("--print", "only_print", is_flag=True, help="Print the pytest command, and run nothing.")
+@export_option
+@json_option
+@click.argument("more", nargs=-1, type=click.UNPROCESSED, metavar="[-- PYTEST-OPTIONS]")
+@click.pass_context
+def study_mbpp(ctx: click.Context, /, **options: Any) -> None:
+    """Run both arms over MBPP's tasks, one call at a time, and tell what each solved and took.
+
+    Options behind -- go to pytest: --llm-profile=ollama, --llm-timeout=600, --llm-concurrency=4. Nothing is downloaded.
+
+    \b
+    Examples:
+      llmroute study mbpp --small tinyllama:1.1b --large codellama:13b -- --llm-profile=ollama
+      llmroute study mbpp --small pico --large micro --limit 50 --runs 3 --export study
+      llmroute study mbpp --small pico --large micro --resume
+    """
+    _work("study", "mbpp", ctx, **options)
+
+
+@study.command("report")
+@click.argument("run", required=False)
+@export_option
+@json_option
+@click.pass_context
+def study_report(ctx: click.Context, /, **options: Any) -> None:
+    """Tell it again from the store; no model is asked. RUN is an id, `last` or a file; else the last study.
+
+    \b
+    Examples:
+      llmroute study report
+      llmroute study report 20261121-0342 --export study
+    """
+    _work("study", "report", ctx, **options)
 
 
 @cli.command()

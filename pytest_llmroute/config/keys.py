@@ -21,6 +21,7 @@ TEXTS: Schema = {"type": "array", "items": TEXT}
 SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 POSITIVE: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": 1e9}
 COUNT: Schema = {"type": "integer", "minimum": 1, "maximum": 1_000_000_000}
+WEIGHT: Schema = {"type": "number", "minimum": 0, "maximum": 1000, "description": "a number from 0 to 1000"}
 FLAG: Schema = {"type": "boolean"}
 TEMPERATURE: Schema = {"type": "number", "minimum": 0, "maximum": 2}
 DATE: Schema = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"}

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 Kind = Literal[
     "names", "name", "count", "choice", "flag", "path", "paths", "number", "size", "text", "lines", "mapping", "slots",
-    "budget",
+    "budget", "weights",
 ]  # fmt: skip
 ADAPTIVE = "adaptive"
 """As many repeats as the gate needs."""
@@ -114,6 +114,18 @@ OPTIONS: tuple[Option, ...] = (
         metavar="last|RUN", ini_key=False,
     ),
     Option("plan", "flag", "print what would run and why; no call, no test", default=False),
+    Option(
+        "limit", "count", "run the first N of the chosen tests only, by their names: each with all its columns and repeats",
+        metavar="N", ini_key=False,
+    ),
+    Option(
+        "small", "name", "the role or model that tries on every ladder of this run, whatever profile and strategy say",
+        metavar="NAME", ini_key=False,
+    ),
+    Option(
+        "large", "name", "the role or model that rescues on every ladder of this run, whatever profile and strategy say",
+        metavar="NAME", ini_key=False,
+    ),
     Option("json", "path", "write the run's figures and records to this file", metavar="FILE"),
     Option(
         "gate", "choice",
@@ -205,6 +217,11 @@ OPTIONS: tuple[Option, ...] = (
     _gate("require_baseline", "flag", "whether a run without a baseline is an error", False),
     _gate("allow_replayed", "flag", "whether replayed tries count", False),
     _gate("columns", "mapping", "renamed columns: new name = old name", {}),
+    Option(
+        "study_weights", "weights", "what a study's score weighs, and how much: seconds, cpu, ram, tokens, usd",
+        choices=("seconds", "cpu", "ram", "tokens", "usd"), default={"seconds": 1, "cpu": 1, "ram": 1},
+        command_line=False, ini_key=False, file="study.weights",
+    ),
 )  # fmt: skip
 
 BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}

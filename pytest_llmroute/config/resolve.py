@@ -114,6 +114,8 @@ def parse(option: Option, given: Any, where: str) -> Any:
     """The text of an option as its value; `where` names the place for the error."""
     if option.kind == "mapping":
         return dict(given)
+    if option.kind == "weights":
+        return _weights(option, given, where)
     if option.kind == "flag":
         return _flag(given, where)
     if option.kind == "count":
@@ -157,6 +159,13 @@ def _flag(given: Any, where: str) -> bool:
     if text in FALSE:
         return False
     raise _bad(f'{where}: "{printable(text)}" is neither true nor false', fix="use 1 or 0")
+
+
+def _weights(option: Option, given: Mapping[str, Any], where: str) -> dict[str, float]:
+    """Names and kinds were checked by the schema; something must weigh something."""
+    if not any(given.values()):
+        raise _bad(f"{where}: nothing has a weight above 0", fix=f"{{ {option.choices[0]} = 1 }}")
+    return {name: float(weight) for name, weight in given.items()}
 
 
 def _count(given: Any, where: str, words: tuple[str, ...] = ()) -> int | str:

@@ -86,7 +86,11 @@ def _of(option: Option) -> dict[str, Any]:
         "flag": keys.FLAG,
         "choice": {"type": "string", "enum": list(option.choices)},
         "mapping": {"type": "object", "additionalProperties": keys.NAME},
-    }
+        "weights": {
+            "type": "object", "additionalProperties": False, "minProperties": 1,
+            "properties": dict.fromkeys(option.choices, keys.WEIGHT),
+        },
+    }  # fmt: skip
     return dict(kinds[option.kind])
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 Z95 = 1.959963984540054
 
 
-def wilson(passes: int, total: int, z: float = Z95) -> tuple[float, float] | None:
+def wilson(passes: float, total: int, z: float = Z95) -> tuple[float, float] | None:
     """The 95 % Wilson interval of a rate; None without a try."""
     if total == 0:
         return None

@@ -10,11 +10,11 @@ from typing import TextIO
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[TextIO]:
-    """ASCII text, which takes the place of `path` at the end; an OSError leaves what was there before."""
+def written_whole(path: Path, encoding: str = "ascii") -> Iterator[TextIO]:
+    """Text, which takes the place of `path` at the end; an OSError leaves what was there before."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="ascii") as file:
+        with temporary.open("w", encoding=encoding, newline="") as file:
             yield file
         temporary.replace(path)
     except OSError:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
@@ -130,25 +130,52 @@ class _Ticket:
 
 
 class _Queue:
-    """The steps that wait for one model: those that somebody waits for, then those of plans that have begun."""
+    """The steps that wait for one model: those that somebody waits for, then those of plans that have begun.
+
+    Slots also take from it without the dispatcher's lock, so any look may be at what is gone by then.
+    """
 
     def __init__(self) -> None:
         self._rows: tuple[deque[_Ticket], deque[_Ticket], deque[_Ticket]] = (deque(), deque(), deque())
 
     def put(self, ticket: _Ticket) -> None:
-        self._rows[0 if ticket.job.index < 0 else 1 if ticket.step is not None else 2].append(ticket)
+        self._row_of(ticket).append(ticket)
 
     @property
     def head(self) -> _Ticket | None:
-        return next((row[0] for row in self._rows if row), None)
+        for row in self._rows:
+            try:
+                return row[0]
+            except IndexError:
+                continue
+        return None
 
-    def take(self) -> _Ticket:
-        return next(row for row in self._rows if row).popleft()
+    def take(self, may_begin: Callable[[_Ticket], bool]) -> _Ticket | None:
+        """The first one, unless it must wait."""
+        for row in self._rows:
+            try:
+                ticket = row.popleft()
+            except IndexError:
+                continue
+            if may_begin(ticket):
+                return ticket
+            self.put_back(ticket)
+            return None
+        return None
+
+    def put_back(self, ticket: _Ticket) -> None:
+        self._row_of(ticket).appendleft(ticket)
+
+    def _row_of(self, ticket: _Ticket) -> deque[_Ticket]:
+        return self._rows[0 if ticket.job.index < 0 else 1 if ticket.step is not None else 2]
 
     @property
     def waited_since(self) -> float | None:
         """When the first of those came that somebody waits for."""
-        return self._rows[0][0].since if self._rows[0] else None
+        try:
+            return self._rows[0][0].since
+        except IndexError:
+            return None
 
     def __len__(self) -> int:
         return sum(map(len, self._rows))
@@ -230,6 +257,8 @@ class Dispatcher:
         self._jobs: set[Job] = set()
         self._usual_interval = sys.getswitchinterval()
         self._gathers, self._gathered = False, 0
+        self._gates: list[threading.Lock] = []
+        """Of slots that have been started and shall not begin yet."""
         self._stopped = threading.Event()
 
     def submit(self, job: Job, card: ModelCard | None = None) -> None:
@@ -345,7 +374,8 @@ class Dispatcher:
         """With the lock: as many slots as there is work for."""
         for name, lane in self._lanes.items():
             for _ in range(min(lane.width(), sum(map(len, lane.waiting.values())))):
-                self._call(name, lane)
+                self._call(name, lane, together=True)
+        self._open_gates()
 
     def _share(self, name: str, lane: _Lane) -> None:
         """With the lock: slots that are shared with other processes are taken and left, as long as there are calls."""
@@ -362,42 +392,73 @@ class Dispatcher:
         with self._lock:
             self._share(name, lane)
 
-    def _call(self, name: str, lane: _Lane) -> None:
-        """One more slot for a call that may begin: an idle one, else a new one while there is room."""
-        if self._next(lane) is None:
+    def _call(self, name: str, lane: _Lane, *, together: bool = False) -> None:
+        """One more slot for a call that may begin: an idle one, else a new one while there is room.
+
+        `together`: others are yet to be started, and it waits for them.
+        """
+        if (model := self._next(lane)) is None:
             return
         if lane.idle:
             lane.idle -= 1
             lane.free.notify()
-        elif lane.threads < lane.width():
+        elif lane.threads < lane.width() and (ticket := lane.waiting[model].take(self._may_begin)) is not None:
+            gate = threading.Lock()
+            gate.acquire()
+            self._gates.append(gate)
+            args = (name, lane, (model, ticket), gate)
+            slot = threading.Thread(target=self._slot, args=args, name=f"llmroute-slot-{name}", daemon=True)
             lane.threads += 1
-            slot = threading.Thread(target=self._slot, args=(name, lane), name=f"llmroute-slot-{name}", daemon=True)
+            lane.busy[model] = lane.busy.get(model, 0) + 1
             self._pace()
             try:
                 slot.start()
             except RuntimeError:  # the system gives no more threads
                 lane.threads -= 1
+                lane.busy[model] -= 1
+                lane.waiting[model].put_back(ticket)
                 if not lane.threads:
                     raise
+        if not together:
+            self._open_gates()
 
-    def _slot(self, name: str, lane: _Lane) -> None:
-        taken: tuple[str, _Ticket] | None = None
-        while (taken := self._take(name, lane, taken)) is not None:
+    def _open_gates(self) -> None:
+        """Slots that have been started begin: earlier, each would keep the next one from being started."""
+        while self._gates:
+            self._gates.pop().release()
+
+    def _slot(self, name: str, lane: _Lane, first: tuple[str, _Ticket], gate: threading.Lock) -> None:
+        gate.acquire()
+        taken: tuple[str, _Ticket] | None = first
+        while taken is not None:
             model, ticket = taken
             try:
                 self._follow(lane, ticket, model)
             except BaseException as error:
                 self._failed(ticket.job, error)
+            taken = self._take_at_once(lane, *taken) or self._take(name, lane, *taken)
 
-    def _take(self, name: str, lane: _Lane, done: tuple[str, _Ticket] | None) -> tuple[str, _Ticket] | None:
+    def _take_at_once(self, lane: _Lane, model: str, ended: _Ticket) -> tuple[str, _Ticket] | None:
+        """The next call of a slot that has just made one, without the lock where there is nothing to decide.
+
+        Of hundreds of slots most would wait for the lock: who gets it has to wait for Python's own before it is of use.
+        """
+        if len(lane.waiting) > 1 or lane.memories or not isinstance(lane.width, Fixed) or self._stopped.is_set():
+            return None
+        ticket = lane.waiting[model].take(self._may_begin)
+        if ticket is not None and ended.job.ended:
+            self._forget(ended.job)
+        return (model, ticket) if ticket is not None else None
+
+    def _take(self, name: str, lane: _Lane, done: str, ended: _Ticket) -> tuple[str, _Ticket] | None:
         """Waits for a call that may be made now, after the one that is done: the lock is taken once for both."""
         with self._lock:
-            if done is not None:
-                self._done(name, lane, *done)
+            self._done(name, lane, done, ended)
             while not self._stopped.is_set():
                 model = self._next(lane) if lane.running < lane.width() else None
                 if model is not None:
-                    ticket = lane.waiting[model].take()
+                    if (ticket := lane.waiting[model].take(self._may_begin)) is None:
+                        continue  # another slot was faster
                     lane.busy[model] = lane.busy.get(model, 0) + 1
                     return model, ticket
                 lane.idle += 1
@@ -407,7 +468,7 @@ class Dispatcher:
     def _done(self, name: str, lane: _Lane, model: str, ticket: _Ticket) -> None:
         """With the lock: a slot has done what it could of a plan."""
         if ticket.job.ended:
-            self._forget(ticket.job)
+            self._forget(ticket.job, locked=True)
         lane.busy[model] -= 1
         if (memory := lane.memories.get(model)) is not None and memory.unmet:
             self._settle(memory)
@@ -475,11 +536,12 @@ class Dispatcher:
         log.warning("[Engine] a plan could not be moved on", exc_info=error)
         job.end(None, tamed(error))
 
-    def _forget(self, job: Job) -> None:
-        """With the lock: a plan that has ended."""
+    def _forget(self, job: Job, *, locked: bool = False) -> None:
+        """Of a plan that has ended."""
         self._jobs.discard(job)
         if not self._jobs:
-            self._pace()
+            with nullcontext() if locked else self._lock:
+                self._pace()
 
     def _pace(self) -> None:
         """With the lock: how long a thread may compute before another one does.
@@ -516,8 +578,7 @@ class Dispatcher:
                     return
         except BaseException as error:
             self._failed(job, error)
-        with self._lock:
-            self._forget(job)
+        self._forget(job)
 
     # Plans that race
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_llmroute.backends.contract import Surroundings
 from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.codes import Code
-from pytest_llmroute.config.catalog import Catalog
+from pytest_llmroute.config.catalog import Catalog, Table
+from pytest_llmroute.config.options import BY_NAME
 from pytest_llmroute.config.project import Project
 from pytest_llmroute.config.references import unfilled
 from pytest_llmroute.config.resolve import Settings
-from pytest_llmroute.core.profiles import Profile
+from pytest_llmroute.core.profiles import ROLES, Profile
 from pytest_llmroute.core.replies import Call
 from pytest_llmroute.core.templates import Template
 from pytest_llmroute.engine.engine import Engine
@@ -96,12 +97,18 @@ def check_names(project: Project, extensions: Extensions) -> list[UserError]:
 def make_router(
     project: Project, extensions: Extensions, profile: Profile | str, env: Mapping[str, str], *,
     where: str = "", rules: tuple[Rule, ...] | None = None, user_rules: Mapping[str, tuple[Rule, ...]] | None = None,
+    ladders: Mapping[str, str] | None = None,
 ) -> Router:  # fmt: skip
-    """The router of a project on one profile."""
+    """The router of a project on one profile; `ladders`: the models of all ladders, where a run names them."""
     catalog = catalog_of(project, extensions)
+    strategies = strategies_of(project, extensions)
+    if ladders:
+        tables = dict(_with_models(catalog, ladders))
+        catalog = replace(catalog, tables={**catalog.tables, **tables})
+        strategies |= {name: strategy_of(table) for name, table in tables.items()}
     return Router(
         catalog=catalog,
-        strategies=strategies_of(project, extensions),
+        strategies=strategies,
         profile=catalog.profile(profile, where) if isinstance(profile, str) else profile,
         env=env,
         classifier=Classifier(
@@ -110,6 +117,18 @@ def make_router(
             override=extensions.classify,
         ),
     )
+
+
+def _with_models(catalog: Catalog, ladders: Mapping[str, str]) -> Iterator[tuple[str, Table]]:
+    """The ladders among the tables, with these models as `small` or `large`: no profile overrides them."""
+    for key, use in ladders.items():
+        if use not in ROLES:
+            catalog.model(use, BY_NAME[key].flag)
+    for name, table in catalog.tables.items():
+        if table.ladder is not None:
+            cells = {key: "" if key in ladders else cell for key, cell in table.ladder.cells.items()}
+            small, large = (ladders.get(key, getattr(table.ladder, key)) for key in ("small", "large"))
+            yield name, replace(table, ladder=replace(table.ladder, small=small, large=large, cells=cells))
 
 
 def surroundings(settings: Settings, env: Mapping[str, str]) -> Surroundings:

@@ -16,16 +16,20 @@ from pytest_llmroute.measure.machine import machine_facts
 SELECTING: tuple[tuple[str, str], ...] = (
     ("keyword", "-k {}"), ("markexpr", "-m {}"), ("lf", "--lf"), ("stepwise", "--sw"), ("deselect", "--deselect"),
     ("ignore", "--ignore"), ("ignore_glob", "--ignore-glob"),
+    ("llmroute_limit", "--llm-limit={}"),
     ("group", "--group={}"), ("shard_id", "--shard-id={}"),  # of pytest-split and pytest-shard
 )  # fmt: skip
 """Options that leave cases out, and how they are shown. Read from the options: xdist's controller collects nothing."""
 DECIDING = ("profile", "phase", "repeat", "timeout", "sandbox")
+WHERE_SET = ("small", "large")
+"""They decide, too, where they are set."""
 
 
 def run_facts(config: pytest.Config, settings: Settings, env: Mapping[str, str]) -> dict[str, Any]:
     """Facts of a run, the same in every process of it."""
     root = config.rootpath
     deciding = {name: settings[name] for name in DECIDING}
+    deciding |= {name: settings[name] for name in WHERE_SET if settings[name] is not None}
     return {
         **machine_facts(),
         **checkout_facts(root, env),

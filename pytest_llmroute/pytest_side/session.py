@@ -55,6 +55,7 @@ from pytest_llmroute.pytest_side.facts import run_facts
 from pytest_llmroute.pytest_side.gating import gate_of
 from pytest_llmroute.pytest_side.header import header
 from pytest_llmroute.pytest_side.journaling import Keeper
+from pytest_llmroute.pytest_side.limiting import keep_first
 from pytest_llmroute.pytest_side.marker import Declared, let_prompt_use_parameters
 from pytest_llmroute.pytest_side.once import forget
 from pytest_llmroute.pytest_side.order import put_in_order
@@ -212,8 +213,9 @@ class LLMSession:
     @cached_property
     def engine(self) -> Engine:
         router = make_router(
-            self.project, self.extensions, self.settings["profile"], self.env, where=self.settings.origin("profile")
-        )
+            self.project, self.extensions, self.settings["profile"], self.env, where=self.settings.origin("profile"),
+            ladders={name: model for name in ("small", "large") if (model := self.settings[name]) is not None},
+        )  # fmt: skip
         engine = make_engine(
             router, self.extensions, self.extensions.scripted, limit=self.settings["timeout"], meter=self.meter,
             events=self.events,
@@ -321,6 +323,8 @@ class LLMSession:
             items[:] = [item for item in items if id(item) not in left]
             self.config.hook.pytest_deselected(items=excluded)
         result = yield
+        if self.settings["limit"] is not None:
+            keep_first(self, items)
         if self.settings["repeat"] == ADAPTIVE:
             in_rounds(items)
         return result

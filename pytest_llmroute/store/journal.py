@@ -86,10 +86,9 @@ class Journal:
         self._header = dict(header)
         self._descriptor: int | None = None
         self._only = self._begun = self._closed = False
-        self._writing = 0
-        """Threads that are just writing."""
-        self._lock = threading.Lock()
-        """Never held while something is written: who waits for the disk would keep all others waiting."""
+        self._writing: set[int] = set()
+        """Threads that are just writing: without a lock, since of many slots most would wait for it."""
+        self._opening = threading.Lock()
 
     def open(self) -> None:
         """Writes the first line only: the sign that this run has a living process."""
@@ -130,54 +129,54 @@ class Journal:
 
     def close(self) -> None:
         """What comes later is not heard: a call that was on its way when the run stopped must not begin a new file."""
-        with self._lock:
-            self._closed = True
+        self._closed = True
         until = time.monotonic() + PATIENCE
         while self._writing and time.monotonic() < until:
             time.sleep(0.001)
-        with self._lock:
-            if self._descriptor is not None and not self._writing:
-                os.close(self._descriptor)
-                self._descriptor = None
+        if self._descriptor is not None and not self._writing:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def _write(self, line: Mapping[str, Any]) -> None:
         self._append(as_json(line))
 
     def _append(self, line: str) -> None:
         data = _bytes(line)
+        thread = threading.get_ident()
+        self._writing.add(thread)
         try:
-            with self._lock:
-                if self._closed:
-                    return
-                if self._descriptor is None:
-                    self._put(self._open())
-                self._writing += 1
-            try:
-                self._put(data)
-            finally:
-                with self._lock:
-                    self._writing -= 1
+            if self._closed:
+                return
+            if self._descriptor is None:
+                with self._opening:
+                    if self._descriptor is None:
+                        self._open()
+            _write(self._descriptor or 0, data)
         except FileExistsError:
             raise
         except OSError as error:
             raise JournalError(self.path.name, str(error.strerror), begun=self._begun) from error
+        finally:
+            self._writing.discard(thread)
         self._begun = True
 
-    def _put(self, data: bytes) -> None:
-        """At the end of the file, whoever else writes there."""
-        # A line cut short by a full disk has no newline, or is joined by the next: the reader drops it.
-        if os.write(self._descriptor or 0, data) != len(data):
-            raise OSError(28, "no space left on the device")
-
-    def _open(self) -> bytes:
-        """Opens the file and gives the lines that belong in front."""
+    def _open(self) -> None:
+        """Opens the file and writes the lines that belong in front."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         new = self._only or not self.path.exists()
         only = os.O_EXCL if self._only else 0
-        self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | only, 0o644)
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | only, 0o644)
         # A worker started anew under an old name goes on in the same file, after whatever half a line is there.
         header = _bytes(as_json(self._header))
-        return header if new else b"\n" + header
+        _write(descriptor, header if new else b"\n" + header)
+        self._descriptor = descriptor
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    """At the end of the file, whoever else writes there."""
+    # A line cut short by a full disk has no newline, or is joined by the next: the reader drops it.
+    if os.write(descriptor, data) != len(data):
+        raise OSError(28, "no space left on the device")
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,11 @@ def earlier(root: Path, store: Path, wanted: str) -> Earlier:
     return Earlier(run.info, found, in_journals=run.contents is not None)
 
 
+def cut_short(root: Path, store: Path) -> list[RunInfo]:
+    """Runs that did not come to their end, the oldest first."""
+    return [run.info for run in _known(root, store).values() if run.info.status != "finished"]
+
+
 def kept(root: Path, run_id: str, *, before: int) -> Gathered:
     """What the parts of a run before this one hold; those of this one are still being written."""
     paths = [path for path in journals_of(journal_folder(root, run_id)) if part_of(path) < before]

@@ -51,9 +51,8 @@ def _chosen(wanted: str, sets: Mapping[str, Path], cache: Path) -> tuple[str, st
             return full, wanted[len(short) :].lstrip("/")
     near = nearest(wanted, sets)
     hint = f' (did you mean "{near}"?)' if near else ""
-    raise _missing(
-        f'no data set "{printable(wanted)}" in {cache}{hint}', wanted if "/" in wanted else f"OWNER/{wanted}"
-    )
+    name = "/".join(wanted.split("/")[:2])  # what goes on is a place in it
+    raise _missing(f'no data set "{printable(wanted)}" in {cache}{hint}', name if "/" in name else f"OWNER/{name}")
 
 
 def _begins(wanted: str, name: str) -> bool:

@@ -65,7 +65,7 @@ def call(folder: Path, capsys: pytest.CaptureFixture[str]) -> Call:
         out, err = capsys.readouterr()
         if "--debug" not in args:
             assert "Traceback" not in out + err
-        if not {"--json", "schema", "reference", "completion", "path"} & set(args):
+        if not {"--json", "--print", "schema", "reference", "completion", "path"} & set(args):
             assert max((len(line) for line in out.splitlines()), default=0) <= 100
         assert isinstance(ended.value.code, int)
         return Ended(ended.value.code, out, err)

@@ -1,14 +1,14 @@
 """`mode = "parallel"`: the small model's attempts and the large model at the same time, over a server that takes its
-time and sees who hangs up."""
+time and sees who hangs up.
+"""
 
 from __future__ import annotations
 
 import json
 import select
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
