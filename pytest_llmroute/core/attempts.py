@@ -18,7 +18,7 @@ HINTS = ("none", "class", "shape", "values")
 arguments; the assert itself."""
 SEQUENTIAL, PARALLEL = MODES = ("sequential", "parallel")
 BESIDE = "both models at the same time"
-CROWDED = "not in parallel: the two models don't fit into memory together"
+CROWDED = "one after the other: the two models may not fit into memory together"
 STOPS = ("learned", "fixed")
 VERIFIERS = ("check", "visible", "syntax", "model")
 FEEDBACK = ("all", "visible", "challenge")

@@ -202,7 +202,7 @@ def spent_line(budget: Budget, account: Account, not_run: int, total: int) -> st
     about = " (partly estimated)" if account.estimated and limits.keys() != {"seconds"} else ""
     parts = [", ".join(show_share(unit, used[unit], limit) for unit, limit in limits.items()) + f" spent{about}"]
     if account.guessed:
-        parts.append(f"{account.guessed} failed calls are counted with the most that they may have taken")
+        parts.append(f"{account.guessed} failed or cancelled calls are counted with the most that they may have taken")
     if account.refused in _NAMES:
         parts.append(
             f"the next call would {_NAMES[account.refused]} up to {show_amount(account.refused, account.next)}"

@@ -24,9 +24,11 @@ ANSWERS: dict[str, dict[str, tuple[Any, ...]]] = {
     "first": {"pup": (0.3, RIGHT), "dog": (LONG, RIGHT)},
     "quick": {"pup": (0.3, WRONG, RIGHT), "dog": (LONG, RIGHT)},
     "large": {"pup": (LONG, RIGHT), "dog": (0.3, RIGHT)},
-    "never": {"pup": (0.0, WRONG, WRONG), "dog": (0.5, WRONG)},
+    "never": {"pup": (0.0, WRONG, WRONG), "dog": (1.0, WRONG)},
+    "solve": {"pup": (LONG, RIGHT), "dog": (0.1, RIGHT)},
 }
 """By the first word of a prompt and by model: seconds of each call, and what is said then."""
+TASKS = ("first", "quick", "large", "never")
 TOML = """
 [models.pup]
 backend = "openai"
@@ -62,7 +64,7 @@ class Patient(Loopback):
     def answer(self, task: str, model: str) -> tuple[float, str]:
         wait, *texts = ANSWERS[task][model]
         self.came.append((task, model))
-        return wait, texts[self.came.count((task, model)) - 1]
+        return wait, texts[min(self.came.count((task, model)), len(texts)) - 1]
 
 
 def _handler(server: Patient) -> type[QuietHandler]:
@@ -123,9 +125,10 @@ def calls(record: Mapping[str, Any], *keys: str) -> list[tuple[Any, ...]]:
 def test_the_first_accepted_answer_counts_and_the_other_call_is_given_up(
     eager: pytest.Pytester, run: Run, server: Patient, workers: tuple[str, ...]
 ) -> None:
-    write(eager, *ANSWERS)
+    write(eager, *TASKS)
     began = time.monotonic()
-    result = run(*workers, "--llm-strategy=eager", "--llm-json=out.json", "--llm-concurrency=16")
+    args = *workers, "--llm-strategy=eager", "--llm-concurrency=16"
+    result = run(*args, "--llm-json=out.json", "--llm-replay=rewrite")
     took = time.monotonic() - began
     result.assert_outcomes(passed=3, failed=1)
     assert took < LONG
@@ -153,3 +156,71 @@ def test_the_first_accepted_answer_counts_and_the_other_call_is_given_up(
     text = result.stdout.str()
     assert "solved by attempt 1 to 2: 1, 1; by the large model: 1; unsolved: 1" in text
     assert "cancelled ×3 of these calls, after" in text
+
+    asked = len(server.came)
+    again = run(*args, "--llm-replay=only")
+    again.assert_outcomes(passed=3, failed=1)
+    assert "solved by attempt 1 to 2: 1, 1; by the large model: 1; unsolved: 1" in again.stdout.str()
+    assert "not recorded" not in again.stdout.str()
+    assert len(server.came) == asked
+
+
+SOLVES = """
+def test_solves(llm):
+    solved = llm.solve({"prompt": "solve it", "check": {"exact": "right"}})
+    assert solved.passed and [one.role for one in solved.attempts] == ["large"]
+"""
+
+
+def test_a_test_that_solves_races_and_a_resumed_run_takes_over_what_was_answered(
+    eager: pytest.Pytester, run: Run, server: Patient
+) -> None:
+    """The first failure stops the run, while the races of the tests behind it are decided."""
+    eager.makepyfile(test_it=SOLVES)
+    write(eager, "never", "large")
+    args = "test_it.py", "t.llm.yaml", "--llm-strategy=eager", "--llm-concurrency=16"
+    run(*args, "-x").assert_outcomes(passed=1, failed=1)
+    assert sorted(server.hung_up) == [("large", "pup"), ("solve", "pup")]
+    before = [one for one in server.came if one[1] == "dog"]
+    result = run(*args, "--llm-resume=last", "--llm-json=out.json")
+    result.assert_outcomes(passed=2, failed=1)
+    assert "2 of 3 tests are finished" in result.stdout.str()
+    assert [one for one in server.came if one[1] == "dog"] == before
+    large = records(eager)["large"]
+    assert [call["model"] for call in large["calls"] if not call["error_class"]] == ["dog"]
+
+
+MEMORY = """
+from pytest_llmroute import BackendType, ModelCard, Reply
+
+class Toy:
+    def __init__(self, card): self.card = card
+    def generate(self, call): return Reply("right", self.card.name)
+    def close(self): pass
+
+def llmroute_backends(): return [BackendType("toy", Toy, memory=lambda card: 3_000_000_000)]
+def llmroute_models(): return [ModelCard("cub", backend="toy"), ModelCard("cat", backend="toy")]
+"""
+CATS = """
+[strategies.cats]
+extends = "cascade"
+small = "cub"
+large = "cat"
+mode = "parallel"
+"""
+
+
+def test_models_that_may_not_fit_into_memory_together_are_asked_one_after_the_other(
+    suite: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite.makeconftest(MEMORY)
+    monkeypatch.setenv("LLMROUTE_PROFILE", "embedded")
+    Path(suite.path / "llmroute.toml").write_text(CATS)
+    write(suite, "any")
+    args = "--llm-strategy=cats", "--llm-plan", "--llm-ram-budget=5GB"
+    crowded = " ".join(run(*args).stdout.str().split())
+    assert "then cat (one after the other: the two models may not fit into memory together)" in crowded
+    assert "at the same time cat" in " ".join(run(*args, "--llm-ram-budget=8GB").stdout.str().split())
+    run("--llm-strategy=cats", "--llm-ram-budget=5GB", "--llm-json=out.json").assert_outcomes(passed=1)
+    (call,) = records(suite)["any"]["calls"]
+    assert "one after the other" in call["reason"]
