@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_llmroute.core.models import ModelCard
-from pytest_llmroute.core.steps import Attempt, Pause, Plan, Work, run_now
+from pytest_llmroute.core.steps import Attempt, Ended, Entrant, Pause, Plan, Race, Work, run_now
+from pytest_llmroute.core.stops import Stop
 from pytest_llmroute.engine.dispatch import Dispatcher, Dropped, Job
 from pytest_llmroute.engine.width import FIRST, Fixed, Growing, Width, width_for
 from pytest_llmroute.errors import Cause, ModelCallError
@@ -239,3 +240,67 @@ def test_the_width_is_what_the_user_says_within_what_the_backend_can(
 ) -> None:
     width = width_for(wanted, own)
     assert (width and width()) == slots
+
+
+def racing(*plans: Plan[Any]) -> Plan[tuple[Ended | None, ...]]:
+    """They race; an even number wins."""
+    entrants = tuple(Entrant(plan, Stop()) for plan in plans)
+    came: tuple[Ended | None, ...] = yield Race(entrants, wins=lambda number: number % 2 == 0)
+    assert all(ended is None for one, ended in zip(entrants, came, strict=True) if one.stop.given)
+    return came
+
+
+def twice(number: int, said: list[int], until: Callable[[], object] = lambda: None) -> Plan[int]:
+    """Two calls; those that were begun are said."""
+
+    def call(half: int) -> None:
+        said.append(half)
+        until()
+
+    for half in (number, -number):
+        yield Attempt(CARDS["a"], lambda queued, half=half: call(half))  # type: ignore[misc]
+    return number
+
+
+def breaking() -> Plan[int]:
+    yield Pause(0)
+    raise ModelCallError(Cause.SERVER, "gone")
+
+
+def test_of_a_race_the_first_winner_counts_and_of_the_others_nothing_more_is_begun(
+    dispatcher: Callable[..., Dispatcher],
+) -> None:
+    said: list[int] = []
+    ahead, held = dispatcher(4), threading.Event()
+    lost = twice(4, said, lambda: held.wait(20))
+    late = twice(2, said, lambda: time.sleep(0.2))
+    came = ahead.follow(racing(lost, late, breaking(), twice(3, said))).wait()
+    assert not held.is_set()
+    assert [came[0], came[1], came[3]] == [None, Ended(2), Ended(3)]
+    assert isinstance(came[2].error, ModelCallError)
+    held.set()
+    for _ in range(500):
+        if not ahead.under_way:
+            break
+        time.sleep(0.01)
+    assert not ahead.under_way
+    assert sorted(said) == [-3, -2, 2, 3, 4]
+
+
+def test_a_race_without_a_winner_gives_all_and_one_in_turn_ends_with_the_winner(
+    dispatcher: Callable[..., Dispatcher],
+) -> None:
+    assert run_now(racing(twice(1, []), twice(3, []))) == (Ended(1), Ended(3))
+    assert dispatcher(2).follow(racing(twice(1, []), twice(3, []))).wait() == (Ended(1), Ended(3))
+    said: list[int] = []
+    assert run_now(racing(twice(1, said), twice(2, said), twice(4, said))) == (Ended(1), Ended(2), None)
+    assert said == [1, -1, 2, -2]
+
+
+def test_who_waits_for_a_race_is_told_when_the_run_stops(dispatcher: Callable[..., Dispatcher]) -> None:
+    ahead, held = dispatcher(2), threading.Event()
+    job = ahead.follow(racing(twice(1, [], lambda: held.wait(20)), twice(3, [], lambda: held.wait(20))))
+    ahead.stop()
+    with pytest.raises(Dropped):
+        job.wait()
+    held.set()

@@ -273,7 +273,9 @@ def test_a_replayed_ladder_asks_nobody(toys: pytest.Pytester, run: Run) -> None:
     assert "solved by attempt 1 to 3: 1, 0, 1; by the large model: 1; unsolved: 1" in result.stdout.str()
 
 
-def test_the_next_run_tries_as_often_as_this_one_says_is_worth_it(toys: pytest.Pytester, run: Run) -> None:
+def test_the_next_run_tries_as_often_as_this_one_says_is_worth_it(
+    toys: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Hopeless tasks teach that the small model need not be asked; the plan says so, and all workers do."""
     Path(toys.path / "t.llm.yaml").write_text(
         "".join(f"- {{id: n{n}, task: fix, prompt: large {n}, check: {{contains: 2 *}}}}\n" for n in range(25))
@@ -285,6 +287,12 @@ def test_the_next_run_tries_as_often_as_this_one_says_is_worth_it(toys: pytest.P
     assert "ladder: 0 attempts: large costs 10.0 × small, first chance" in run(*plan).stdout.str()
     run("--llm-strategy=branching", "-n2", "-q")
     assert [call[0] for call in asked(toys)[25 * 5 :]] == ["dog"] * 25
+    monkeypatch.setenv("KILL_AT", str(25 * 6 + 10))
+    run("--llm-strategy=branching", "--llm-concurrency=1", "-q")
+    monkeypatch.delenv("KILL_AT")
+    resumed = run("--llm-strategy=branching", "--llm-concurrency=1", "--llm-resume=last")
+    assert "9 of 25 tests are finished" in resumed.stdout.str()
+    assert [call[0] for call in asked(toys)[25 * 6 :]] == ["dog"] * (25 + 1)
 
 
 PLANTED = """

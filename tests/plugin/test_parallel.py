@@ -26,6 +26,7 @@ ANSWERS: dict[str, dict[str, tuple[Any, ...]]] = {
     "large": {"pup": (LONG, RIGHT), "dog": (0.3, RIGHT)},
     "never": {"pup": (0.0, WRONG, WRONG), "dog": (1.0, WRONG)},
     "solve": {"pup": (LONG, RIGHT), "dog": (0.1, RIGHT)},
+    "later": {"pup": (LONG, RIGHT), "dog": (0.1, RIGHT)},
 }
 """By the first word of a prompt and by model: seconds of each call, and what is said then."""
 TASKS = ("first", "quick", "large", "never")
@@ -177,17 +178,17 @@ def test_a_test_that_solves_races_and_a_resumed_run_takes_over_what_was_answered
 ) -> None:
     """The first failure stops the run, while the races of the tests behind it are decided."""
     eager.makepyfile(test_it=SOLVES)
-    write(eager, "never", "large")
+    write(eager, "large", "never", "later")
     args = "test_it.py", "t.llm.yaml", "--llm-strategy=eager", "--llm-concurrency=16"
-    run(*args, "-x").assert_outcomes(passed=1, failed=1)
-    assert sorted(server.hung_up) == [("large", "pup"), ("solve", "pup")]
+    run(*args, "-x").assert_outcomes(passed=2, failed=1)
+    assert sorted(server.hung_up) == [("large", "pup"), ("later", "pup"), ("solve", "pup")]
     before = [one for one in server.came if one[1] == "dog"]
     result = run(*args, "--llm-resume=last", "--llm-json=out.json")
-    result.assert_outcomes(passed=2, failed=1)
-    assert "2 of 3 tests are finished" in result.stdout.str()
+    result.assert_outcomes(passed=3, failed=1)
+    assert "3 of 4 tests are finished" in result.stdout.str()
     assert [one for one in server.came if one[1] == "dog"] == before
-    large = records(eager)["large"]
-    assert [call["model"] for call in large["calls"] if not call["error_class"]] == ["dog"]
+    later = records(eager)["later"]
+    assert [call["model"] for call in later["calls"] if not call["error_class"]] == ["dog"]
 
 
 MEMORY = """
