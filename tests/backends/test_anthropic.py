@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +18,8 @@ from pytest_llmroute.backends.contract import Surroundings
 from pytest_llmroute.core.models import ModelCard, Price
 from pytest_llmroute.core.replies import Call, Tokens
 from pytest_llmroute.core.requests import Message, Sampling
-from pytest_llmroute.errors import Cause, ModelCallError
+from pytest_llmroute.core.stops import Stop
+from pytest_llmroute.errors import Cancelled, Cause, ModelCallError
 from pytest_llmroute.testing import BackendConformance, Opened
 from pytest_llmroute.testing.llama_server import LlamaServer
 
@@ -181,6 +184,18 @@ def test_the_limit_is_that_of_the_whole_call(rough: Rough, wait: float) -> None:
     found = failure(rough, events(start(), *HELLO * 20, wait=wait), timeout=0.4)
     assert found.cause is Cause.TIMEOUT
     assert time.monotonic() - started < 2
+
+
+def test_an_answer_that_nobody_waits_for_any_more_is_not_read_to_its_end(rough: Rough) -> None:
+    rough.answers(events(start(), *HELLO[:1], *HELLO[1:2] * 200, wait=0.1))
+    stop = Stop()
+    with opened(rough) as house:
+        call = replace(house.call("hi"), stop=stop)
+        threading.Timer(0.5, stop.give).start()
+        began = time.monotonic()
+        with pytest.raises(Cancelled):
+            house.backend.generate(call)
+    assert time.monotonic() - began < 10
 
 
 def test_the_first_token_may_have_a_limit_of_its_own(rough: Rough) -> None:

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from pytest_llmroute.backends.connection import Broken, Connection, NoAnswer
 from pytest_llmroute.backends.wire import Refusal, Wire
-from pytest_llmroute.errors import Cause, ModelCallError
+from pytest_llmroute.core.stops import Stop
+from pytest_llmroute.errors import Cancelled, Cause, ModelCallError
 
 Serve = Callable[[socket.socket, bytes], None]
 
@@ -252,3 +253,46 @@ def test_a_header_can_hold_no_second_one(wire_to: Callable[[str], Wire]) -> None
             list(wire_to(url).pieces("GET", "/x", None, until=soon(), headers={"Authorization": "a\r\nX: secret"}))
         assert "secret" not in str(caught.value)
         assert not made
+
+
+@pytest.mark.parametrize("begun", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"], ids=["silent", "half"])
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+def test_an_exchange_that_is_stopped_ends_at_once_and_its_connection_is_closed(
+    wire_to: Callable[[str], Wire], monkeypatch: pytest.MonkeyPatch, begun: bytes, secure: bool
+) -> None:
+    certificate = Path(__file__).parents[2] / "fixtures" / "tls" / "localhost.pem"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if secure else None
+    if context is not None:
+        context.load_cert_chain(certificate)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    asked = threading.Semaphore(0)
+
+    def half(connection: socket.socket, request: bytes) -> None:
+        if request.startswith(b"GET"):
+            connection.sendall(ok())
+        else:
+            connection.sendall(begun)
+            asked.release()
+
+    stop, ended = Stop(), list[BaseException]()
+    with serving(half, context) as (url, made):
+        wire = wire_to(url.replace("http:", "https:") if secure else url)
+        wire.ask("GET", "/", until=soon())
+
+        def ask() -> None:
+            try:
+                list(wire.pieces("POST", "/", {}, until=time.monotonic() + 60, stop=stop))
+            except BaseException as error:
+                ended.append(error)
+
+        asking = threading.Thread(target=ask, daemon=True)
+        asking.start()
+        assert asked.acquire(timeout=20)
+        time.sleep(0.05)
+        stop.give()
+        asking.join(20)
+        assert isinstance(ended[0], ModelCallError)
+        with pytest.raises(Cancelled):
+            list(wire.pieces("POST", "/", {}, until=soon(), stop=stop))
+        assert wire.ask("GET", "/", until=soon()) == {}
+        assert len(made) == 2
