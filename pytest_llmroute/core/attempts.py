@@ -18,6 +18,7 @@ HINTS = ("none", "class", "shape", "values")
 arguments; the assert itself."""
 SEQUENTIAL, PARALLEL = MODES = ("sequential", "parallel")
 BESIDE = "both models at the same time"
+ONE_SLOT = "one after the other: the two models share one slot"
 CROWDED = "one after the other: the two models may not fit into memory together"
 STOPS = ("learned", "fixed")
 VERIFIERS = ("check", "visible", "syntax", "model")

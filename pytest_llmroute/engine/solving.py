@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pytest_llmroute.core.attempts import BESIDE, CROWDED, LARGE, PARALLEL, SMALL, Ladder, Rung, Solved
+from pytest_llmroute.core.attempts import BESIDE, LARGE, PARALLEL, SMALL, Ladder, Rung, Solved
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.requests import Request
 from pytest_llmroute.core.steps import Plan
@@ -28,8 +28,8 @@ class Solver:
     """What earlier runs say; asked when a ladder wants it."""
     load: Callable[[Any], TaskCase]
     """A task from what a test has: the entry of a task file."""
-    crowded: Callable[[str, str], bool] = lambda small, large: False
-    """Whether two models can't be in memory at the same time."""
+    apart: Callable[[str, str], str] = lambda small, large: ""
+    """Why two models can't be asked at the same time; empty where they can."""
 
     def ladder_of(self, request: Request, column: Column) -> Ladder | None:
         """The column's ladder; None where it has none, or something above the strategy names the model."""
@@ -48,7 +48,7 @@ class Solver:
         if ladder.mode != PARALLEL:
             return ""
         small, large = (self._model(request, column, role) for role in (SMALL, LARGE))
-        return CROWDED if self.crowded(small, large) else BESIDE
+        return self.apart(small, large) or BESIDE
 
     def solving(
         self, task: TaskCase, request: Request, run: CaseRun, calls: CallLog | None, *, queued: bool = False,

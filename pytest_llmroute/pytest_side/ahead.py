@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_llmroute.core.attempts import CROWDED, ONE_SLOT
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.requests import Message
 from pytest_llmroute.core.steps import Plan
@@ -145,6 +146,24 @@ class Ahead:
         """When all models are closed: others may have the room."""
         if self._memories is not None:
             self._memories.leave()
+
+
+def apart_of(session: LLMSession) -> Callable[[str, str], str]:
+    """What tells why two models can't be asked at the same time; it tells nothing where they can."""
+
+    @cache
+    def why(small: str, large: str) -> str:
+        pool, holdings = session.engine.pool, session.holdings
+        one, other = (session.engine.router.catalog.model(name) for name in (small, large))
+        if holdings is not None and holdings.crowded((small, large)):
+            return CROWDED
+        if pool.lane(one) != pool.lane(other):
+            return ""
+        parallel = holdings.parallel(one) if holdings is not None else None
+        width = width_for(session.settings["concurrency"], pool.slots(one), parallel)
+        return ONE_SLOT if width is not None and width() == 1 else ""
+
+    return why
 
 
 def known(item: pytest.Item) -> tuple[Message, ...] | None:

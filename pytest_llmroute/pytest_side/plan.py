@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_llmroute.core.attempts import BESIDE, CROWDED
+from pytest_llmroute.core.attempts import BESIDE
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision, describe
 from pytest_llmroute.errors import printable
@@ -104,7 +104,9 @@ def _ladder(session: LLMSession, column: Column, decision: Decision, item: pytes
     how = session.solver.how(ladder, request, column)
     if how == BESIDE and limit.attempts:
         return _wrapped("ladder: ", f"{tries}; at the same time {' → '.join(decision.then)}")
-    return _wrapped("ladder: ", f"{tries}, then {' → '.join(decision.then)}{f' ({how})' if how == CROWDED else ''}")
+    return _wrapped(
+        "ladder: ", f"{tries}, then {' → '.join(decision.then)}{f' ({how})' if how and limit.attempts else ''}"
+    )
 
 
 def _wrapped(title: str, text: str) -> list[str]:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,7 @@ from pytest_llmroute.gate.looks import LOOKS
 from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side import preflight, reports
-from pytest_llmroute.pytest_side.ahead import JOB, Ahead
+from pytest_llmroute.pytest_side.ahead import JOB, Ahead, apart_of
 from pytest_llmroute.pytest_side.collect import TaskCollector
 from pytest_llmroute.pytest_side.columns import Cell, cells_of, columns_of, distinct
 from pytest_llmroute.pytest_side.controller import FOLDER, SYNTHETIC, Controller
@@ -227,11 +227,7 @@ class LLMSession:
 
     @cached_property
     def solver(self) -> Solver:
-        @cache
-        def crowded(*models: str) -> bool:
-            return self.holdings is not None and self.holdings.crowded(models)
-
-        return Solver(self.engine, lambda: self.learned, self._task_of, crowded)
+        return Solver(self.engine, lambda: self.learned, self._task_of, apart_of(self))
 
     @cached_property
     def learned(self) -> Learned:

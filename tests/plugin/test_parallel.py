@@ -208,19 +208,23 @@ extends = "cascade"
 small = "cub"
 large = "cat"
 mode = "parallel"
+[strategies.tiny]
+extends = "cascade"
+mode = "parallel"
 """
 
 
-def test_models_that_may_not_fit_into_memory_together_are_asked_one_after_the_other(
+def test_models_that_share_a_slot_or_may_not_fit_into_memory_together_are_asked_one_after_the_other(
     suite: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     suite.makeconftest(MEMORY)
     monkeypatch.setenv("LLMROUTE_PROFILE", "embedded")
     Path(suite.path / "llmroute.toml").write_text(CATS)
     write(suite, "any")
-    args = "--llm-strategy=cats", "--llm-plan", "--llm-ram-budget=5GB"
+    args = "--llm-strategy=cats,tiny", "--llm-plan", "--llm-ram-budget=5GB"
     crowded = " ".join(run(*args).stdout.str().split())
     assert "then cat (one after the other: the two models may not fit into memory together)" in crowded
+    assert "then micro (one after the other: the two models share one slot)" in crowded
     assert "at the same time cat" in " ".join(run(*args, "--llm-ram-budget=8GB").stdout.str().split())
     run("--llm-strategy=cats", "--llm-ram-budget=5GB", "--llm-json=out.json").assert_outcomes(passed=1)
     (call,) = records(suite)["any"]["calls"]
