@@ -75,6 +75,8 @@ def counted(self, line):
     number = next(numbers)
     if number == AT and HALF:
         data = journal._bytes(line)
+        if self._descriptor is None:
+            self._open()
         os.write(self._descriptor, data[:len(data) // 2])
         os.kill(os.getpid(), signal.SIGKILL)
     elif number <= AT or WHOM == "parent":
