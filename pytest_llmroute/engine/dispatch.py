@@ -494,6 +494,8 @@ class Dispatcher:
     def _follow(self, lane: _Lane, ticket: _Ticket, model: str) -> None:
         """A plan's steps, as long as this slot can do them: its next call to the same model, and short work."""
         job, step = ticket.job, ticket.step
+        if job.ended:  # dropped in this very moment
+            return
         queued = time.perf_counter() - ticket.since if step is not None or job.index < 0 else 0.0
         current: Step | None = step if step is not None else job.step()
         while current is not None:
