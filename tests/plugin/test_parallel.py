@@ -129,7 +129,7 @@ def test_the_first_accepted_answer_counts_and_the_other_call_is_given_up(
     write(eager, *TASKS)
     began = time.monotonic()
     args = *workers, "--llm-strategy=eager", "--llm-concurrency=16"
-    result = run(*args, "--llm-json=out.json", "--llm-replay=rewrite")
+    result = run(*args, "--llm-json=out.json", "--llm-replay=rewrite", "--llm-budget=$1")
     took = time.monotonic() - began
     result.assert_outcomes(passed=3, failed=1)
     assert took < LONG
@@ -157,6 +157,7 @@ def test_the_first_accepted_answer_counts_and_the_other_call_is_given_up(
     text = result.stdout.str()
     assert "solved by attempt 1 to 2: 1, 1; by the large model: 1; unsolved: 1" in text
     assert "cancelled ×3 of these calls, after" in text
+    assert "3 failed or cancelled calls are counted with the most that they may have taken" in " ".join(text.split())
 
     asked = len(server.came)
     again = run(*args, "--llm-replay=only")
