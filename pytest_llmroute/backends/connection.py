@@ -146,9 +146,12 @@ class Connection:
     def _receive(self) -> bytes:
         self._within_limit(socket.SO_RCVTIMEO)
         try:
-            return self._socket.recv(AT_ONCE)
+            data = self._socket.recv(AT_ONCE)
         except BlockingIOError:
             raise TimeoutError("timed out") from None
+        if time.monotonic() > self.until:  # the kernel counts in milliseconds, and some of them late
+            raise TimeoutError("timed out")
+        return data
 
     def _head(self) -> Head:
         while (end := self._rest.find(b"\r\n\r\n")) < 0:
