@@ -72,7 +72,7 @@ def number_of(record: Data) -> int:
     return int(record["case_id"].partition("n=")[2].rstrip("]"))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     shards=st.integers(1, 6), journals=st.sets(st.integers(0, 5)), one_id=st.booleans(), seed=st.integers(0, 2**32)
 )  # fmt: skip

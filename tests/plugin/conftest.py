@@ -14,6 +14,8 @@ from tests.conftest import WITHIN
 from .gated import Gated
 
 Run = Callable[..., pytest.RunResult]
+WORKERS = pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
+"""Without xdist, and with it in the slow tier."""
 ECHO = """
 def llmroute_scripted(call):
     prompt = call.messages[-1].content

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from mock_server import MockServer
 
-from .conftest import Run
+from .conftest import WORKERS, Run
 
 TOML = """
 profile = "mock"
@@ -112,7 +112,7 @@ def test_plain(): pass
 """
 
 
-@pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
+@WORKERS
 def test_a_test_that_meets_the_end_of_the_budget_says_nothing_whatever_it_makes_of_it(
     suite: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
 ) -> None:

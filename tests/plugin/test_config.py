@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Run
+from .conftest import WORKERS, Run
 
-WORKERS = pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
 TEST = """
 import pytest
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import Run
+from .conftest import WORKERS, Run
 
-WORKERS = pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
 TEST = "def test_a(llm): open('ran', 'w')\n"
 
 

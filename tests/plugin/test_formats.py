@@ -7,7 +7,7 @@ from collections import defaultdict
 
 import pytest
 
-from .conftest import Run
+from .conftest import WORKERS, Run
 from .test_extensions import howtos
 
 CONFIG = """
@@ -41,7 +41,6 @@ tasks:
     parts: {text: T, start: "def double(x):"}
     check: {unit_tests: {tests: ["assert double(2) == 4"]}}
 """
-WORKERS = pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
 
 
 @pytest.fixture

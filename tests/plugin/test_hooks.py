@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Run
+from .conftest import WORKERS, Run
 
 EXTENSIONS = """
 from pytest_llmroute import BackendType, Cause, CheckResult, CheckType, Choice, ModelCard, Reply
@@ -153,7 +153,7 @@ def llmroute_event(event):
 """
 
 
-@pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
+@WORKERS
 def test_what_happens_is_told_as_it_happens(suite: pytest.Pytester, run: Run, workers: tuple[str, ...]) -> None:
     """Those made ahead, those in bodies, those that fail: one at a time, in order for each item."""
     suite.makeconftest(LISTENS + BACKEND)

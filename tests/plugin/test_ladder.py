@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Run
+from .conftest import WORKERS, Run
 
 CONFTEST = '''
 import json, os, signal
@@ -98,7 +98,7 @@ def shown(calls: Sequence[Mapping[str, Any]], *keys: str) -> list[tuple[Any, ...
     return [tuple(call[key] for key in keys) for call in calls]
 
 
-@pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
+@WORKERS
 def test_the_small_model_tries_warmer_and_with_hints_before_the_large_one_is_asked(
     toys: pytest.Pytester, run_json: Callable[..., Mapping[str, Any]], run: Run, workers: tuple[str, ...]
 ) -> None:

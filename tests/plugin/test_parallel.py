@@ -16,7 +16,7 @@ import pytest
 
 from pytest_llmroute.testing.loopback import Loopback, QuietHandler
 
-from .conftest import Run
+from .conftest import WORKERS, Run
 
 RIGHT, WRONG, LONG = "right", "wrong", 20.0
 """Seconds of an answer that nobody should wait for."""
@@ -122,7 +122,7 @@ def calls(record: Mapping[str, Any], *keys: str) -> list[tuple[Any, ...]]:
     return sorted(tuple(call[key] for key in keys) for call in record["calls"])
 
 
-@pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
+@WORKERS
 def test_the_first_accepted_answer_counts_and_the_other_call_is_given_up(
     eager: pytest.Pytester, run: Run, server: Patient, workers: tuple[str, ...]
 ) -> None:

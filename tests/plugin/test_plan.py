@@ -6,7 +6,7 @@ from importlib import util
 
 import pytest
 
-from .conftest import Run
+from .conftest import WORKERS, Run
 
 SUITE = """
     import pytest
@@ -18,7 +18,7 @@ SUITE = """
 """
 
 
-@pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
+@WORKERS
 def test_a_plan_shows_items_decisions_and_rejected_candidates_and_runs_nothing(
     suite: pytest.Pytester, run: Run, workers: tuple[str, ...]
 ) -> None:

@@ -12,7 +12,7 @@ from pytest_llmroute.testing.llama_server import LlamaServer
 from pytest_llmroute.testing.ollama_server import LoopbackOllama, Served
 
 from ..backends.rough import Planned, Rough, said
-from .conftest import Run
+from .conftest import WORKERS, Run
 from .test_measured import Json
 
 NANO = Path(pytest_llmroute.__file__).parent / "models" / "nano.gguf"
@@ -69,7 +69,7 @@ def test_a_server_that_is_down_is_told_before_any_test(
     assert not (suite.path / "ran").exists()
 
 
-@pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
+@WORKERS
 def test_a_server_is_asked_once_whoever_collects(
     suite: pytest.Pytester, run: Run, rough: Rough, workers: tuple[str, ...]
 ) -> None:

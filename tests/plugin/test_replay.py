@@ -14,10 +14,9 @@ import pytest
 
 from ..backends.rough import Asked, Planned, Rough, said, streamed
 from .broken_off import TOML
-from .conftest import Run
+from .conftest import WORKERS, Run
 
 Json = Callable[..., Mapping[str, Any]]
-WORKERS = pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
 OTHER = """
 [models.other]
 extends = "house"

@@ -75,6 +75,7 @@ def test_a_killed_run_goes_on_where_it_was(
     assert project.journals == []
 
 
+@pytest.mark.slow
 def test_it_goes_on_also_when_another_run_has_put_it_into_the_store(
     made: Made, house: House, unbroken: dict[str, Any]
 ) -> None:

@@ -14,10 +14,9 @@ import pytest
 
 from tests.tasks_files.mbpp_rows import FILE, sanitized
 
-from .conftest import Run, ids
+from .conftest import WORKERS, Run, ids
 
 Json = Callable[..., Mapping[str, Any]]
-WORKERS = pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
 TASKS = """\
 tasks:
   - id: good
@@ -276,6 +275,7 @@ def test_files_outside_the_project_keep_apart(mbpp: pytest.Pytester, cached: Pat
     assert len({record["nodeid"] for record in data["records"]}) == 30
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 def test_a_tier_that_holds_less_is_told_in_one_warning(pytester: pytest.Pytester) -> None:
     pytester.makefile(".llm.yaml", t=RESTRICTED)

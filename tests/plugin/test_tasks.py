@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Run, ids
+from .conftest import WORKERS, Run, ids
 
 TWO = """\
 tasks:
@@ -59,7 +59,7 @@ def test_tasks_are_selected_like_tests(
     assert {line.partition("::")[2].partition("[")[0] for line in ids(result)} == expected
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["n0", "n2"])
+@WORKERS
 def test_a_missed_check_says_what_was_wanted_and_what_came(
     suite: pytest.Pytester, run: Run, workers: tuple[str, ...]
 ) -> None:
@@ -72,7 +72,7 @@ def test_a_missed_check_says_what_was_wanted_and_what_came(
     assert "Traceback" not in result.stdout.str()
 
 
-@pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
+@WORKERS
 def test_lf_and_x_work_on_tasks(suite: pytest.Pytester, workers: tuple[str, ...]) -> None:
     write(suite, "t.llm.yaml", TWO)
     assert suite.runpytest_subprocess("-x", *workers).ret == (2 if workers else 1)
@@ -98,7 +98,7 @@ tasks:
 """
 
 
-@pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["n0", "n2"])
+@WORKERS
 def test_broken_tasks_are_one_collection_error_that_lists_them_all(
     suite: pytest.Pytester, run: Run, workers: tuple[str, ...]
 ) -> None:
