@@ -205,7 +205,8 @@ class Record:
     @property
     def model(self) -> str:
         """The model of the last call that answered the test."""
-        return next((call.model for call in reversed(self.calls) if call.role != VERIFIER), "")
+        answered = (call for call in reversed(self.calls) if call.role != VERIFIER and not call.cancelled)
+        return next((call.model for call in answered), "")
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -54,6 +54,13 @@ class Attempts:
     verified: tuple[Verified, ...] = ()
 
 
+def attempts_of(record: Record) -> tuple[int, bool]:
+    """How often the small model tried, to the end of its answer, and whether the large model's answer counts."""
+    tried = [call for call in record.calls if not call.cancelled]
+    accepted = any(call.role == SMALL and call.accepted for call in tried)
+    return sum(call.role == SMALL for call in tried), not accepted and any(call.role == LARGE for call in tried)
+
+
 @dataclass(slots=True)
 class AttemptsTally:
     """Takes records one by one."""
@@ -71,14 +78,14 @@ class AttemptsTally:
     def add(self, record: Record, sign: int = 1) -> None:
         """`sign` -1 takes it back."""
         own = [call for call in record.calls if call.rung]
-        tried = [call for call in own if call.role in (SMALL, LARGE) and not call.cancelled]
-        if not tried or record.outcome not in SCORED:
+        tried, by_large = attempts_of(record)
+        if not (tried or by_large) or record.outcome not in SCORED:
             return
         self.tasks += sign
-        if record.success and any(call.role == SMALL and call.accepted for call in tried):
-            self.solved_at[sum(call.role == SMALL for call in tried)] += sign
-        elif record.success:
+        if record.success and by_large:
             self.by_large += sign
+        elif record.success:
+            self.solved_at[tried] += sign
         for call in own:
             self._call(call, sign)
 

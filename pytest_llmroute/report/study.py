@@ -6,7 +6,6 @@ Made of the records of one run, whenever it is wanted: its ladders are arms, and
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
@@ -25,6 +24,7 @@ from pytest_llmroute.gate.exact import placed
 from pytest_llmroute.gate.pairs import Pair
 from pytest_llmroute.learn.anytime import evidence
 from pytest_llmroute.learn.efficiency import Attempted, against, efficiency
+from pytest_llmroute.report.attempts import attempts_of
 from pytest_llmroute.report.sources import StoredRun
 
 GIGA = 1e9
@@ -222,12 +222,6 @@ def spent_by(record: Record) -> Spent:
     )
 
 
-def attempts_of(record: Record) -> tuple[int, bool]:
-    """How often the small model tried, and whether the large one was asked."""
-    roles = Counter(call.role for call in record.calls)
-    return roles[SMALL], roles[LARGE] > 0
-
-
 def _baseline(run: StoredRun, columns: Mapping[str, Sequence[Record]]) -> str:
     """The column of a single model: the one that rescues, where there are several."""
     models = [name for name, own in columns.items() if any(record.column_kind == "model" for record in own)]
@@ -289,22 +283,26 @@ def _arm(name: str, records: Sequence[Record], *, baseline: bool) -> Arm:
 
 
 def _at_first(record: Record) -> bool:
-    return record.success and record.first_attempt and not any(call.role == LARGE for call in record.calls)
+    return record.success and record.first_attempt and not attempts_of(record)[1]
 
 
 def _attempted(record: Record, cost: Callable[[CallRecord], float]) -> Attempted:
     """As `learn` has it: each attempt with its cost, a verifier's word with the attempt that it judged."""
-    costs: list[float] = []
+    small: list[float] = []
+    large: list[float] = []
     for call in record.calls:
-        if call.role in (SMALL, LARGE) or not costs:
-            costs.append(cost(call))
+        own = large if call.role == LARGE else small
+        if not own or (call.role == SMALL and not call.cancelled):
+            own.append(cost(call))
         else:
-            costs[-1] += cost(call)
-    tried, large = attempts_of(record)
-    if not tried and not large:  # no ladder: one attempt, whatever was asked for it
-        return Attempted(record.case_id, (record.success,), (math.fsum(costs),))
-    outcomes = (False,) * (tried - 1) + (record.success and not large,) if tried else ()
-    return Attempted(record.case_id, outcomes, tuple(costs), record.success if large else None)
+            own[-1] += cost(call)
+    tried, by_large = attempts_of(record)
+    if not tried and not by_large:  # no ladder: one attempt, whatever was asked for it
+        return Attempted(record.case_id, (record.success,), (math.fsum(small),))
+    if not tried:
+        small, large = [], [math.fsum((*small, *large))]
+    outcomes = (False,) * (tried - 1) + (record.success and not by_large,) if tried else ()
+    return Attempted(record.case_id, outcomes, (*small, *large), record.success if by_large else None)
 
 
 def _spent(records: Sequence[Record]) -> Spent:

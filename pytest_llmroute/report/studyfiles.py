@@ -18,7 +18,8 @@ from pytest_llmroute.core.records import Record
 from pytest_llmroute.core.series import FIELDS, Series
 from pytest_llmroute.core.whole import written_whole
 from pytest_llmroute.errors import UserError, printable
-from pytest_llmroute.report.study import Study, attempts_of, spent_by
+from pytest_llmroute.report.attempts import attempts_of
+from pytest_llmroute.report.study import Study, spent_by
 
 SCHEMA = "llmroute.study/1"
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -79,10 +80,11 @@ def _cell(value: Any) -> Any:
 
 
 def _case(record: Record) -> Row:
-    spent, (tried, large), solution = spent_by(record), attempts_of(record), record.solution
+    spent, (tried, by_large), solution = spent_by(record), attempts_of(record), record.solution
+    large = any(call.role == LARGE for call in record.calls)
     return (
         record.case_id, record.column, record.repeat, record.outcome, record.success, record.first_attempt,
-        tried + large or len(record.calls), large, " ".join(record.models), spent.seconds, spent.wall_seconds,
+        tried + by_large or len(record.calls), large, " ".join(record.models), spent.seconds, spent.wall_seconds,
         spent.cpu, spent.ram, record.prompt_tokens, record.completion_tokens, spent.usd, record.rss_peak,
         f"{sum(solution.held)}/{len(solution.held)}" if solution else "",
         *((solution.challenge, solution.efficiency, solution.readability) if solution else (None, None, None)),

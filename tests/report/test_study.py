@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_llmroute.core.attempts import LARGE, SMALL, VERIFIER
-from pytest_llmroute.core.records import CallRecord, Record
+from pytest_llmroute.core.records import CANCELLED, CallRecord, Record
 from pytest_llmroute.core.series import Series
 from pytest_llmroute.core.stats import wilson
 from pytest_llmroute.errors import UserError
@@ -65,6 +65,22 @@ def test_the_first_attempt_is_the_small_models_and_a_verifiers_word_is_paid_with
     assert (ours.solved, ours.first, ours.solved_at, ours.by_large) == (3, 0, {"1": 1}, 2)
     assert (theirs.solved, theirs.first, theirs.solved_at, theirs.by_large) == (3, 3, {"1": 3}, 0)
     assert ours.spent.seconds == 1.5 + 6.5 + 5
+
+
+def test_a_model_that_was_given_up_is_paid_for_and_has_solved_nothing() -> None:
+    """Both were asked at once: the small one was first at `a`, the large one at `b`, which had no success at `c`."""
+    gone = {"error_class": CANCELLED, "total_s": 0.5}
+    early = record("a", True, call(SMALL, accepted=True), call(LARGE, **gone), first_attempt=True)
+    found = study(
+        early,
+        record("b", True, call(LARGE, accepted=True), call(SMALL, **gone)),
+        record("c", True, call(LARGE, accepted=False), call(SMALL, accepted=True)),
+        *(record(case, True, call()) for case in "abc"),
+    )
+    assert (found.arms[0].solved, found.arms[0].first) == (3, 1)
+    assert (found.arms[0].solved_at, found.arms[0].by_large) == ({"1": 2}, 1)
+    assert found.arms[0].spent.seconds == 1.5 + 5.5 + 6
+    assert early.model == "pup"
 
 
 def test_what_was_not_scored_is_in_no_figure_and_in_no_pair() -> None:
