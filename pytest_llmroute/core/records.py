@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from sys import intern
 from typing import Any
@@ -205,8 +205,7 @@ class Record:
     @property
     def model(self) -> str:
         """The model of the last call that answered the test."""
-        answered = (call for call in reversed(self.calls) if call.role != VERIFIER and not call.cancelled)
-        return next((call.model for call in answered), "")
+        return answered_by(self.calls)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -246,6 +245,11 @@ class Record:
         values["calls"] = tuple(map(CallRecord.from_dict, values.get("calls") or ()))
         values["solution"] = Solution.from_dict(values["solution"]) if values.get("solution") else None
         return Record(**values)
+
+
+def answered_by(calls: Sequence[CallRecord]) -> str:
+    """The model that was asked last, but for those that were given up and those that judged."""
+    return next((call.model for call in reversed(calls) if call.role != VERIFIER and not call.cancelled), "")
 
 
 SHORT = 80

@@ -14,7 +14,7 @@ from typing import Any
 from pytest_llmroute.core.attempts import Rung
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision
-from pytest_llmroute.core.records import CallRecord, Record
+from pytest_llmroute.core.records import CallRecord, Record, answered_by
 from pytest_llmroute.core.replies import LinkFailure, Reply, Timings, Tokens
 from pytest_llmroute.core.requests import Message, Request, Sampling
 from pytest_llmroute.core.solutions import Solution
@@ -138,8 +138,8 @@ class CaseRun:
 
     @property
     def model(self) -> str:
-        """The one that was asked last."""
-        return next((call.model for call in reversed(self.calls) if not call.cancelled), "")
+        """The one whose answer counts so far."""
+        return answered_by(self.calls)
 
     @property
     def replied(self) -> bool:

@@ -204,6 +204,10 @@ class _Lane:
     def running(self) -> int:
         return sum(self.busy.values())
 
+    @property
+    def queued(self) -> int:
+        return sum(map(len, self.waiting.values()))
+
 
 class _Course:
     """How far a race has come; its entrants come in from several threads."""
@@ -373,13 +377,16 @@ class Dispatcher:
     def _call_all(self) -> None:
         """With the lock: as many slots as there is work for."""
         for name, lane in self._lanes.items():
-            for _ in range(min(lane.width(), sum(map(len, lane.waiting.values())))):
-                self._call(name, lane, together=True)
+            self._call_many(name, lane)
+
+    def _call_many(self, name: str, lane: _Lane) -> None:
+        for _ in range(min(lane.width(), lane.queued)):
+            self._call(name, lane, together=True)
         self._open_gates()
 
     def _share(self, name: str, lane: _Lane) -> None:
         """With the lock: slots that are shared with other processes are taken and left, as long as there are calls."""
-        running, waiting = lane.running, sum(map(len, lane.waiting.values()))
+        running, waiting = lane.running, lane.queued
         before = lane.width()
         lane.width.balance(running + waiting, running)
         for _ in range(lane.width() - before):
@@ -627,10 +634,8 @@ class Dispatcher:
             threading.Thread(target=self._swap, args=(memory, load), name="llmroute-load", daemon=True).start()
         if memory.served - served:
             for name, lane in self._lanes.items():
-                if memory not in lane.memories.values():
-                    continue
-                for _ in range(min(lane.width(), sum(map(len, lane.waiting.values())))):
-                    self._call(name, lane)
+                if memory in lane.memories.values():
+                    self._call_many(name, lane)
 
     def _models_of(self, memory: Memory) -> Iterator[tuple[str, _Lane]]:
         """With the lock: what is to be loaded into it."""
