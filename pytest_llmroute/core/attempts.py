@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pytest_llmroute.core.outcomes import CheckResult
 from pytest_llmroute.core.replies import Reply
-from pytest_llmroute.core.requests import Message
+from pytest_llmroute.core.requests import Message, Request
 
 SMALL, LARGE, VERIFIER = "small", "large", "verifier"
 """What a model is on a ladder."""
@@ -78,8 +78,9 @@ class Try:
 
     rung: Rung
     """With what its hint does show, and the formulation that the task allows."""
-    hint: str
+    request: Request
     messages: tuple[Message, ...]
+    """What the model is sent for it."""
     greedy: bool = False
     """Whether the model would give the same answer to the same messages again."""
 

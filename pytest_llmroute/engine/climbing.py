@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from pytest_llmroute.core.attempts import BESIDE, LARGE, OWN, VERIFIER, Came, Ladder, Rung, Solved, Try
 from pytest_llmroute.core.replies import Reply
@@ -22,22 +22,29 @@ from pytest_llmroute.tasks.values import TaskCase
 ASKED_FOR_A_WORD = "Task:\n\n{task}\n\nAnswer:\n\n{answer}\n\nIs this answer right? Say yes or no, and nothing else."
 
 
+@dataclass
 class Climbing:
-    """One task's climb."""
+    """One task's climb: the whole ladder, or what of it one of two models does."""
 
-    def __init__(
-        self, engine: Engine, ladder: Ladder, task: TaskCase, request: Request, run: CaseRun, calls: CallLog | None
-    ) -> None:
-        self._engine, self._ladder, self._task, self._request = engine, ladder, task, request
-        self._run, self._calls, self._column = run, calls, run.case.column
+    engine: Engine
+    ladder: Ladder
+    task: TaskCase
+    request: Request
+    run: CaseRun
+    calls: CallLog | None
+    stop: Stop | None = None
+    """Where there is another side: is given when the other side's answer has been accepted."""
+    came: tuple[Came, ...] = field(default=(), init=False)
+    failure: Failure = field(default_factory=Failure, init=False)
+    """Of the last attempt, as far as it may be known."""
 
     def plan(self, attempts: int, how: str, queued: bool) -> Plan[Solved]:
         """Whatever goes wrong in here is no failure of the task."""
-        steps = rungs(self._ladder, attempts, how)
+        steps = rungs(self.ladder, attempts, how)
         try:
             if how == BESIDE and attempts:
                 return (yield from self._raced(steps, queued))
-            return (yield from self._side().climbed(steps, queued))
+            return (yield from self.climbed(steps, queued))
         except LLMRouteError:
             raise
         except Exception as error:
@@ -46,47 +53,28 @@ class Climbing:
     def _raced(self, steps: tuple[Rung, ...], queued: bool) -> Plan[Solved]:
         """The attempts and the large model at the same time: what is accepted first, else the large model's answer."""
         stops = Stop(), Stop()
-        sides = self._side(stops[0]), self._side(stops[1])
+        sides = replace(self, stop=stops[0]), replace(self, stop=stops[1])
         attempts = Entrant(sides[0].climbed(steps[:-1], queued), stops[0])
         race = Race((attempts, Entrant(sides[1].climbed(steps[-1:], queued=False), stops[1])), wins=_accepted)
-        small, large = (yield from race.in_turn()) if not self._engine.asks else (yield race)
+        small, large = (yield from race.in_turn()) if not self.engine.asks else (yield race)
         counts = next((one for one in (small, large) if one and race.won(one)), None) or _unsolved(small, large)
         if counts.error is not None:
             raise counts.error
         solved: Solved = counts.result
         return replace(solved, attempts=(*sides[0].came, *sides[1].came) if counts is large else sides[0].came)
 
-    def _side(self, stop: Stop | None = None) -> _Side:
-        return _Side(self._engine, self._ladder, self._task, self._request, self._run, self._calls, stop)
-
-
-class _Side:
-    """Steps that are made one after the other: the whole ladder, or what of it one of two models does."""
-
-    def __init__(
-        self, engine: Engine, ladder: Ladder, task: TaskCase, request: Request, run: CaseRun, calls: CallLog | None,
-        stop: Stop | None,
-    ) -> None:  # fmt: skip
-        self._engine, self._ladder, self._task, self._request = engine, ladder, task, request
-        self._run, self._calls, self._column = run, calls, run.case.column
-        self._stop = stop
-        """Where there is another side: is given when the other side's answer has been accepted."""
-        self._failure = Failure()
-        """Of the last attempt, as far as it may be known."""
-        self.came: tuple[Came, ...] = ()
-
     def climbed(self, steps: tuple[Rung, ...], queued: bool) -> Plan[Solved]:
         climbing = climb(steps, self._prepared)
         one = next(climbing)
         while True:
-            reply = yield from self._asking(replace(self._formulated(one.rung), hint=one.hint), queued)
+            reply = yield from self._asking(one.request, queued)
             queued = False
-            result = yield from verdict(self._task, reply)
+            result = yield from verdict(self.task, reply)
             if isinstance(result, Exception):
                 return Solved(reply, result, self.came)
-            found = judged(self._task.check, result, self._ladder.feedback)
+            found = judged(self.task.check, result, self.ladder.feedback)
             accepted = yield from self._accepts(one.rung, reply, found)
-            self._failure = failure_of(self._task.check, found.decides)
+            self.failure = failure_of(self.task.check, found.decides)
             self.came = (*self.came, self._kept(one.rung, reply, found, accepted))
             try:
                 one = climbing.send(self.came[-1])
@@ -94,53 +82,56 @@ class _Side:
                 return Solved(reply, found.scores, self.came)
 
     def _prepared(self, rung: Rung) -> Try:
-        request = self._formulated(rung)
-        told = "\n".join(message.content for message in self._engine.told(request, self._column))
-        hint, shows = hint_of(self._failure, rung.hint, told)
-        request = replace(request, hint=hint)
-        settings = self._engine.decide(request, self._column).settings
-        messages = self._engine.told(request, self._column)
-        return Try(replace(rung, hint=shows), hint, messages, greedy=settings.temperature == 0)
+        request, rung = self._formulated(rung)
+        messages = self.engine.told(request, self.run.case.column)
+        hint, shows = hint_of(self.failure, rung.hint, "\n".join(message.content for message in messages))
+        rung = replace(rung, hint=shows)
+        request = replace(request, rung=rung, hint=hint)
+        if hint:
+            messages = self.engine.told(request, self.run.case.column)
+        settings = self.engine.decide(request, self.run.case.column).settings
+        return Try(rung, request, messages, greedy=settings.temperature == 0)
 
-    def _formulated(self, rung: Rung) -> Request:
+    def _formulated(self, rung: Rung) -> tuple[Request, Rung]:
         """The task in the rung's formulation; in its own where the task lacks what that is made of."""
-        request = replace(self._request, rung=rung, share=rung.share)
+        request = replace(self.request, rung=rung, share=rung.share)
         if rung.formulation == OWN:
-            return request
-        card = self._engine.router.catalog.model(self._engine.router.decide(request, self._column).model)
-        template = self._engine.router.catalog.template(rung.formulation, card)
-        if lacks(template, request.parts):
-            return replace(request, rung=replace(rung, formulation=OWN))
-        return replace(request, template=rung.formulation)
+            return request, rung
+        card = self.engine.router.catalog.model(self.engine.router.decide(request, self.run.case.column).model)
+        template = self.engine.router.catalog.template(rung.formulation, card)
+        if not lacks(template, request.parts):
+            return replace(request, template=rung.formulation), rung
+        rung = replace(rung, formulation=OWN)
+        return replace(request, rung=rung), rung
 
     def _asking(self, request: Request, queued: bool = False) -> Plan[Reply]:
-        if self._stop is not None and not self._engine.may_come(request, self._run):
+        if self.stop is not None and not self.engine.may_come(request, self.run):
             raise Cancelled("not recorded: it had been cancelled, or never begun")
         return (
-            yield from self._engine.asking(
-                request, self._column, run=self._run, calls=self._calls, queued=queued, stop=self._stop
+            yield from self.engine.asking(
+                request, self.run.case.column, run=self.run, calls=self.calls, queued=queued, stop=self.stop
             )
         )
 
     def _accepts(self, rung: Rung, reply: Reply, found: Judged) -> Plan[bool]:
         """The verifier's word; nobody comes after the large model, so nothing but its verdict is of interest."""
-        verifier = self._ladder.verifier
+        verifier = self.ladder.verifier
         if rung.role == LARGE or verifier == "check":
             return found.decides.passed
         if verifier == "visible":
             return first_held(found.scores)
         if verifier == "syntax":
-            return well_formed(self._task.check, reply.text)
-        task = "\n\n".join(message.content for message in self._request.messages)
+            return well_formed(self.task.check, reply.text)
+        task = "\n\n".join(message.content for message in self.request.messages)
         question = Message("user", ASKED_FOR_A_WORD.format(task=task, answer=reply.text))
         word = Rung(rung.number, VERIFIER)
-        asked = replace(self._request, messages=(question,), template=None, parts={}, rung=word)
+        asked = replace(self.request, messages=(question,), template=None, parts={}, rung=word)
         said = yield from self._asking(asked)
         return said.text.strip().strip(".!").casefold() == "yes"
 
     def _kept(self, rung: Rung, reply: Reply, found: Judged, accepted: bool) -> Came:
-        self._run.judged(
-            rung, accepted=accepted, passed=found.scores.passed, verifier=self._ladder.verifier, feedback=found.feedback
+        self.run.judged(
+            rung, accepted=accepted, passed=found.scores.passed, verifier=self.ladder.verifier, feedback=found.feedback
         )
         return Came(
             rung.number,
@@ -149,8 +140,8 @@ class _Side:
             accepted,
             found.scores.passed,
             found.scores.message,
-            self._failure.kind,
-            self._failure.shape,
+            self.failure.kind,
+            self.failure.shape,
             reply.timings.total,
             reply.usd,
             reply.tokens.total,

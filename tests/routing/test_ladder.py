@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pytest_llmroute.config.catalog import builtin_catalog
 from pytest_llmroute.core.attempts import HINTS, LARGE, SMALL, Came, Ladder, Rung, Try
 from pytest_llmroute.core.columns import Column
-from pytest_llmroute.core.requests import Message, Sampling
+from pytest_llmroute.core.requests import Message, Request, Sampling
 from pytest_llmroute.routing.ladder import climb, rungs
 
 from .test_router import ask, router
@@ -26,7 +26,8 @@ ladders = st.builds(
 def prepared(rung: Rung) -> Try:
     """Its prompt hangs on the formulation, the share and the kind of hint; the large model has chance in it."""
     words = f"{rung.formulation} {rung.share} {rung.hint}"
-    return Try(rung, "", (Message("user", words),), greedy=rung.temperature == 0)
+    messages = (Message("user", words),)
+    return Try(rung, Request(messages), messages, greedy=rung.temperature == 0)
 
 
 def climbed(ladder: Ladder, attempts: int, accepted: list[bool]) -> tuple[list[Try], tuple[Came, ...]]:
