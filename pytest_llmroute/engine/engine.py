@@ -292,8 +292,10 @@ class Engine:
     def _hash_of(self, column: str, decided_by: str, strategy: str) -> str:
         profile = self.router.profile
         table = self.router.catalog.tables.get(strategy)
-        roles = [profile.name, dict(profile.roles), dict(profile.overrides)]
-        return digest([column, decided_by, *roles, asdict(table) if table else None])
+        way = {name: part for name, part in asdict(table).items() if part is not None} if table else None
+        own = {cell: use for cell, use in profile.overrides.items() if cell.startswith(f"{strategy}.")}
+        roles = [profile.name, dict(profile.roles), own]
+        return digest([column, decided_by, *roles, way])
 
     def _keep(
         self, request: Request, decision: Decision, reply: Reply | None, run: CaseRun | None,
