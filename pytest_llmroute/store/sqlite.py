@@ -84,11 +84,15 @@ class SqliteStore:
         return (Record.from_json(data) for (data,) in rows)
 
     def on_ladders(self, *, before: str, most: int) -> Iterator[Record]:
-        """Cases in which a small model tried, of runs that began before one, the newest first."""
+        """Cases in which a small model tried, of other runs that began in the second of one or earlier, newest first.
+
+        An id begins with its second; what stands behind it is drawn by chance.
+        """
         rows = self._db.execute(
-            'SELECT data FROM records WHERE run_id < ? AND instr(data, \'"role":"small"\') > 0'
+            "SELECT data FROM records WHERE substr(run_id, 1, 15) <= ? AND run_id <> ?"
+            ' AND instr(data, \'"role":"small"\') > 0'
             " ORDER BY run_id DESC, rowid DESC LIMIT ?",
-            (before, most),
+            (before[:15], before, most),
         )
         return (Record.from_json(data) for (data,) in rows)
 
