@@ -23,7 +23,9 @@ UNUSED = (
     "anyio", "html", "html_fixtures", "hypothesispytest", "metadata", "pytest-split", "pytest_cov",
     "pytest_jsonreport", "rerunfailures", "timeout",
 )  # fmt: skip
-WITHIN = " ".join(f"-p no:{name}" for name in UNUSED)
+HANGS = "-o faulthandler_timeout=200 -o faulthandler_exit_on_timeout=true"
+"""It is ended, and tells in which line it was."""
+WITHIN = " ".join((*(f"-p no:{name}" for name in UNUSED), HANGS))
 """For every pytest that a test starts: what these plugins import is half of such a run, and is not used."""
 
 settings.register_profile("busy machines", deadline=None)
@@ -32,6 +34,23 @@ settings.load_profile("busy machines")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the slow tier too")
+
+
+class _AtOnce:
+    """Failures as they happen: a run that is ended from outside prints no summary."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self._terminal = terminal
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._terminal.write_line(f"\nFAILED {report.nodeid} ({report.when})\n{report.longreprtext}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--slow") and (terminal := config.pluginmanager.get_plugin("terminalreporter")) is not None:
+        config.pluginmanager.register(_AtOnce(terminal))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:

@@ -208,6 +208,18 @@ class _Lane:
     def queued(self) -> int:
         return sum(map(len, self.waiting.values()))
 
+    def balance(self) -> None:
+        """Slots for what could be sent at once.
+
+        Who held one until its model is loaded might keep it from whoever holds that model's room until it has a slot.
+        """
+        ready = sum(len(queue) for model, queue in self.waiting.items() if self.serves(model))
+        self.width.balance(self.running + ready, self.running)
+
+    def serves(self, model: str) -> bool:
+        """Whether calls to it may be sent: it is in memory, or that does not matter."""
+        return model not in self.memories or model in self.memories[model].served
+
 
 class _Course:
     """How far a race has come; its entrants come in from several threads."""
@@ -301,8 +313,8 @@ class Dispatcher:
                 for model, queue in lane.waiting.items():
                     if (head := queue.head) is None or not before <= head.job.index - self._ahead < self._reached:
                         continue
-                    if (memory := lane.memories.get(model)) is not None and model not in memory.served:
-                        self._settle(memory)
+                    if not lane.serves(model):
+                        self._settle(lane.memories[model])
                     self._call(name, lane)
 
     def stop(self) -> None:
@@ -317,6 +329,12 @@ class Dispatcher:
             job.end(None, Dropped())
         for _ in range(self._workers):
             self._work.put(None)
+
+    def leave(self) -> None:
+        """After `stop`: others may have the slots, though this process may live on for long."""
+        with self._lock:
+            for lane in self._lanes.values():
+                lane.width.close()
 
     def _needs_no_slot(self, step: Attempt) -> bool:
         return step.free or self.slotless(step.card)
@@ -359,9 +377,9 @@ class Dispatcher:
                         ).start()
                     lane.memories[model] = memory
             queue.put(ticket)
-            if (needed := lane.memories.get(model)) is not None and model not in needed.served:
-                self._settle(needed)
-                if job.index < 0 and model not in needed.served:
+            if not lane.serves(model):
+                self._settle(needed := lane.memories[model])
+                if job.index < 0 and not lane.serves(model):
                     self._alarm(needed.patience, partial(self._look, needed))
             if lane.width.shared and not lane.shares:
                 lane.shares = True
@@ -386,12 +404,13 @@ class Dispatcher:
 
     def _share(self, name: str, lane: _Lane) -> None:
         """With the lock: slots that are shared with other processes are taken and left, as long as there are calls."""
-        running, waiting = lane.running, lane.queued
+        if self._stopped.is_set():
+            return
         before = lane.width()
-        lane.width.balance(running + waiting, running)
+        lane.balance()
         for _ in range(lane.width() - before):
             self._call(name, lane)
-        lane.shares = bool(running or waiting) and not self._stopped.is_set()
+        lane.shares = bool(lane.running or lane.queued)
         if lane.shares:
             self._alarm(SHARE, partial(self._share_again, name, lane))
 
@@ -487,9 +506,7 @@ class Dispatcher:
         heads = [
             (head.order if head.job.index >= 0 else -1, model)
             for model, queue in lane.waiting.items()
-            if (head := queue.head) is not None
-            and self._may_begin(head)
-            and (model not in lane.memories or model in lane.memories[model].served)
+            if (head := queue.head) is not None and self._may_begin(head) and lane.serves(model)
         ]
         return min(heads)[1] if heads else None
 
@@ -635,6 +652,7 @@ class Dispatcher:
         if memory.served - served:
             for name, lane in self._lanes.items():
                 if memory in lane.memories.values():
+                    lane.balance()
                     self._call_many(name, lane)
 
     def _models_of(self, memory: Memory) -> Iterator[tuple[str, _Lane]]:

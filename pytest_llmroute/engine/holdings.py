@@ -197,6 +197,8 @@ class Holdings:
         def load(model: str) -> int:
             began = time.monotonic()
             while (gone := holds.take(self.held_as(model), self.needs[model].ram or 0, budget)) is None:
+                if holds.left:
+                    return 0
                 time.sleep(WAIT)
                 if time.monotonic() - began > PATIENCE:
                     began = math.inf

@@ -115,10 +115,14 @@ class Holds:
     def __init__(self, folder: Path, place: str) -> None:
         self._path = folder / f"memory-{file_name(place)}.json"
         self._me = name_of(psutil.Process())
+        self.left = False
+        """Whether nothing is ours any more; nothing can be taken then."""
 
     def take(self, model: str, size: int, budget: int | None) -> tuple[str, ...] | None:
         """What has to be unloaded for a model that is ours from now on; None while others leave no room for it."""
         with self._book() as book:
+            if self.left:
+                return None
             entry = book.models.setdefault(model, {"bytes": size, "holders": [], "left": time.time()})
             entry["bytes"] = size or entry["bytes"]
             held = {name for name, other in book.models.items() if other["holders"]} | {model}
@@ -162,6 +166,7 @@ class Holds:
 
     def leave(self) -> None:
         """At the end: nothing is ours, and nobody waits for us. A server keeps its models for a while."""
+        self.left = True
         if self._path.exists():
             with self._book() as book:
                 for entry in book.models.values():

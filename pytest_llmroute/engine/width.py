@@ -27,6 +27,10 @@ class Width(Protocol):
         """Told now and then how many calls there are, and how many are on their way."""
         ...
 
+    def close(self) -> None:
+        """No more calls will be made."""
+        ...
+
 
 class _Own:
     """Slots of this process alone."""
@@ -35,6 +39,9 @@ class _Own:
 
     def balance(self, wanted: int, running: int) -> None:
         """Nothing changes."""
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class Fixed(_Own):

@@ -143,7 +143,8 @@ class Ahead:
         self.dispatcher.stop()
 
     def leave(self) -> None:
-        """When all models are closed: others may have the room."""
+        """When all models are closed: others may have slots and room, long before this process ends."""
+        self.dispatcher.leave()
         if self._memories is not None:
             self._memories.leave()
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.steps import Attempt, Ended, Entrant, Pause, Plan, Race, Work, run_now
 from pytest_llmroute.core.stops import Stop
 from pytest_llmroute.engine.dispatch import Dispatcher, Dropped, Job
+from pytest_llmroute.engine.leases import POSSIBLE, SlotLeases
 from pytest_llmroute.engine.width import FIRST, Fixed, Growing, Width, width_for
 from pytest_llmroute.errors import Cause, ModelCallError
 
@@ -131,6 +133,23 @@ def test_a_stopped_dispatcher_lets_nobody_wait(dispatcher: Callable[..., Dispatc
     for job in (jobs[-1], late):
         with pytest.raises(Dropped):
             job.wait()
+
+
+@pytest.mark.skipif(not POSSIBLE, reason="no locks on files here")
+def test_who_has_stopped_leaves_all_shared_slots_though_its_process_lives_on(
+    dispatcher: Callable[..., Dispatcher], tmp_path: Path
+) -> None:
+    """A worker of pytest-xdist that is done waits for the others."""
+    server = Server()
+    done, other = (dispatcher(SlotLeases(tmp_path, 1, 1)) for _ in range(2))
+    done.follow(ask(server, "first")).wait()
+    waiting = other.follow(ask(server, "other"))
+    done.stop()
+    done.leave()
+    assert waiting.wait() == "other"
+    late = done.follow(ask(server, "late"))
+    with pytest.raises(Dropped):
+        late.wait()
 
 
 def test_several_may_wait_for_one_plan_and_its_first_end_counts() -> None:

@@ -83,6 +83,14 @@ def test_a_model_waits_for_room_until_whoever_has_it_leaves_or_dies(tmp_path: Pa
     assert mine.held() == {}
 
 
+def test_who_has_left_takes_nothing_any_more(tmp_path: Path) -> None:
+    """A load that still waits for room would keep it from all others until its process ends."""
+    mine, other = Holds(tmp_path, "here"), Holds(tmp_path, "here")
+    mine.leave()
+    assert mine.take("large", 9, 9) is None
+    assert other.held() == {}
+
+
 def test_a_model_of_several_processes_goes_with_the_last(tmp_path: Path) -> None:
     process, _ = other(tmp_path, "both")
     mine = Holds(tmp_path, "here")

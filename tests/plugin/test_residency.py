@@ -150,6 +150,23 @@ def test_calls_in_bodies_get_their_models_too(
     assert server.stats().answers == 18
 
 
+def test_who_waits_for_a_model_keeps_no_slot_from_whoever_has_the_room(
+    dealt: pytest.Pytester, run: Run, server: MockServer
+) -> None:
+    """Else each of two workers would wait for what the other has."""
+    dealt.makepyfile(
+        test_it="""
+        import pytest
+        @pytest.mark.parametrize("turn", range(6))
+        def test_turns(llm, turn):
+            for user in ("one", "two", "three"):
+                assert llm.generate(f"ok {turn}", user=user).model == user
+        """
+    )
+    run("--llm-strategy=dealt", "--llm-concurrency=1", "--llm-ram-budget=5GB", "-n2").assert_outcomes(passed=6)
+    assert (server.stats().answers, server.stats().max_in_flight) == (18, 1)
+
+
 def test_two_runs_that_want_each_others_room_take_turns(
     dealt: pytest.Pytester, server: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
