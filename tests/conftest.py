@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from xdist.scheduler import WorkStealingScheduling
 
 PREFIXES = ("LLM_", "LLMROUTE_", "LOCAL_", "VIBEAGENT_")
-NAMES = ("ORCHESTRATOR_MODEL", "BUILD_NUMBER", "CI", "TF_BUILD")
-"""With one of the last three, pytest prints whole messages in its summary, and hypothesis has other settings."""
+NAMES = ("ORCHESTRATOR_MODEL", "BUILD_NUMBER", "CI", "TF_BUILD", "PYTHONDONTWRITEBYTECODE")
+"""With CI's three, pytest prints whole messages in its summary, and hypothesis has other settings; with the last one
+each pytest that a test starts would compile all modules, which takes as long as everything else that it does."""
 UNUSED = (
     "anyio", "html", "html_fixtures", "hypothesispytest", "metadata", "pytest-split", "pytest_cov",
     "pytest_jsonreport", "rerunfailures", "timeout",
