@@ -10,6 +10,7 @@ from pytest_llmroute.core.requests import Sampling
 from pytest_llmroute.core.tokens import estimate_tokens
 from pytest_llmroute.core.units import show_seconds, show_usd
 
+SPENT = "the budget of the run is spent"
 _PART = re.compile(r"(\$)?\s*(\d[\d_]*(?:\.\d+)?)\s*([kM])?\s*([A-Za-z]*)")
 _SCALES = {None: 1, "k": 1_000, "M": 1_000_000}
 _SECONDS = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600}

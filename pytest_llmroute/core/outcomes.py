@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from pytest_llmroute.core.solutions import Solution
+if TYPE_CHECKING:
+    from pytest_llmroute.core.solutions import Solution
+
 
 OutcomeKind = Literal["passed", "missed", "failed", "error", "skipped", "interrupted"]
 

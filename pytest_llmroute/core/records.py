@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from sys import intern
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_llmroute.core.attempts import VERIFIER
 from pytest_llmroute.core.plain import as_json
-from pytest_llmroute.core.solutions import Solution
+
+if TYPE_CHECKING:
+    from pytest_llmroute.core.solutions import Solution
 
 PROPERTY = "llmroute"
 """The key of a record among a report's user properties."""
@@ -243,13 +246,21 @@ class Record:
         values = _known(data, _RECORD_FIELDS)
         values["tags"] = tuple(values.get("tags") or ())
         values["calls"] = tuple(map(CallRecord.from_dict, values.get("calls") or ()))
-        values["solution"] = Solution.from_dict(values["solution"]) if values.get("solution") else None
+        values["solution"] = _solutions().from_dict(values["solution"]) if values.get("solution") else None
         return Record(**values)
 
 
 def answered_by(calls: Sequence[CallRecord]) -> str:
     """The model that was asked last, but for those that were given up and those that judged."""
     return next((call.model for call in reversed(calls) if call.role != VERIFIER and not call.cancelled), "")
+
+
+@cache
+def _solutions() -> type[Solution]:
+    """Loaded by the first record that has one."""
+    from pytest_llmroute.core.solutions import Solution
+
+    return Solution
 
 
 SHORT = 80

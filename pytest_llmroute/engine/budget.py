@@ -17,7 +17,7 @@ import psutil
 from pytest_llmroute.backends.contract import Backend
 from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.codes import Code
-from pytest_llmroute.core.budget import Amount, Budget, show_amount, show_share
+from pytest_llmroute.core.budget import SPENT, Amount, Budget, show_amount, show_share
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.core.requests import Sampling
@@ -29,7 +29,6 @@ LOOK_AGAIN = 0.02
 """Seconds, while other workers' calls are on their way."""
 UNPAID = frozenset(Cause) - {Cause.TIMEOUT, Cause.SERVER, Cause.BACKEND}
 """Failures before a model has written anything; of the others nobody knows what they cost."""
-SPENT = "the budget of the run is spent"
 _NAMES = {"usd": "cost", "tokens": "take"}
 
 

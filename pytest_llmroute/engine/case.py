@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_llmroute.core.attempts import Rung
 from pytest_llmroute.core.columns import Column
@@ -17,10 +17,12 @@ from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.records import CallRecord, Record, answered_by
 from pytest_llmroute.core.replies import LinkFailure, Reply, Timings, Tokens
 from pytest_llmroute.core.requests import Message, Request, Sampling
-from pytest_llmroute.core.solutions import Solution
 from pytest_llmroute.core.templates import Parts
 from pytest_llmroute.measure.mark import Usage
 from pytest_llmroute.store.journal import KeptCall
+
+if TYPE_CHECKING:
+    from pytest_llmroute.core.solutions import Solution
 
 SETTINGS = tuple(item.name for item in fields(Sampling))
 

@@ -18,7 +18,6 @@ from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.core.requests import Message, Request, Sampling
 from pytest_llmroute.core.steps import Plan, run_now
 from pytest_llmroute.core.stops import Stop, kept_off, telling
-from pytest_llmroute.engine.budget import Spending
 from pytest_llmroute.engine.case import SETTINGS, CaseRun, call_record, digest, more_of, reply_of
 from pytest_llmroute.engine.events import Events
 from pytest_llmroute.engine.gauge import Gauge
@@ -31,6 +30,7 @@ from pytest_llmroute.routing.router import Router, log
 from pytest_llmroute.store.journal import KeptCall
 
 if TYPE_CHECKING:
+    from pytest_llmroute.engine.budget import Spending
     from pytest_llmroute.engine.kept import KeptReplies
     from pytest_llmroute.engine.replay import Open, Replay
 

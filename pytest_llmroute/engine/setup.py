@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from pytest_llmroute.backends.contract import Surroundings
@@ -23,13 +24,13 @@ from pytest_llmroute.engine.events import Events
 from pytest_llmroute.errors import UserError, one
 from pytest_llmroute.extensions import Extensions
 from pytest_llmroute.measure.meter import ProcessMeter
-from pytest_llmroute.routing.classify import Classifier, Rule
 from pytest_llmroute.routing.contract import Strategy
 from pytest_llmroute.routing.router import Router
 from pytest_llmroute.routing.strategies import builtin_tables_by_name, strategy_of
 from pytest_llmroute.tasks.values import Known
 
 if TYPE_CHECKING:
+    from pytest_llmroute.routing.classify import Classifier, Rule
     from pytest_llmroute.sandbox.verdict import Tier
 
 Scripted = Callable[[Call], Any]
@@ -111,12 +112,16 @@ def make_router(
         strategies=strategies,
         profile=catalog.profile(profile, where) if isinstance(profile, str) else profile,
         env=env,
-        classifier=Classifier(
-            *([rules] if rules is not None else []),
-            user_rules=dict(user_rules or {}),
-            override=extensions.classify,
-        ),
+        classifier=cache(partial(_classifier, extensions, rules, user_rules or {})),
     )
+
+
+def _classifier(
+    extensions: Extensions, rules: tuple[Rule, ...] | None, user_rules: Mapping[str, tuple[Rule, ...]]
+) -> Classifier:
+    from pytest_llmroute.routing.classify import Classifier
+
+    return Classifier(rules, user_rules=user_rules, override=extensions.classify)
 
 
 def _with_models(catalog: Catalog, ladders: Mapping[str, str]) -> Iterator[tuple[str, Table]]:

@@ -8,15 +8,8 @@ from typing import Any
 
 from pytest_llmroute.config.options import ADAPTIVE
 
-LOOKS = (1, 3, 5)
-"""Repeats of the candidate after which a look is taken."""
 INTERIM = 0.1
 """The share of alpha that each look but the last one may spend."""
-
-
-def round_of_repeat(repeat: int) -> int:
-    """Which look is the first to see a repeat; both are counted from 1."""
-    return 1 + sum(repeat > seen for seen in LOOKS)
 
 
 def level(number: int, of: int, alpha: float) -> float:

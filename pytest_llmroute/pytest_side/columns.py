@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pytest_llmroute.codes import Code
 from pytest_llmroute.config.resolve import DEFAULT_STRATEGY, Settings
 from pytest_llmroute.core.columns import Column
+from pytest_llmroute.core.rounds import round_of_repeat
 from pytest_llmroute.errors import UserError
-from pytest_llmroute.gate.looks import round_of_repeat
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from pytest_llmroute.core.records import PROPERTY, Record
 from pytest_llmroute.errors import LLMRouteError
 from pytest_llmroute.pytest_side import junit
 from pytest_llmroute.pytest_side.nogate import NoGate
+from pytest_llmroute.pytest_side.part import OF_BEFORE
 from pytest_llmroute.pytest_side.repeats import Groups
 from pytest_llmroute.pytest_side.reports import NOT_RUN, SHOWN
-from pytest_llmroute.pytest_side.resuming import OF_BEFORE, command_that_goes_on
 from pytest_llmroute.report.summary import RunHead, Summary, Tally
 from pytest_llmroute.report.terminal import misses, not_recorded, render
 from pytest_llmroute.store.contract import RunInfo
@@ -180,6 +180,8 @@ class Controller:
         if stopped and (self.gate.judges or self.gate.saving):
             self.notes.append("the run was stopped: the gate does not judge it, and no baseline is written")
         if stopped and journals_of(journal_folder(self.config.rootpath, self.run_id)):
+            from pytest_llmroute.pytest_side.resuming import command_that_goes_on
+
             self.goes_on = command_that_goes_on(self.config.invocation_params.args)
         self._unkept = self._info(stopped)
 

@@ -52,6 +52,15 @@ def where_of(item: pytest.Item) -> str:
     return f"{item.parent.nodeid if item.parent else ''}::{getattr(item, 'originalname', item.name)}"
 
 
+def round_of(item: pytest.Item) -> int:
+    """In which round a test runs: the first, unless it is a repeat that may not be needed."""
+    if CASE in item.stash:
+        return item.stash[CASE].round
+    callspec = getattr(item, "callspec", None)
+    cell = callspec.params.get("_llm_run") if callspec else None
+    return cell.round if cell else 1
+
+
 def place_of(item: pytest.Item, first: Column) -> Place:
     """The item's column and cell; one that asks for `llm` while it runs has the first column."""
     params = item.callspec.params if hasattr(item, "callspec") else {}

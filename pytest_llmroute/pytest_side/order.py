@@ -13,7 +13,7 @@ from pytest_llmroute.engine.residency.chains import by_model
 from pytest_llmroute.errors import LLMRouteError, UserError
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side.ahead import messages_of_item
-from pytest_llmroute.pytest_side.rounds import round_of
+from pytest_llmroute.pytest_side.items import round_of
 
 if TYPE_CHECKING:
     from pytest_llmroute.pytest_side.session import LLMSession

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_llmroute.backends.pool import BackendPool
-from pytest_llmroute.core.budget import Budget, read_budget
-from pytest_llmroute.engine.budget import SPENT, Spending, spent_line
-from pytest_llmroute.engine.ledger import Ledger, OwnLedger, SharedLedger
+from pytest_llmroute.core.budget import SPENT, Budget, read_budget
 from pytest_llmroute.errors import OutOfBudget
 from pytest_llmroute.pytest_side import reports
 from pytest_llmroute.pytest_side.controller import Controller
 from pytest_llmroute.store.journal import journal_folder
 
 if TYPE_CHECKING:
+    from pytest_llmroute.engine.budget import Spending
+    from pytest_llmroute.engine.ledger import Ledger
     from pytest_llmroute.pytest_side.session import LLMSession
 
 
@@ -29,7 +29,11 @@ class Paying:
         """Whether an item was not run for want of budget."""
 
     def spending(self, pool: BackendPool) -> Spending | None:
-        return None if self.budget is None else Spending(self.budget, self.ledger, pool)
+        if self.budget is None:
+            return None
+        from pytest_llmroute.engine.budget import Spending
+
+        return Spending(self.budget, self.ledger, pool)
 
     @cached_property
     def budget(self) -> Budget | None:
@@ -39,6 +43,8 @@ class Paying:
     @cached_property
     def ledger(self) -> Ledger:
         """What is spent; the workers of a run and their controller share one."""
+        from pytest_llmroute.engine.ledger import OwnLedger, SharedLedger
+
         if self._session.worker == "main" and self._session.config.getoption("dist", "no") == "no":
             return OwnLedger()
         return SharedLedger(journal_folder(self._session.config.rootpath, self._session.run_id) / "budget.json")
@@ -63,6 +69,8 @@ class Paying:
 
     def tell(self, controller: Controller, session: pytest.Session) -> None:
         if self.budget is not None and controller.tally.count + len(controller.not_run):
+            from pytest_llmroute.engine.budget import spent_line
+
             with self.ledger.open() as account:
                 left = self._session.left + len(controller.not_run)
                 controller.spent = spent_line(self.budget, account, left, session.testscollected)

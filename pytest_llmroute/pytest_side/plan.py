@@ -16,8 +16,8 @@ from pytest_llmroute.errors import printable
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side.collect import TaskItem
 from pytest_llmroute.pytest_side.costs import costs
+from pytest_llmroute.pytest_side.items import round_of
 from pytest_llmroute.pytest_side.order import decision_of
-from pytest_llmroute.pytest_side.rounds import round_of
 from pytest_llmroute.pytest_side.waves import waves
 from pytest_llmroute.routing.ladder import rungs
 

@@ -18,7 +18,6 @@ from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.core.requests import Sampling, as_messages
 from pytest_llmroute.engine.case import Case
 from pytest_llmroute.engine.holdings import Facts
-from pytest_llmroute.engine.ledger import cannot_share
 from pytest_llmroute.engine.residency.chains import Models, Wanted, by_model
 from pytest_llmroute.engine.setup import sandbox_of
 from pytest_llmroute.engine.survey import Need, Server, look, troubles
@@ -162,8 +161,11 @@ def _options(session: LLMSession) -> list[UserError]:
     if error := _mistake(lambda: session.engine):
         return [error]
     router, settings = session.engine.router, session.settings
-    if session.paying.budget is not None and session.worker != "main" and (error := cannot_share()):
-        return [error]
+    if session.paying.budget is not None and session.worker != "main":
+        from pytest_llmroute.engine.ledger import cannot_share
+
+        if error := cannot_share():
+            return [error]
     checks: list[Callable[[], object]] = [
         partial(router.strategy, column.name, settings.origin("strategy"))
         if column.kind == "strategy"

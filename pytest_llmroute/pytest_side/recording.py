@@ -15,10 +15,10 @@ from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side import reports
 from pytest_llmroute.pytest_side.ahead import WAIT
 from pytest_llmroute.pytest_side.collect import TaskItem
-from pytest_llmroute.pytest_side.resuming import let_go, report_recorded
 from pytest_llmroute.pytest_side.running import SCORE, USAGE, forget
 
 if TYPE_CHECKING:
+    from pytest_llmroute.pytest_side.resuming import Resuming
     from pytest_llmroute.pytest_side.session import LLMSession
 
 
@@ -37,8 +37,8 @@ class Recording:
         if isinstance(error, LLMRouteError) and not self._session.settings["debug"]:
             theirs = reports.shorten(error, self._session.config.rootpath)
         report = yield
-        if item_side.RESUMED in item.stash:
-            return self._report_recorded(item, report)
+        if self._session.resuming is not None and item_side.RESUMED in item.stash:
+            return self._report_recorded(item, report, self._session.resuming)
         if not theirs and not isinstance(item, TaskItem):
             report.longrepr = f"{item_side.where_of(item)}: {error}"
         run = item.stash.get(item_side.RUN, None)
@@ -71,13 +71,13 @@ class Recording:
         self._attach(*self._record(item, run, found, report), item, report)
         return report
 
-    def _report_recorded(self, item: pytest.Item, report: pytest.TestReport) -> pytest.TestReport:
+    def _report_recorded(self, item: pytest.Item, report: pytest.TestReport, resuming: Resuming) -> pytest.TestReport:
         """Of a test that is finished since before the run was resumed."""
         record = item.stash[item_side.RESUMED]
         if report.when == "teardown":
-            let_go(item)
+            resuming.let_go(item)
         elif report.when == "call" or not report.passed:
-            report_recorded(report, item, record, self._session.part.earlier)
+            resuming.report(report, item)
             reports.make_inert(report, self._session.keeper.redact)
             self._shape(report, item_side.case_of(item, self._session.columns[0]), record.outcome)
             light = record.without_texts()

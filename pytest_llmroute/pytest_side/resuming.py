@@ -6,7 +6,7 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +22,13 @@ from pytest_llmroute.errors import LLMRouteError, UserError
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side.ahead import known
 from pytest_llmroute.pytest_side.once import forget
+from pytest_llmroute.pytest_side.part import OF_BEFORE, Part
 from pytest_llmroute.store.merge import Gathered
 from pytest_llmroute.store.resume import Earlier, earlier, kept, prepare
 
 if TYPE_CHECKING:
     from pytest_llmroute.pytest_side.session import LLMSession
 
-OF_BEFORE = "llmroute_resumed"
-"""The attribute of a report that says that it is of before; xdist carries it along."""
 FINISHED = frozenset({"passed", "missed", "failed", "skipped"})
 """Outcomes that stand; an error is no statement about a model, so its test runs again."""
 STILL = ("setup", "runtest", "teardown")
@@ -44,23 +43,6 @@ FRAME = {"profile": "profile", "columns": "columns", "paths": "paths", "selectio
 _ALONE = ("-x", "--exitfirst")
 _WITH_VALUE = ("--maxfail", "--llm-resume")
 """Options that the command which goes on is better without."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Which run this session writes, and what it goes on with."""
-
-    run_id: str
-    number: int = 1
-    earlier: str = ""
-    """The run that is resumed; of another name where it goes on as a run of its own."""
-    found: Gathered | None = None
-    note: str = ""
-
-    @property
-    def told(self) -> dict[str, Any]:
-        """What xdist's workers need."""
-        return {"run": self.run_id, "part": self.number, "earlier": self.earlier}
 
 
 def resumed_part(
@@ -150,6 +132,30 @@ class Resuming:
                 item.stash[item_side.RESUMED] = record
                 _stand_still(item)
 
+    def report(self, report: pytest.TestReport, item: pytest.Item) -> None:
+        """Of a test that stood still, as its record has it."""
+        record = item.stash[item_side.RESUMED]
+        report.__dict__[OF_BEFORE] = "resumed"
+        report.duration = record.seconds
+        expected = item.get_closest_marker("xfail") is not None
+        if record.outcome == "skipped":
+            report.outcome = "skipped"
+            path, line, _ = item.location
+            report.longrepr = (path, line or 0, record.message)
+            if expected:
+                report.wasxfail = record.message
+        elif record.outcome != "passed":
+            report.outcome = "failed"
+            report.__dict__.pop("wasxfail", None)
+            before = f"of run {self.part.earlier}, before it was resumed; its traceback is not kept"
+            report.longrepr = f"{record.message}\n({before})"
+
+    def let_go(self, item: pytest.Item) -> None:
+        """A plugin that reruns the test runs it for real."""
+        del item.stash[item_side.RESUMED]
+        for name in STILL:
+            item.__dict__.pop(name, None)
+
     def lines(self, *, collected: bool) -> list[str]:
         """For the header; a controller of xdist's collects nothing."""
         done = sum(record.outcome in FINISHED for record in self.records.values())
@@ -210,38 +216,6 @@ def _stand_still(item: pytest.Item) -> None:
 
 def _nothing() -> None:
     pass
-
-
-def report_recorded(report: pytest.TestReport, item: pytest.Item, record: Record, earlier: str) -> None:
-    """The report of a test that stood still, as the record has it."""
-    report.__dict__[OF_BEFORE] = "resumed"
-    report.duration = record.seconds
-    expected = item.get_closest_marker("xfail") is not None
-    if record.outcome == "skipped":
-        report.outcome = "skipped"
-        path, line, _ = item.location
-        report.longrepr = (path, line or 0, record.message)
-        if expected:
-            report.wasxfail = record.message
-    elif record.outcome != "passed":
-        report.outcome = "failed"
-        report.__dict__.pop("wasxfail", None)
-        report.longrepr = f"{record.message}\n(of run {earlier}, before it was resumed; its traceback is not kept)"
-
-
-def status_of(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    """How such a report shows: as ever, and with -v by its own word."""
-    if report.when != "call" or not hasattr(report, OF_BEFORE) or hasattr(report, "wasxfail"):
-        return None
-    letter = {"passed": ".", "failed": "F", "skipped": "s"}[report.outcome]
-    return report.outcome, letter, f"{report.outcome.upper()} (resumed)"
-
-
-def let_go(item: pytest.Item) -> None:
-    """A plugin that reruns the test runs it for real."""
-    del item.stash[item_side.RESUMED]
-    for name in STILL:
-        item.__dict__.pop(name, None)
 
 
 def command_that_goes_on(args: Sequence[str]) -> str:

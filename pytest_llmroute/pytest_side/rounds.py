@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_llmroute.codes import Code
-from pytest_llmroute.config.options import ADAPTIVE
-from pytest_llmroute.config.resolve import Settings
 from pytest_llmroute.core.outcomes import SCORED
 from pytest_llmroute.core.records import Record
+from pytest_llmroute.core.rounds import LOOKS
 from pytest_llmroute.errors import UserError, one
-from pytest_llmroute.gate.looks import LOOKS, Looks, Taken
+from pytest_llmroute.gate.looks import Looks, Taken
 from pytest_llmroute.gate.tries import fixed
 from pytest_llmroute.pytest_side import items as item_side
+from pytest_llmroute.pytest_side.items import round_of
 from pytest_llmroute.pytest_side.nogate import NoGate
 
 if TYPE_CHECKING:
@@ -30,24 +30,8 @@ Begin = Callable[[Iterable[tuple[int, pytest.Item]]], object]
 """Hears which tests come next, each with its place in the order of all."""
 
 
-def round_of(item: pytest.Item) -> int:
-    """In which round a test runs: the first, unless it is a repeat that may not be needed."""
-    if item_side.CASE in item.stash:
-        return item.stash[item_side.CASE].round
-    callspec = getattr(item, "callspec", None)
-    cell = callspec.params.get("_llm_run") if callspec else None
-    return cell.round if cell else 1
-
-
-def in_rounds(items: list[pytest.Item]) -> None:
-    """Orders tests by their rounds, and leaves the order within a round."""
-    items.sort(key=round_of)
-
-
-def refuse(settings: Settings, gate: NoGate, *, spread: bool) -> None:
+def refuse(gate: NoGate, *, spread: bool) -> None:
     """Where adaptive repeats could not be honest, nothing runs."""
-    if settings["repeat"] != ADAPTIVE:
-        return
     gate = _full(gate)
     of_many = [one.text for one in gate.requirements if (one.k or 1) > LOOKS[0]]
     wrong = []

@@ -19,12 +19,13 @@ from pytest_llmroute.config.catalog import Catalog
 from pytest_llmroute.config.options import ADAPTIVE, BY_NAME
 from pytest_llmroute.config.resolve import Level
 from pytest_llmroute.config.situation import Situation, nothing_configured, situation
+from pytest_llmroute.core.budget import SPENT
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.records import PROPERTY
 from pytest_llmroute.core.redact import Redactor
 from pytest_llmroute.core.requests import as_messages
-from pytest_llmroute.engine.budget import SPENT
+from pytest_llmroute.core.rounds import LOOKS
 from pytest_llmroute.engine.case import Case
 from pytest_llmroute.engine.engine import Engine
 from pytest_llmroute.engine.events import Events
@@ -42,7 +43,6 @@ from pytest_llmroute.engine.setup import (
 from pytest_llmroute.engine.solving import Solver
 from pytest_llmroute.errors import LLMRouteWarning, UserError, one
 from pytest_llmroute.extensions import Extensions
-from pytest_llmroute.gate.looks import LOOKS
 from pytest_llmroute.measure.meter import ProcessMeter
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side import preflight, reports
@@ -59,17 +59,9 @@ from pytest_llmroute.pytest_side.limiting import keep_first
 from pytest_llmroute.pytest_side.marker import Declared, let_prompt_use_parameters
 from pytest_llmroute.pytest_side.once import forget
 from pytest_llmroute.pytest_side.order import put_in_order
+from pytest_llmroute.pytest_side.part import Part, status_of
 from pytest_llmroute.pytest_side.paying import Paying
 from pytest_llmroute.pytest_side.recording import Recording
-from pytest_llmroute.pytest_side.resuming import (
-    Part,
-    Resuming,
-    claimed,
-    part_of_worker,
-    resumed_part,
-    status_of,
-)
-from pytest_llmroute.pytest_side.rounds import Rounds, in_rounds, out_of_order, refuse
 from pytest_llmroute.pytest_side.running import Running
 from pytest_llmroute.pytest_side.running import forget as forget_item
 from pytest_llmroute.report.summary import RunHead
@@ -80,6 +72,8 @@ from pytest_llmroute.tasks.values import Known, TaskCase
 if TYPE_CHECKING:
     from pytest_llmroute.engine.replay import Replay
     from pytest_llmroute.learn.ladders import Learned
+    from pytest_llmroute.pytest_side.resuming import Resuming
+    from pytest_llmroute.pytest_side.rounds import Rounds
 
 
 class LLMSession:
@@ -109,7 +103,11 @@ class LLMSession:
         about = {name: getattr(head, name) for name in ("started_at", "version", "profile", "columns", "facts")}
         self.keeper = Keeper(Journal(path, run_header(run_id, self.worker, about)), Redactor(self.env))
         self.keeper.stop = self._nothing_is_kept
-        self.resuming = Resuming(part) if part.earlier else None
+        self.resuming: Resuming | None = None
+        if part.earlier:
+            from pytest_llmroute.pytest_side.resuming import Resuming
+
+            self.resuming = Resuming(part)
         store = store_path(self.settings["store"], config.rootpath, self.settings.origin("store"))
         typed = self.settings.level("baseline") is Level.COMMAND_LINE
         gate = gate_of(self.settings, head, config.invocation_params.dir if typed else config.rootpath, store)
@@ -118,7 +116,10 @@ class LLMSession:
             if hasattr(config, "workerinput")
             else Controller(config, self.settings, head, gate, store, self.env, resumes=self.resuming is not None)
         )
-        refuse(self.settings, gate, spread=config.getoption("dist", "no") != "no" or self.worker != "main")
+        if self.settings["repeat"] == ADAPTIVE:
+            from pytest_llmroute.pytest_side.rounds import refuse
+
+            refuse(gate, spread=config.getoption("dist", "no") != "no" or self.worker != "main")
         self.ahead: Ahead | None = None
         self._loop: pytest.Session | None = None
         self.wanted: Wanted = {}
@@ -160,14 +161,20 @@ class LLMSession:
         told = getattr(config, "workerinput", None)
         runs = not (config.getoption("collectonly") or settings["plan"])
         part = Part(run_id)
-        if told is not None:
-            part = part_of_worker(root, told["llmroute_part"]) if "llmroute_part" in told else part
-        elif wanted := settings["resume"]:
+        if told is not None and "llmroute_part" in told:
+            from pytest_llmroute.pytest_side.resuming import part_of_worker
+
+            part = part_of_worker(root, told["llmroute_part"])
+        elif told is None and (wanted := settings["resume"]):
+            from pytest_llmroute.pytest_side.resuming import resumed_part
+
             store = store_path(settings["store"], root, settings.origin("store"))
             frame = {**facts, "profile": settings["profile"], "columns": [column.name for column in columns]}
             part = resumed_part(root, store, wanted, run_id, frame, runs=runs)
         session = LLMSession(config, found, columns, part, facts)
         if part.earlier and runs and told is None:
+            from pytest_llmroute.pytest_side.resuming import claimed
+
             claimed(session)
         return session
 
@@ -322,7 +329,7 @@ class LLMSession:
         if self.settings["limit"] is not None:
             keep_first(self, items)
         if self.settings["repeat"] == ADAPTIVE:
-            in_rounds(items)
+            items.sort(key=item_side.round_of)  # and the order within a round is left
         return result
 
     @pytest.hookimpl(tryfirst=True)
@@ -457,6 +464,8 @@ class LLMSession:
         stops = session.config.getoption("maxfail", 0) or spending is not None
         self.ahead = Ahead(self, self.settings["concurrency"], bound=bool(stops))
         if self.settings["repeat"] == ADAPTIVE and self.controller is not None:
+            from pytest_llmroute.pytest_side.rounds import Rounds, out_of_order
+
             self.rounds = Rounds(session.items, self.controller.gate, self.ahead.begin)
             if self.rounds.disturbed:
                 raise self._usage_error(out_of_order())

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
+from pytest_llmroute.core.rounds import LOOKS
 from pytest_llmroute.errors import printable
-from pytest_llmroute.gate.looks import LOOKS
 from pytest_llmroute.gate.require import RequirementResult
 from pytest_llmroute.gate.result import ALL, CaseChange, ColumnVerdict, GateResult, GateSettings
 from pytest_llmroute.report import verdicts

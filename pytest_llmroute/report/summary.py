@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_llmroute.core.outcomes import SCORED
-from pytest_llmroute.core.passk import Tries, mean_pass_at_k, mean_pass_hat_k
 from pytest_llmroute.core.records import TEARDOWN, Record
 from pytest_llmroute.core.stats import quantile, wilson
-from pytest_llmroute.report.attempts import Attempts, AttemptsTally
+
+if TYPE_CHECKING:
+    from pytest_llmroute.report.attempts import Attempts, AttemptsTally
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,16 @@ class _Column:
     measured_ram: dict[str, int] = field(default_factory=dict)
     reported_ram: dict[str, int] = field(default_factory=dict)
     marks: Counter[str] = field(default_factory=Counter)
-    attempts: AttemptsTally = field(default_factory=AttemptsTally)
+    attempts: AttemptsTally | None = None
+    """Made by the first attempt on a ladder."""
+
+    def tried(self, record: Record, sign: int = 1) -> None:
+        """A record with attempts on a ladder; `sign` -1 takes it back."""
+        if self.attempts is None:
+            from pytest_llmroute.report.attempts import AttemptsTally
+
+            self.attempts = AttemptsTally()
+        self.attempts.add(record, sign)
 
 
 USUAL = (1, 2, 3, 5, 10)
@@ -150,6 +160,8 @@ class Tally:
         if record.usd is not None:
             column.usd.append(record.usd)
         column.unpriced += sum(call.usd is None for call in record.calls)
+        if any(call.role for call in record.calls):
+            column.tried(record)
         for call in record.calls:
             column.models[call.model] += 1
             for sizes, size in ((column.measured_ram, call.server_rss_peak), (column.reported_ram, call.ps_size)):
@@ -157,7 +169,6 @@ class Tally:
                     sizes[call.model] = max(size, sizes.get(call.model, 0))
         for mark in MARKS:
             column.marks[mark] += getattr(record, mark)
-        column.attempts.add(record)
 
     def turn_into_error(self, record: Record) -> None:
         """A counted case whose teardown failed afterwards: it is no statement about the model any more."""
@@ -167,7 +178,8 @@ class Tally:
         if record.outcome == "error" and record.error_class:
             column.causes[record.error_class] -= 1
         column.causes[TEARDOWN] += 1
-        column.attempts.add(record, -1)
+        if any(call.role for call in record.calls):
+            column.tried(record, -1)
         if record.outcome in SCORED:
             column.seconds.remove(record.seconds)
             column.first -= record.success and record.first_attempt
@@ -187,10 +199,14 @@ def summarize(records: Iterable[Record], run: RunHead) -> Summary:
     return tally.summary()
 
 
-def _repeated(tries: Iterable[Sequence[int]]) -> tuple[Repeated, ...]:
+def _repeated(tries: Collection[Sequence[int]]) -> tuple[Repeated, ...]:
     """For the usual k, as far as there are tries, and for all tries."""
+    if not tries:
+        return ()
+    from pytest_llmroute.core.passk import Tries, mean_pass_at_k, mean_pass_hat_k
+
     cases = [Tries(passes, passes + misses) for passes, misses in tries]
-    most = max((case.total for case in cases), default=0)
+    most = max(case.total for case in cases)
     found = []
     for k in sorted({k for k in (*USUAL, most) if 0 < k <= most}):
         at, hat = mean_pass_at_k(cases, k), mean_pass_hat_k(cases, k)
@@ -237,6 +253,6 @@ def _summary(name: str, column: _Column) -> ColumnSummary:
         models_ram=dict(sorted({**column.reported_ram, **column.measured_ram}.items())),
         models_ram_reported=tuple(sorted(column.reported_ram.keys() - column.measured_ram.keys())),
         seconds_per_solved=math.fsum(column.seconds) / outcomes["passed"] if outcomes["passed"] else None,
-        attempts=column.attempts.summary(),
+        attempts=column.attempts.summary() if column.attempts is not None else None,
         **{mark: column.marks[mark] for mark in MARKS},
     )

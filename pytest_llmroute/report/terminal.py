@@ -6,12 +6,15 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pytest_llmroute.core.units import show_bytes, show_seconds, show_usd
 from pytest_llmroute.errors import printable
-from pytest_llmroute.gate.looks import Looks
-from pytest_llmroute.report.attempts import Attempts
 from pytest_llmroute.report.summary import ColumnSummary, Summary
+
+if TYPE_CHECKING:
+    from pytest_llmroute.gate.looks import Looks
+    from pytest_llmroute.report.attempts import Attempts
 
 ASCII = str.maketrans({"–": "-", "—": "-", "×": "x", "→": ">", "…": "~", "·": ".", "²": "2"})
 NOTES = {
@@ -200,7 +203,11 @@ def savings(looks: Looks) -> str:
 
 
 def _adaptive(summary: Summary) -> list[str]:
-    looks = Looks.from_dict(summary.run.facts.get("looks"))
+    if "looks" not in summary.run.facts:
+        return []
+    from pytest_llmroute.gate.looks import Looks
+
+    looks = Looks.from_dict(summary.run.facts["looks"])
     return [f"adaptive: {savings(looks)}"] if looks else []
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pytest_llmroute.config.catalog import Catalog
 from pytest_llmroute.core.decisions import Rejected
@@ -12,7 +12,9 @@ from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.profiles import Profile
 from pytest_llmroute.core.requests import Request, Sampling
 from pytest_llmroute.errors import UnknownName, UserError
-from pytest_llmroute.routing.classify import Classification, Classifier
+
+if TYPE_CHECKING:
+    from pytest_llmroute.routing.classify import Classification, Classifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +25,13 @@ class Query:
     profile: Profile
     catalog: Catalog
     env: Mapping[str, str]
-    classifier: Classifier
+    classifier: Callable[[], Classifier]
+    """Loaded by the first strategy that asks which kind of work a message is."""
 
     def classify(self) -> Classification:
         """The task type of the last user message; a declared task wins."""
         request = self.request
-        return self.classifier.classify(
+        return self.classifier().classify(
             request.text, declared=request.task, user=request.user, has_tools=bool(request.tools)
         )
 

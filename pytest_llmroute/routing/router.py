@@ -6,8 +6,9 @@ Who decides: a forced model, the test's own, the column's, the agent's variable,
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pytest_llmroute.codes import Code
 from pytest_llmroute.config.catalog import Catalog
@@ -23,8 +24,10 @@ from pytest_llmroute.core.requests import Request, Sampling
 from pytest_llmroute.core.templates import Template
 from pytest_llmroute.core.tokens import estimate_tokens
 from pytest_llmroute.errors import UnknownName, UserError, guarded
-from pytest_llmroute.routing.classify import Classifier
 from pytest_llmroute.routing.contract import Choice, Query, Strategy, StrategyUnusable
+
+if TYPE_CHECKING:
+    from pytest_llmroute.routing.classify import Classifier
 
 OVERRIDE = "LLM_MODEL_OVERRIDE"
 TEMPERATURE, MAX_TOKENS = "VIBEAGENT_MODEL_TEMPERATURE_", "VIBEAGENT_MODEL_MAX_TOKENS"
@@ -42,7 +45,7 @@ class Router:
     profile: Profile
     env: Mapping[str, str]
     """Read at each call, so that a change of the environment takes effect at once."""
-    classifier: Classifier
+    classifier: Callable[[], Classifier]
 
     def strategy(self, name: str, where: str = "") -> Strategy:
         if name not in self.strategies:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from statistics import median
 
 from pytest_llmroute.core.records import CallRecord
+from pytest_llmroute.core.stats import quantile
 from pytest_llmroute.core.whole import written_whole
 from pytest_llmroute.store.journal import KeptCall
 
@@ -81,8 +81,8 @@ class _Model:
     def measured(self) -> Measured:
         return Measured(
             ram=self.ram,
-            load_seconds=round(median(self.loads), 3) if self.loads else None,
-            call_seconds=round(median(self.spent), 4),
+            load_seconds=_median(self.loads, 3),
+            call_seconds=_median(self.spent, 4),
             prompt_tokens=round(self.prompt_tokens / len(self.spent), 1),
             completion_tokens=round(self.completion_tokens / len(self.spent), 1),
         )
@@ -105,6 +105,11 @@ class Experience:
     def measured(self) -> dict[str, Measured]:
         """By model."""
         return {name: model.measured() for name, model in self._models.items()}
+
+
+def _median(seconds: array[float], digits: int) -> float | None:
+    middle = quantile(seconds, 0.5)
+    return None if middle is None else round(middle, digits)
 
 
 def _size(call: CallRecord) -> int | None:

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 from pytest_llmroute.codes import Code
 from pytest_llmroute.config.sentences import Path
 from pytest_llmroute.core.outcomes import CheckResult
-from pytest_llmroute.core.solutions import Solution
 from pytest_llmroute.errors import UserError, broken, guarded, printable
-from pytest_llmroute.tasks.structured import load_json_schema, load_numeric, load_python
 from pytest_llmroute.tasks.values import Mistake, Mistakes, Refused
 
 if TYPE_CHECKING:
+    from pytest_llmroute.core.solutions import Solution
     from pytest_llmroute.tasks.unit_tests import UnitTests
     from pytest_llmroute.tasks.values import TaskCase
 
@@ -312,6 +311,24 @@ def _load_regex(value: Any) -> Check:
         raise ValueError(f"/{printable(pattern, 80)}/ is no regular expression: {error}") from None
 
 
+def _load_json_schema(value: Any) -> Check:
+    from pytest_llmroute.tasks.structured import load_json_schema
+
+    return load_json_schema(value)
+
+
+def _load_numeric(value: Any) -> Check:
+    from pytest_llmroute.tasks.structured import load_numeric
+
+    return load_numeric(value)
+
+
+def _load_python(value: Any) -> Check:
+    from pytest_llmroute.tasks.structured import load_python
+
+    return load_python(value)
+
+
 def _load_unit_tests(value: Any) -> Check:
     from pytest_llmroute.tasks.unit_tests import load_unit_tests
 
@@ -322,8 +339,8 @@ _LOADERS: dict[str, Loader] = {
     "exact": _load_exact,
     "contains": _load_contains,
     "regex": _load_regex,
-    "json_schema": load_json_schema,
-    "numeric": load_numeric,
-    "python": load_python,
+    "json_schema": _load_json_schema,
+    "numeric": _load_numeric,
+    "python": _load_python,
     "unit_tests": _load_unit_tests,
 }

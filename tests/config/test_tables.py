@@ -123,7 +123,7 @@ def test_a_ladder_has_the_models_of_what_it_extends_where_it_names_none(
     file = ConfigFile(Path("llmroute.toml"), "llmroute.toml", {"strategies": {"mine": table}})
     catalog = build_catalog(merge(builtin_tables(), file)[0])
     strategies = {"mine": strategy_of(catalog.tables["mine"])}
-    router = Router(catalog, strategies, catalog.profile(profile), {}, Classifier())
+    router = Router(catalog, strategies, catalog.profile(profile), {}, Classifier)
     decision = router.decide(Request(()), Column("strategy", "mine"))
     assert (decision.model, decision.then) == (small, (large,))
 
@@ -132,6 +132,6 @@ def test_what_a_file_says_of_a_built_in_ladder_stands_above_the_profile() -> Non
     file = ConfigFile(Path("llmroute.toml"), "llmroute.toml", {"strategies": {"branching": {"small": "medium"}}})
     catalog = build_catalog(merge(builtin_tables(), file)[0])
     strategies = {"branching": strategy_of(catalog.tables["branching"])}
-    router = Router(catalog, strategies, catalog.profile("ollama"), {}, Classifier())
+    router = Router(catalog, strategies, catalog.profile("ollama"), {}, Classifier)
     decision = router.decide(Request(()), Column("strategy", "branching"))
     assert (decision.model, decision.then) == ("llama3.2:3b", ("codellama:13b",))

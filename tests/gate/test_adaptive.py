@@ -10,8 +10,9 @@ from typing import Literal
 import pytest
 
 from pytest_llmroute.core.passk import Tries
+from pytest_llmroute.core.rounds import LOOKS
 from pytest_llmroute.gate.adaptive import Look, look
-from pytest_llmroute.gate.looks import LOOKS, level
+from pytest_llmroute.gate.looks import level
 from pytest_llmroute.gate.members import Member, members_of
 from pytest_llmroute.gate.pairs import Pair, Shared, shared
 from pytest_llmroute.gate.result import GateSettings

@@ -19,7 +19,7 @@ STRATEGIES = Extensions().strategies()
 
 
 def router(profile: str = "ollama", **env: str) -> Router:
-    return Router(CATALOG, STRATEGIES, CATALOG.profile(profile), env, Classifier())
+    return Router(CATALOG, STRATEGIES, CATALOG.profile(profile), env, Classifier)
 
 
 def ask(text: str = "x", **fields: object) -> Request:
