@@ -167,6 +167,12 @@ def written_tables() -> Tables:
 
 
 @cache
+def builtin_strategies() -> Mapping[str, Table]:
+    """The strategies among them that are tables: of a project with a file nobody wants the other built-in values."""
+    return _strategies(builtin_tables())
+
+
+@cache
 def builtin_catalog() -> Catalog:
     return build_catalog(builtin_tables())
 
@@ -174,13 +180,11 @@ def builtin_catalog() -> Catalog:
 def build_catalog(tables: Tables, task_names: tuple[str, ...] = ()) -> Catalog:
     """Values from tables that have been checked."""
     models = {name: card_of(name, data) for name, data in tables["models"].items()}
-    profiles = {name: _profile(name, data) for name, data in tables["profiles"].items()}
-    agents = tuple(dict.fromkeys(name for profile in profiles.values() for name in profile.agents))
     return Catalog(
         models=models,
         aliases={alias: card.name for card in models.values() for alias in card.aliases if alias not in models},
-        profiles=profiles,
-        tables={name: _table(name, data, agents) for name, data in tables["strategies"].items()},
+        profiles={name: _profile(name, data) for name, data in tables["profiles"].items()},
+        tables=_strategies(tables),
         phases={name: Phase(name=name, **data) for name, data in tables["phases"].items()},
         templates={name: _template(name, data) for name, data in tables["templates"].items()},
         tasks=tuple(dict.fromkeys((*TASKS, *TYPE_IDS, *task_names))),
@@ -240,6 +244,11 @@ def _profile(name: str, data: Mapping[str, Any]) -> Profile:
         overrides=data.get("overrides", {}),
         about=data.get("about", ""),
     )
+
+
+def _strategies(tables: Tables) -> dict[str, Table]:
+    agents = tuple(dict.fromkeys(name for profile in tables["profiles"].values() for name in profile.get("agents", ())))
+    return {name: _table(name, data, agents) for name, data in tables["strategies"].items()}
 
 
 def _table(name: str, data: Mapping[str, Any], agents: tuple[str, ...]) -> Table:

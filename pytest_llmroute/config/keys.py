@@ -6,8 +6,7 @@ With the options (`options.py`) they are the whole of the file; schema and refer
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_llmroute.core.attempts import FEEDBACK, HINTS, MODES, STOPS, VERIFIERS
 from pytest_llmroute.core.models import CAPABILITIES, DEVICES, DTYPES, QUANTIZATIONS
@@ -56,8 +55,7 @@ def named(schema: Schema) -> Schema:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """One key of a table."""
 
     name: str
@@ -234,8 +232,7 @@ TEMPLATE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """A table of the file with entries by name."""
 
     name: str

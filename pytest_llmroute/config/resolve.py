@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_llmroute.codes import Code
 from pytest_llmroute.config.files import ConfigFile
@@ -32,8 +32,7 @@ class Level(IntEnum):
     BUILT_IN = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(NamedTuple):
     """A value and the place that set it."""
 
     value: Any

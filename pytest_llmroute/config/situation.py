@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_llmroute.config.dotenv import layered, read_env_file
 from pytest_llmroute.config.options import BY_NAME
@@ -12,8 +12,7 @@ from pytest_llmroute.config.project import Project, load_project
 from pytest_llmroute.config.resolve import Given, Settings, nothing, resolve, resolve_one
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(NamedTuple):
     """What a session starts from."""
 
     project: Project

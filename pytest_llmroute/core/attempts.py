@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pytest_llmroute.core.outcomes import CheckResult
 from pytest_llmroute.core.replies import Reply
@@ -72,8 +73,7 @@ class Rung:
     """What a reason says of the ladder's mode: in parallel, or why not; empty where it is sequential."""
 
 
-@dataclass(frozen=True, slots=True)
-class Try:
+class Try(NamedTuple):
     """What to ask now."""
 
     rung: Rung

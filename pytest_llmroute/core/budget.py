@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.requests import Sampling
@@ -75,8 +76,7 @@ def show_clock(seconds: float) -> str:
     return f"{seconds:.12g} s"
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
+class Amount(NamedTuple):
     """What a call takes; None: not known."""
 
     usd: float | None = 0.0

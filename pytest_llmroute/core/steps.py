@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.stops import Stop
@@ -15,8 +14,7 @@ from pytest_llmroute.errors import Cause, ModelCallError
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One call to one model; it needs a slot, and the model resident where its memory is limited."""
 
     card: ModelCard
@@ -26,15 +24,13 @@ class Attempt:
     """Needs neither slot nor model: the reply is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(NamedTuple):
     """Wait before the next step; no slot is held meanwhile."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """What is no call: a check, code in the sandbox."""
 
     do: Callable[[], Any]
@@ -42,24 +38,21 @@ class Work:
     """Worth a thread of its own beside the calls."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entrant:
+class Entrant(NamedTuple):
     """A plan in a race, and what tells it that the race is over."""
 
     plan: Plan[Any]
     stop: Stop
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """How an entrant came in."""
 
     result: Any = None
     error: Exception | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Race:
+class Race(NamedTuple):
     """Plans that go on at the same time until one of them wins; then the others are stopped.
 
     Gives how each came in, in their order: None of those that were stopped, or never begun. One that fails wins

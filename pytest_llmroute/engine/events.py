@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from pluggy import HookImpl
 
-from pytest_llmroute.core.events import Event, EventKind
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.engine.case import Case
 from pytest_llmroute.errors import broken
 from pytest_llmroute.extensions import Extensions
+
+if TYPE_CHECKING:
+    from pytest_llmroute.core.events import Event, EventKind
 
 
 class Events:
@@ -35,7 +38,14 @@ class Events:
     def tell(self, kind: EventKind, case: Case | None, **figures: Any) -> None:
         if listeners := self._listeners():
             where: dict[str, Any] = {} if case is None else {"nodeid": case.nodeid, "column": case.column.name}
-            self._tell(listeners, Event(kind, time.time(), **where, **figures))
+            self._tell(listeners, self._event(kind, time.time(), **where, **figures))
+
+    @cached_property
+    def _event(self) -> type[Event]:
+        """Loaded where somebody listens."""
+        from pytest_llmroute.core.events import Event
+
+        return Event
 
     def _tell(self, listeners: list[HookImpl], event: Event) -> None:
         with self._lock:

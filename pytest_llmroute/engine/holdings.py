@@ -228,7 +228,7 @@ class Holdings:
 
     def learned(self, model: str, size: int) -> None:
         assert isinstance(self.needs, dict)
-        self.needs[model] = replace(self.needs[model], ram=size)
+        self.needs[model] = self.needs[model]._replace(ram=size)
 
 
 class Memories:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_llmroute.backends.contract import BackendType, Survey
 from pytest_llmroute.codes import Code
@@ -19,16 +19,14 @@ EMBEDDED = "--llm-profile=embedded (small models of this package)"
 SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(NamedTuple):
     """A model and how many tests want it."""
 
     card: ModelCard
     tests: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(NamedTuple):
     """One server, what it said, and the models that are wanted from it."""
 
     survey: Survey

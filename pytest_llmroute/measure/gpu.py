@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class GpuSeen:
+class GpuSeen(NamedTuple):
     """One look at all GPUs of the machine."""
 
     bytes_of: Mapping[int, int]

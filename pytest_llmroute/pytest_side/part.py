@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -14,8 +13,7 @@ OF_BEFORE = "llmroute_resumed"
 """The attribute of a report that says that it is of before; xdist carries it along."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """Which run this session writes, and what it goes on with."""
 
     run_id: str

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_llmroute.core.units import show_bytes, show_seconds, show_usd
 from pytest_llmroute.errors import printable
@@ -28,8 +28,7 @@ NOTES = {
 COMMAND = re.compile(r"^\s*(?=::)|#(?=#\w*\[)")
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """A column of the table; `give` is the order in which columns give way when it gets too wide (0 = never)."""
 
     title: str

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
 
 from pytest_llmroute.codes import Code
 from pytest_llmroute.config.sentences import Path
@@ -106,8 +106,7 @@ def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
     return bool(jsonschema.Draft202012Validator(schema).is_valid(value))
 
 
-@dataclass(frozen=True, slots=True)
-class All:
+class All(NamedTuple):
     """Every part must hold; the score is the share that does."""
 
     parts: tuple[Check, ...]
@@ -119,8 +118,7 @@ class All:
         return CheckResult(held == len(results), message, held / len(results), _solution(results))
 
 
-@dataclass(frozen=True, slots=True)
-class Any_:
+class Any_(NamedTuple):
     """One part must hold."""
 
     parts: tuple[Check, ...]
@@ -132,8 +130,7 @@ class Any_:
         return CheckResult(bool(held), message, solution=_solution(held) or _solution(results))
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(NamedTuple):
     """The part must not hold."""
 
     part: Check
@@ -144,8 +141,7 @@ class Not:
         return CheckResult(not result.passed, message, solution=result.solution)
 
 
-@dataclass(frozen=True, slots=True)
-class Exact:
+class Exact(NamedTuple):
     """The whole reply is one of these texts."""
 
     texts: tuple[str, ...]
@@ -161,8 +157,7 @@ class Exact:
         return text.casefold() if self.ignore_case else text
 
 
-@dataclass(frozen=True, slots=True)
-class Contains:
+class Contains(NamedTuple):
     """All of these texts occur."""
 
     texts: tuple[str, ...]
@@ -176,8 +171,7 @@ class Contains:
         return CheckResult(not missing, f"wanted {wanted} in it; got {_got(text)}" if missing else "", score)
 
 
-@dataclass(frozen=True, slots=True)
-class Regex:
+class Regex(NamedTuple):
     """The pattern is found (or, with `full`, fits the whole reply)."""
 
     pattern: re.Pattern[str]

@@ -21,7 +21,6 @@ from pytest_llmroute.errors import printable
 from pytest_llmroute.tasks import mbpp
 from pytest_llmroute.tasks.checks import CheckType, builtin_checks
 from pytest_llmroute.tasks.convert import to_task
-from pytest_llmroute.tasks.parquet import mentions, read_parquet
 from pytest_llmroute.tasks.source import Broken, Document, Raw, first_entry, read_json
 from pytest_llmroute.tasks.values import Known, Mistake, Refused, TaskCase, TaskError, TaskFile, TaskFileErrors
 
@@ -66,6 +65,8 @@ def _document(path: pathlib.Path) -> Document:
     """Parses by suffix; raises Broken when nothing of it can be believed."""
     suffix = path.suffix.lower()
     if suffix == ".parquet":
+        from pytest_llmroute.tasks.parquet import read_parquet
+
         return read_parquet(path)
     if suffix in (".json", ".jsonl"):
         return read_json(_text(path), lines=suffix == ".jsonl")
@@ -77,6 +78,8 @@ def _document(path: pathlib.Path) -> Document:
 def recognises(path: pathlib.Path) -> bool:
     """Whether a file without our suffix looks like a task file; reads its beginning only."""
     if path.suffix == ".parquet":
+        from pytest_llmroute.tasks.parquet import mentions
+
         return mentions(path, mbpp.KEYS)
     try:
         with path.open("rb") as file:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_llmroute.codes import Code
 from pytest_llmroute.config.sentences import Path
@@ -77,8 +77,7 @@ class TaskFileErrors(ErrorList):
     """All mistakes of a file."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaskFile:
+class TaskFile(NamedTuple):
     """What a file holds: the tasks that can run, and the mistakes of the others."""
 
     tasks: tuple[TaskCase, ...]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 Models = tuple[str, ...]
 Wanted = Mapping[Models, int]
 """How many jobs may need which models, in this order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(NamedTuple):
     """What a job may need, in this order; it may stop anywhere."""
 
     models: Models

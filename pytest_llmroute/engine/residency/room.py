@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from math import fsum
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_llmroute.codes import Code
 from pytest_llmroute.engine.residency.chains import Chain
@@ -14,8 +13,7 @@ from pytest_llmroute.engine.survey import EMBEDDED
 from pytest_llmroute.errors import UserError
 
 
-@dataclass(frozen=True, slots=True)
-class ModelNeeds:
+class ModelNeeds(NamedTuple):
     """What it takes to have a model ready."""
 
     name: str
@@ -24,8 +22,7 @@ class ModelNeeds:
     load_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(NamedTuple):
     """The memory that models may take together."""
 
     needs: Mapping[str, ModelNeeds]

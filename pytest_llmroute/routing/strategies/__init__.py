@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pytest_llmroute.config.catalog import Table, builtin_catalog
+from pytest_llmroute.config.catalog import Table, builtin_strategies
 from pytest_llmroute.routing.contract import Strategy
 from pytest_llmroute.routing.strategies.agents import Agents
 from pytest_llmroute.routing.strategies.claude_only import ClaudeOnly
@@ -17,7 +17,7 @@ from pytest_llmroute.routing.strategies.table import TableStrategy
 
 def builtin_tables_by_name() -> Mapping[str, Table]:
     """The strategies that are tables, and may be changed by a configuration."""
-    return builtin_catalog().tables
+    return builtin_strategies()
 
 
 def strategy_of(table: Table) -> Strategy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_llmroute.config.resolve import environment_flag
 from pytest_llmroute.core.decisions import Rejected
@@ -12,8 +12,7 @@ LOCAL, CLAUDE = "local model", "Claude"
 DISABLED = "LOCAL_LLM_ENABLED is false"
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """The two candidates of a provider strategy."""
 
     local: str
