@@ -14,12 +14,12 @@ from pytest_llmroute.config.resolve import environment_flag
 from pytest_llmroute.core.columns import Column
 from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.processes import available_ram
 from pytest_llmroute.core.profiles import Profile
 from pytest_llmroute.core.replies import Reply
 from pytest_llmroute.core.requests import Message, Request, Sampling, as_messages
 from pytest_llmroute.engine.survey import Need, look, troubles
 from pytest_llmroute.errors import UnknownName, UserError
-from pytest_llmroute.measure.machine import available_ram
 from pytest_llmroute.routing.classify import Rule
 
 STRATEGIES = ("claude_only", "hybrid", "local_fallback", "local_only")

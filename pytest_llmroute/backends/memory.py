@@ -1,13 +1,6 @@
-"""What memory there is for a model, and how sizes are said."""
+"""How sizes of memory are said."""
 
 from __future__ import annotations
-
-
-def unused_memory() -> int:
-    """Bytes that could be used now without swapping."""
-    import psutil
-
-    return int(psutil.virtual_memory().available)
 
 
 def gigabytes(size: int) -> str:

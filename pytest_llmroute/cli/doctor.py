@@ -20,12 +20,13 @@ from pytest_llmroute.codes import Code
 from pytest_llmroute.config.inifile import ini_reader
 from pytest_llmroute.config.situation import Situation, situation
 from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.processes import available_ram
 from pytest_llmroute.core.redact import Redactor
 from pytest_llmroute.engine.setup import catalog_of, check_names, surroundings
 from pytest_llmroute.engine.survey import Need, Server, look, troubles
 from pytest_llmroute.errors import UserError, printable
 from pytest_llmroute.extensions import Extensions
-from pytest_llmroute.measure.machine import available_ram, machine_facts
+from pytest_llmroute.measure.machine import machine_facts
 from pytest_llmroute.sandbox.tiers import ABOUT, find_way
 from pytest_llmroute.store.locate import store_path
 from pytest_llmroute.store.sqlite import SqliteStore

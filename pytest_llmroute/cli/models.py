@@ -12,11 +12,11 @@ from pytest_llmroute.cli.situation import found_by
 from pytest_llmroute.config.catalog import Catalog
 from pytest_llmroute.config.situation import Situation
 from pytest_llmroute.core.models import ModelCard, Source
+from pytest_llmroute.core.processes import available_ram
 from pytest_llmroute.core.requests import Request, Sampling
 from pytest_llmroute.engine.setup import catalog_of, make_router, surroundings
 from pytest_llmroute.engine.survey import Need, installed, look
 from pytest_llmroute.extensions import Extensions
-from pytest_llmroute.measure.machine import available_ram
 
 
 def list_models(

@@ -8,11 +8,10 @@ they have settled: most take less than was set aside.
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import psutil
 
 from pytest_llmroute.backends.contract import Backend
 from pytest_llmroute.backends.pool import BackendPool
@@ -38,7 +37,7 @@ class Spending:
     def __init__(self, budget: Budget, ledger: Ledger, pool: BackendPool) -> None:
         self.budget = budget
         self._ledger, self._pool = ledger, pool
-        self._me = name_of(psutil.Process())
+        self._me = name_of(os.getpid())
         self._turn = threading.Lock()
         """One call at a time waits for money: others must not overtake it again and again."""
         self._settled = threading.Condition()

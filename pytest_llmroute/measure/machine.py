@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-
-def available_ram() -> int:
-    """Bytes that could be used now without swapping."""
-    return int(psutil.virtual_memory().available)
+from pytest_llmroute.core.processes import total_ram
 
 
 def machine_facts() -> dict[str, Any]:
@@ -22,8 +18,8 @@ def machine_facts() -> dict[str, Any]:
         "machine": platform.machine(),
         "cpu": _cpu(),
         "gpus": _gpus(),
-        "cores": psutil.cpu_count(logical=True) or 0,
-        "ram_bytes": int(psutil.virtual_memory().total),
+        "cores": os.cpu_count() or 0,
+        "ram_bytes": total_ram(),
         "python": platform.python_version(),
     }
 

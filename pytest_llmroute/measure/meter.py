@@ -15,8 +15,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 
-import psutil
-
 from pytest_llmroute.core.series import Series
 from pytest_llmroute.measure.gpu import Gpu, GpuSeen
 from pytest_llmroute.measure.mark import Mark, Target, Usage
@@ -52,7 +50,7 @@ class ProcessMeter:
         self._lock = threading.RLock()
         root = open_member(os.getpid())
         if root is None:
-            raise psutil.AccessDenied(os.getpid())
+            raise PermissionError("this process can't be measured: what the system tells of it is hidden")
         self._own = Target(Tree(root), own=True)
         self._highest = 0
         """Bytes: the highest that this process itself ever had, as far as was seen."""

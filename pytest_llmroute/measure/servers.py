@@ -15,8 +15,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psutil
-
+from pytest_llmroute.core.processes import name_of, parent_of, pids, words_of
 from pytest_llmroute.measure.member import Member
 from pytest_llmroute.measure.tree import Tree, everyone
 
@@ -43,25 +42,27 @@ def loopback_port(url: str) -> int | None:
 def serving_pid(port: int) -> int | None:
     """The process that listens there; None where it is this one, somebody else's, or one that only passes on."""
     holders = _holders(port)
-    tops = [pid for pid in holders if _parent(pid) not in holders]
+    tops = [pid for pid in holders if parent_of(pid) not in holders]
     if not tops or tops[0] == os.getpid():
         return None
-    return None if _name(tops[0]).startswith(FORWARDERS) else tops[0]
+    return None if name_of(tops[0]).startswith(FORWARDERS) else tops[0]
 
 
 def tree_of(root: Member) -> Tree:
     """A server with the children that count: Ollama's runners have `--model`, its short probes of GPUs have not."""
-    by_model = _name(root.pid) in OLLAMA
+    by_model = name_of(root.pid) in OLLAMA
     return Tree(root, _is_runner if by_model else everyone, by_model=by_model)
 
 
 def _is_runner(pid: int) -> bool:
-    words = _command(pid)
+    words = words_of(pid)
     return "--model" in words and "--imagegen-engine" not in words
 
 
 def _holders(port: int) -> list[int]:
     if sys.platform != "linux":
+        import psutil
+
         with suppress(psutil.Error):
             found = psutil.net_connections("tcp")
             return [
@@ -70,7 +71,7 @@ def _holders(port: int) -> list[int]:
         return _ollama(None)
     sockets = dict(_sockets(port))
     wanted = {f"socket:[{inode}]" for inode in sockets}
-    holders = [pid for pid in psutil.pids() if wanted and _holds(pid, wanted)]
+    holders = [pid for pid in pids() if wanted and _holds(pid, wanted)]
     return holders or [pid for user in sorted(set(sockets.values())) for pid in _ollama(user)]
 
 
@@ -105,32 +106,15 @@ def _holds(pid: int, wanted: set[str]) -> bool:
 
 def _ollama(user: int | None) -> list[int]:
     """`ollama serve` of that user, where it is the only one: a service's files can't be read, its name can."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if user is not None and process.uids().real != user:
-                continue
-            if process.name() in OLLAMA and "serve" in process.cmdline()[1:2]:
-                found.append(process.pid)
+    found = [
+        pid
+        for pid in pids()
+        if name_of(pid) in OLLAMA and "serve" in words_of(pid)[1:2] and (user is None or _owner(pid) == user)
+    ]
     return found if len(found) == 1 else []
 
 
-def _parent(pid: int) -> int | None:
-    try:
-        return psutil.Process(pid).ppid()
-    except psutil.Error:
-        return None
-
-
-def _name(pid: int) -> str:
-    try:
-        return psutil.Process(pid).name()
-    except psutil.Error:
-        return ""
-
-
-def _command(pid: int) -> list[str]:
-    try:
-        return psutil.Process(pid).cmdline()
-    except psutil.Error:
-        return []
+def _owner(pid: int) -> int | None:
+    with suppress(OSError):
+        return os.stat(f"/proc/{pid}").st_uid
+    return None

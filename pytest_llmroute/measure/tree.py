@@ -8,19 +8,21 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-import psutil
-
 from pytest_llmroute.measure.highwater import Ended, LinuxMember, ended_children
-from pytest_llmroute.measure.member import Member, PortableMember
+from pytest_llmroute.measure.member import Member
 
 Keep = Callable[[int], bool]
 
 
 def open_member(pid: int) -> Member | None:
     """A process to be read; None where it is gone or hidden."""
+    if sys.platform != "linux":
+        from pytest_llmroute.measure.portable import opened
+
+        return opened(pid)
     try:
-        return LinuxMember(pid) if sys.platform == "linux" else PortableMember(pid)
-    except (OSError, psutil.Error):
+        return LinuxMember(pid)
+    except OSError:
         return None
 
 
@@ -60,6 +62,10 @@ class Tree:
         """What was seen then."""
         self.quick = root.children() is not None
         """Whether looking for children costs microseconds, so that a mark may do it."""
+        if not self.quick:
+            from pytest_llmroute.measure.portable import descendants
+
+            self._descendants = descendants
 
     def look(self, *, children: bool = True) -> Look:
         """Takes in new members, drops those that ended."""
@@ -111,11 +117,8 @@ class Tree:
                 if (member := self._new(pid)) is not None:
                     waiting.append(member)
         if not self.quick and self.alive:
-            try:
-                for child in psutil.Process(self.root.pid).children(recursive=True):
-                    self._new(child.pid)
-            except psutil.Error:
-                return
+            for pid in self._descendants(self.root.pid):
+                self._new(pid)
 
     def _new(self, pid: int) -> Member | None:
         """The process as a new member; None where it is one already, is not wanted, or can't be read."""

@@ -15,6 +15,7 @@ from pytest_llmroute.codes import Code
 from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.places import is_loopback
+from pytest_llmroute.core.processes import available_ram
 from pytest_llmroute.core.requests import Sampling, as_messages
 from pytest_llmroute.engine.case import Case
 from pytest_llmroute.engine.holdings import Facts
@@ -22,7 +23,6 @@ from pytest_llmroute.engine.residency.chains import Models, Wanted, by_model
 from pytest_llmroute.engine.setup import sandbox_of
 from pytest_llmroute.engine.survey import Need, Server, look, troubles
 from pytest_llmroute.errors import LLMRouteWarning, UserError
-from pytest_llmroute.measure.machine import available_ram
 from pytest_llmroute.prompts.formats import lacks, missing
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side.ahead import known

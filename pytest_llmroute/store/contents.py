@@ -15,9 +15,8 @@ from pathlib import Path
 from sys import intern
 from typing import Any, BinaryIO
 
-import psutil
-
 from pytest_llmroute.core.anew import Anew
+from pytest_llmroute.core.processes import parent_of, started_at
 from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.core.series import Series
 from pytest_llmroute.store.journal import KeptCall, part_of
@@ -200,14 +199,12 @@ class _Reader:
 def alive(header: Mapping[str, Any]) -> bool:
     """Whether the process that wrote this header still runs; its start time tells it from a later owner of the id."""
     try:
-        return abs(psutil.Process(int(header["pid"])).create_time() - float(header["pid_started"])) < 1
-    except (psutil.Error, KeyError, ValueError):
+        started = started_at(int(header["pid"]))
+        return started is not None and abs(started - float(header["pid_started"])) < 1
+    except (KeyError, ValueError):
         return False
 
 
 def orphaned(header: Mapping[str, Any]) -> bool:
     """Whether it still runs though the process that started it, xdist's controller, is gone: it ends in seconds."""
-    try:
-        return alive(header) and psutil.Process(int(header["pid"])).ppid() != header.get("parent")
-    except psutil.Error:
-        return False
+    return alive(header) and parent_of(int(header["pid"])) not in (None, header.get("parent"))

@@ -385,11 +385,10 @@ def test_memory_that_runs_out_is_told_and_the_model_goes_on(opened_by: Open, mon
 def test_a_model_that_can_not_fit_is_refused_before_it_is_loaded(
     opened_by: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import psutil
+    from pytest_llmroute.backends.transformers_local import loading
 
     model = opened_by()
-    free = type("Free", (), {"available": model.folder.bytes * 3 // 4})
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    monkeypatch.setattr(loading, "available_ram", lambda: model.folder.bytes * 3 // 4)
     told = failure(model)
     assert told.cause is Cause.OUT_OF_MEMORY
     assert 'dtype = "bfloat16" on its card would fit' in told.text

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from pytest_llmroute.measure.machine import machine_facts
-from pytest_llmroute.measure.member import PortableMember
+from pytest_llmroute.measure.portable import PortableMember
 from pytest_llmroute.measure.tree import Tree, open_member
 
 from .conftest import Meter, Start, tell

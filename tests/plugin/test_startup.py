@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 HEAVY = (
-    "email.message", "http.client", "jsonschema", "ssl", "urllib3", "yaml",
+    "email.message", "http.client", "jsonschema", "ssl", "statistics", "urllib3", "yaml",
+    *(["psutil"] if sys.platform == "linux" else []),
     "pytest_llmroute.backends.embedded.backend", "pytest_llmroute.backends.ollama.backend",
-    "pytest_llmroute.backends.wire", "pytest_llmroute.engine.replay", "pytest_llmroute.engine.residency.waves",
-    "pytest_llmroute.gate.members", "pytest_llmroute.pytest_side.judging", "pytest_llmroute.pytest_side.plan",
-    "pytest_llmroute.report.sources", "pytest_llmroute.sandbox.run", "pytest_llmroute.store.recordings",
-    "pytest_llmroute.tasks.unit_tests",
+    "pytest_llmroute.backends.wire", "pytest_llmroute.core.events", "pytest_llmroute.core.passk",
+    "pytest_llmroute.core.solutions", "pytest_llmroute.engine.budget", "pytest_llmroute.engine.ledger",
+    "pytest_llmroute.engine.replay", "pytest_llmroute.engine.residency.waves", "pytest_llmroute.gate.looks",
+    "pytest_llmroute.gate.members", "pytest_llmroute.gate.tries", "pytest_llmroute.pytest_side.judging",
+    "pytest_llmroute.pytest_side.plan", "pytest_llmroute.pytest_side.resuming", "pytest_llmroute.pytest_side.rounds",
+    "pytest_llmroute.report.attempts", "pytest_llmroute.report.sources", "pytest_llmroute.routing.classify",
+    "pytest_llmroute.sandbox.run", "pytest_llmroute.store.recordings", "pytest_llmroute.store.resume",
+    "pytest_llmroute.tasks.parquet", "pytest_llmroute.tasks.structured", "pytest_llmroute.tasks.unit_tests",
 )  # fmt: skip
 CONFTEST = f"""
 import sys

@@ -14,9 +14,10 @@ from typing import Any
 from pytest_llmroute.backends.contract import MOST_TOKENS
 from pytest_llmroute.backends.embedded.files import ModelFile, find_file, needed, what_fits
 from pytest_llmroute.backends.embedded.process import Worker, WorkerGone, WorkerLate, died_of
-from pytest_llmroute.backends.memory import gigabytes, unused_memory
+from pytest_llmroute.backends.memory import gigabytes
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.processes import available_ram
 from pytest_llmroute.core.replies import Call, Reply, Timings, Tokens
 from pytest_llmroute.errors import Cause, ModelCallError, UserError
 
@@ -143,7 +144,7 @@ class EmbeddedModel:
         """Starts the worker where there is none; the seconds that it took."""
         if self._worker is not None:
             return 0.0
-        if needed(self.file, self.context) > unused_memory():
+        if needed(self.file, self.context) > available_ram():
             raise self._error(Cause.OUT_OF_MEMORY, self._too_large())
         started = time.perf_counter()
         self._worker = Worker()
@@ -181,7 +182,7 @@ class EmbeddedModel:
         return self._error(cause, f"{text}; {self._too_large()}" if cause is Cause.OUT_OF_MEMORY else text)
 
     def _too_large(self) -> str:
-        free = unused_memory()
+        free = available_ram()
         need = f"with a context of {self.context} it takes about {gigabytes(needed(self.file, self.context))}"
         return f"{need}, {gigabytes(free)} are free; {what_fits(self.file, self.context, free)}"
 

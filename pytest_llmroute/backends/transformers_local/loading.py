@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_llmroute.backends.contract import Surroundings
-from pytest_llmroute.backends.memory import gigabytes, unused_memory
+from pytest_llmroute.backends.memory import gigabytes
 from pytest_llmroute.backends.transformers_local.files import ModelFolder, what_fits
 from pytest_llmroute.backends.transformers_local.watching import Clock
 from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.processes import available_ram
 from pytest_llmroute.errors import Cause, ModelCallError
 
 UNBOUNDED = 1_000_000_000
@@ -95,7 +96,7 @@ def pick_dtype(card: ModelCard, folder: ModelFolder, device: str) -> str:
 
 def check_memory(card: ModelCard, folder: ModelFolder, around: Surroundings, dtype: str) -> None:
     """Says before loading what can't be loaded: the system would end the process, or swap for minutes."""
-    needed, free = folder.needed(dtype), unused_memory()
+    needed, free = folder.needed(dtype), available_ram()
     if needed > free:
         text = (
             f"its weights take about {gigabytes(needed)} as {dtype}, {gigabytes(free)} are free;"
