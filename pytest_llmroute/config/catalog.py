@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib import resources
@@ -179,10 +179,12 @@ def builtin_catalog() -> Catalog:
 
 def build_catalog(tables: Tables, task_names: tuple[str, ...] = ()) -> Catalog:
     """Values from tables that have been checked."""
-    models = {name: card_of(name, data) for name, data in tables["models"].items()}
+    models = tables["models"]
     return Catalog(
-        models=models,
-        aliases={alias: card.name for card in models.values() for alias in card.aliases if alias not in models},
+        models=_Cards(models),
+        aliases={
+            alias: name for name, data in models.items() for alias in data.get("aliases", ()) if alias not in models
+        },
         profiles={name: _profile(name, data) for name, data in tables["profiles"].items()},
         tables=_strategies(tables),
         phases={name: Phase(name=name, **data) for name, data in tables["phases"].items()},
@@ -204,6 +206,27 @@ def read_data(name: str) -> dict[str, Any]:
 
 def _data(name: str) -> str:
     return (resources.files("pytest_llmroute.config") / "data" / name).read_text(encoding="utf-8")
+
+
+class _Cards(Mapping[str, ModelCard]):
+    """Each card is made when it is asked for: there are many, and a run has few models."""
+
+    def __init__(self, tables: Mapping[str, Mapping[str, Any]]) -> None:
+        self._tables = tables
+        self._made: dict[str, ModelCard] = {}
+
+    def __getitem__(self, name: str) -> ModelCard:
+        card = self._made.get(name)
+        return self._made.setdefault(name, card_of(name, self._tables[name])) if card is None else card
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tables
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
 
 
 def card_of(name: str, data: Mapping[str, Any]) -> ModelCard:
