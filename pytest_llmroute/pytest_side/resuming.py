@@ -22,7 +22,7 @@ from pytest_llmroute.errors import LLMRouteError, UserError
 from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side.ahead import known
 from pytest_llmroute.pytest_side.once import forget
-from pytest_llmroute.store.merge import Gathered
+from pytest_llmroute.store.merge import InMemory
 from pytest_llmroute.store.resume import Earlier, earlier, kept, prepare
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Part:
     number: int = 1
     earlier: str = ""
     """The run that is resumed; of another name where it goes on as a run of its own."""
-    found: Gathered | None = None
+    found: InMemory = InMemory()
     note: str = ""
 
     @property
@@ -123,10 +123,9 @@ class Resuming:
     """What a session takes over of an earlier one."""
 
     def __init__(self, part: Part) -> None:
-        found = part.found or Gathered((), ())
         self.part = part
-        self.records = {record.nodeid: record for record in found.records}
-        self.replies = KeptReplies(found.calls)
+        self.records = {record.nodeid: record for record in part.found.records}
+        self.replies = KeptReplies(part.found.calls)
         self.finished = 0
         self.items = 0
         self.again: Counter[str] = Counter()
