@@ -94,7 +94,7 @@ class _Lines:
                 if not raw.strip():
                     continue
                 try:
-                    value = json.loads(raw) if raw.endswith(b"\n") else None
+                    value = json.loads(raw.decode()) if raw.endswith(b"\n") else None
                 except ValueError:
                     value = None
                 if isinstance(value, dict):
