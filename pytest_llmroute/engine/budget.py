@@ -8,11 +8,10 @@ they have settled: most take less than was set aside.
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import psutil
 
 from pytest_llmroute.backends.contract import Backend
 from pytest_llmroute.backends.pool import BackendPool
@@ -21,9 +20,9 @@ from pytest_llmroute.core.budget import Amount, Budget, show_amount, show_share
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.core.requests import Sampling
-from pytest_llmroute.engine.leases import name_of
 from pytest_llmroute.engine.ledger import Account, Ledger, now
 from pytest_llmroute.errors import Cause, ModelCallError, OutOfBudget, UserError
+from pytest_llmroute.store.living import name_of
 
 LOOK_AGAIN = 0.02
 """Seconds, while other workers' calls are on their way."""
@@ -39,7 +38,7 @@ class Spending:
     def __init__(self, budget: Budget, ledger: Ledger, pool: BackendPool) -> None:
         self.budget = budget
         self._ledger, self._pool = ledger, pool
-        self._me = name_of(psutil.Process())
+        self._me = name_of(os.getpid())
         self._turn = threading.Lock()
         """One call at a time waits for money: others must not overtake it again and again."""
         self._settled = threading.Condition()

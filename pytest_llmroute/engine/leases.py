@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
+from pytest_llmroute.store.living import lives, name_of
 
 try:
     import fcntl
@@ -114,7 +114,7 @@ class Holds:
 
     def __init__(self, folder: Path, place: str) -> None:
         self._path = folder / f"memory-{file_name(place)}.json"
-        self._me = name_of(psutil.Process())
+        self._me = name_of(os.getpid())
         self.left = False
         """Whether nothing is ours any more; nothing can be taken then."""
 
@@ -219,15 +219,3 @@ def _in_the_way(book: _Book, held: set[str], budget: int | None) -> tuple[str, .
         left.remove(largest)
         gone.append(largest)
     return tuple(gone)
-
-
-def name_of(process: psutil.Process) -> str:
-    """A name that no other process has, now or later."""
-    return f"{process.pid}:{process.create_time():.2f}"
-
-
-def lives(who: str) -> bool:
-    try:
-        return name_of(psutil.Process(int(who.partition(":")[0]))) == who
-    except (psutil.Error, ValueError):
-        return False

@@ -24,6 +24,7 @@ from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.core.series import Series
 from pytest_llmroute.store.contract import Kept
 from pytest_llmroute.store.journal import KeptCall, part_of, record_in
+from pytest_llmroute.store.living import lives
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,11 +223,8 @@ class _Reader:
 
 
 def alive(header: Mapping[str, Any]) -> bool:
-    """Whether the process that wrote this header still runs; its start time tells it from a later owner of the id."""
-    try:
-        return abs(psutil.Process(int(header["pid"])).create_time() - float(header["pid_started"])) < 1
-    except (psutil.Error, KeyError, ValueError):
-        return False
+    """Whether the process that wrote this header still runs."""
+    return lives(str(header.get("process", "")))
 
 
 def orphaned(header: Mapping[str, Any]) -> bool:

@@ -16,13 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.plain import as_json
 from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.core.series import Series
 from pytest_llmroute.errors import UserError
+from pytest_llmroute.store.living import name_of
 
 PATIENCE = 1.0
 """Seconds that closing waits for lines that are just being written."""
@@ -75,7 +74,7 @@ def run_header(run_id: str, worker: str, about: Mapping[str, Any] | None = None)
         "run_id": run_id,
         "worker": worker,
         "pid": os.getpid(),
-        "pid_started": psutil.Process().create_time(),
+        "process": name_of(os.getpid()),
         "parent": os.getppid(),
         "started_at": _now(),
         "about": dict(about or {}),

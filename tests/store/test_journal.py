@@ -132,7 +132,7 @@ def test_a_run_that_still_lives_is_left_alone(tmp_path: Path) -> None:
     living = journal(tmp_path, run="alive")
     living.record(record())
     living.end("finished")  # its workers are done, its controller has yet to store them
-    dead = Journal(journal_path(tmp_path, "dead", "main"), {**run_header("dead", "main"), "pid_started": 1.0})
+    dead = Journal(journal_path(tmp_path, "dead", "main"), {**run_header("dead", "main"), "process": ""})
     dead.record(record())
     store = SqliteStore(tmp_path / "s.db")
     assert recover(tmp_path, store, current="mine") == ["dead"]
@@ -157,7 +157,7 @@ def test_a_run_that_is_being_stored_by_somebody_else_is_left_alone(tmp_path: Pat
 
 
 def test_leftovers_of_a_stored_run_never_replace_it(tmp_path: Path) -> None:
-    left = Journal(journal_path(tmp_path, "run", "gw0"), {**run_header("run", "gw0"), "pid_started": 1.0})
+    left = Journal(journal_path(tmp_path, "run", "gw0"), {**run_header("run", "gw0"), "process": ""})
     left.record(record())
     left.close()
     store = SqliteStore(tmp_path / "s.db")
