@@ -120,7 +120,9 @@ def through(backend: Backend, card: ModelCard, calls: int, threads: int) -> Call
     def one(_: int) -> None:
         reply = backend.generate(call)
         assert reply.tokens.completion == PIECES, reply
-        record = call_record(call.messages, decision, attempt=1, backend=card.backend, policy_id="", reply=reply)
+        record = call_record(
+            call.messages, decision, call.settings, None, attempt=1, backend=card.backend, policy_id="", reply=reply
+        )
         json.dumps(record.to_dict(), default=repr)
 
     def run() -> None:

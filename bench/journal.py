@@ -29,7 +29,16 @@ def main(folder: Path) -> None:
         case = Case(f"made.llm.jsonl::t{number}[one]", f"made.llm.jsonl::t{number}", Column("model", "one"))
         begun = CaseRun(case, case.draft("bench", "mock", "main", shared=False))
         begun.calls.append(
-            call_record(messages, decision, attempt=1, backend="openai", policy_id="0" * 16, reply=reply)
+            call_record(
+                messages,
+                decision,
+                decision.settings,
+                None,
+                attempt=1,
+                backend="openai",
+                policy_id="0" * 16,
+                reply=reply,
+            )
         )
         made.append((begun, begun.finish("passed")))
     texts = tuple({"role": message.role, "content": message.content} for message in messages)

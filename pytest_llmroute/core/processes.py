@@ -20,19 +20,6 @@ def pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
 
 
-def started_at(pid: int) -> float | None:
-    """When a process began, by the clock: what tells it from a later owner of its id."""
-    if sys.platform != "linux":
-        import psutil
-
-        try:
-            return float(psutil.Process(pid).create_time())
-        except psutil.Error:
-            return None
-    fields = _stat(pid)
-    return None if fields is None else _booted_at() + int(fields[19]) / os.sysconf("SC_CLK_TCK")
-
-
 def parent_of(pid: int) -> int | None:
     if sys.platform != "linux":
         import psutil
@@ -41,12 +28,12 @@ def parent_of(pid: int) -> int | None:
             return psutil.Process(pid).ppid()
         except psutil.Error:
             return None
-    fields = _stat(pid)
-    return None if fields is None else int(fields[1])
+    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()  # behind the name, which may hold anything
+    return int(fields[1]) if fields else None
 
 
-def name_of(pid: int) -> str:
-    """Of its program; Linux keeps 15 characters of it."""
+def program_of(pid: int) -> str:
+    """The name of its program; Linux keeps 15 characters of it."""
     if sys.platform != "linux":
         import psutil
 
@@ -88,25 +75,10 @@ def available_ram() -> int:
     return int(psutil.virtual_memory().available)
 
 
-def _stat(pid: int) -> list[bytes] | None:
-    """The fields of proc(5) behind the name, which may hold anything; the first of them is the state."""
-    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split() or None
-
-
-def _booted_at() -> float:
-    """By the clock; asked each time, since it moves with the clock."""
-    return float(_figure("/proc/stat", b"\nbtime"))
-
-
 def _memory(name: bytes) -> int:
-    """0 where the kernel does not tell: another system's, or one older than the line."""
-    return 1024 * _figure("/proc/meminfo", name)
-
-
-def _figure(path: str, name: bytes) -> int:
-    """The first number of a line of the kernel's."""
-    rest = (b"\n" + _read(path)).partition(name)[2]
-    return int(rest.split(None, 1)[0]) if rest else 0
+    """Bytes; 0 where the kernel does not tell: another system's, or one older than the line."""
+    rest = (b"\n" + _read("/proc/meminfo")).partition(name)[2]
+    return 1024 * int(rest.split(None, 1)[0]) if rest else 0
 
 
 def _read(path: str) -> bytes:

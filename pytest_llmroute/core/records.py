@@ -126,6 +126,11 @@ class CallRecord:
         return {name: value for name, usual in _CALL_FIELDS.items() if (value := getattr(self, name)) != usual}
 
     @staticmethod
+    def whole(told: Mapping[str, Any]) -> dict[str, Any]:
+        """What was told, or written by a version that knew less, with what is as usual."""
+        return {**_CALL_FIELDS, **told}
+
+    @staticmethod
     def from_dict(data: Mapping[str, Any]) -> CallRecord:
         """From its JSON form; unknown keys of a newer version are left out."""
         values = _known(data, _CALL_FIELDS)
@@ -224,6 +229,11 @@ class Record:
         """Of a draft: what is not as usual. Its calls are told one by one, and it has no solution yet."""
         return {name: value for name, usual in _DRAFT_FIELDS.items() if (value := getattr(self, name)) != usual}
 
+    @staticmethod
+    def whole(told: Mapping[str, Any]) -> dict[str, Any]:
+        """What was told, or written by a version that knew less, with what is as usual."""
+        return {**_RECORD_FIELDS, **told}
+
     def without_texts(self) -> Record:
         """What may travel in a report: code and output lie in the journal and the store."""
         return replace(self, solution=self.solution.without_texts()) if self.solution else self
@@ -251,8 +261,13 @@ class Record:
 
 
 def answered_by(calls: Sequence[CallRecord]) -> str:
-    """The model that was asked last, but for those that were given up and those that judged."""
-    return next((call.model for call in reversed(calls) if call.role != VERIFIER and not call.cancelled), "")
+    """The model that was asked last, of those that may have answered."""
+    return next((call.model for call in reversed(calls) if may_answer(call.role, call.error_class)), "")
+
+
+def may_answer(role: str, error_class: str | None) -> bool:
+    """Whether a call was made for its answer, and not given up: some judge another one's."""
+    return role != VERIFIER and error_class != CANCELLED
 
 
 @cache

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pytest_llmroute.core.attempts import Rung
@@ -202,13 +203,12 @@ def _at_once(calls: Sequence[CallRecord]) -> bool:
 
 
 def call_record(
-    messages: Sequence[Message], decision: Decision, *, attempt: int, backend: str, policy_id: str, reply: Reply | None,
-    asked: str = "", error_class: str | None = None, seconds: float = 0.0, template: str | None = None,
-    server: Usage | None = None, rung: Rung | None = None,
+    messages: Sequence[Message], decision: Decision, settings: Sampling, clamped_from: int | None, *, attempt: int,
+    backend: str, policy_id: str, reply: Reply | None, asked: str = "", error_class: str | None = None,
+    seconds: float = 0.0, template: str | None = None, server: Usage | None = None, rung: Rung | None = None,
 ) -> CallRecord:  # fmt: skip
-    """What is kept of one call."""
+    """What is kept of one call; messages and settings are those of the model that answered."""
     step = {"rung": rung.number, "role": rung.role, "formulation": rung.formulation, "hint": rung.hint} if rung else {}
-    settings = decision.settings
     tokens = reply.tokens if reply else None
     timings = reply.timings if reply else None
     return CallRecord(
@@ -228,10 +228,10 @@ def call_record(
         top_p=settings.top_p,
         seed=settings.seed,
         reasoning=settings.reasoning,
-        clamped_from=decision.clamped_from,
+        clamped_from=clamped_from,
         template=template,
         retries=reply.retries if reply else 0,
-        settings_hash=digest({name: getattr(settings, name) for name in SETTINGS} | {"seed": None}),
+        settings_hash=_settings_hash(*(getattr(settings, name) for name in SETTINGS if name != "seed")),
         prompt_hash=digest([(message.role, message.content) for message in messages]),
         asked=asked,
         prompt_tokens=tokens.prompt if tokens else 0,
@@ -314,6 +314,13 @@ def _server_figures(server: Usage | None, reply: Reply | None) -> dict[str, Any]
 
 
 _SORTED = json.JSONEncoder(sort_keys=True, ensure_ascii=True, default=repr, separators=(",", ":"))
+
+
+@lru_cache(maxsize=1000, typed=True)
+def _settings_hash(*settings: Any) -> str:
+    """Of all settings but the seed, in their order: a run has few, and asks for each call."""
+    names = (name for name in SETTINGS if name != "seed")
+    return digest({"seed": None, **dict(zip(names, settings, strict=True))})
 
 
 def digest(value: Any) -> str:

@@ -307,11 +307,12 @@ class Engine:
         name = reply.model if reply and reply.link != "canned" else decision.model
         card = self.router.catalog.model(name)
         messages, settings, clamped_from = self._fitted(request, decision, card, run.case.repeat)
-        used = replace(decision, settings=settings, clamped_from=clamped_from)
         template = self.router.template(request, card)
         kept = call_record(
             messages,
-            used,
+            decision,
+            settings,
+            clamped_from,
             attempt=next(run.attempts),
             backend=card.backend,
             policy_id=self.policy_id(decision.column, decision.decided_by, decision.strategy),

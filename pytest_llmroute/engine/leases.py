@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_llmroute.core.processes import started_at
+from pytest_llmroute.store.living import lives, name_of
 
 try:
     import fcntl
@@ -219,16 +219,3 @@ def _in_the_way(book: _Book, held: set[str], budget: int | None) -> tuple[str, .
         left.remove(largest)
         gone.append(largest)
     return tuple(gone)
-
-
-def name_of(pid: int) -> str:
-    """A name that no other process has, now or later; empty where there is no such process."""
-    started = started_at(pid)
-    return "" if started is None else f"{pid}:{started:.2f}"
-
-
-def lives(who: str) -> bool:
-    try:
-        return name_of(int(who.partition(":")[0])) == who
-    except ValueError:
-        return False

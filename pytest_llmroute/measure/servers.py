@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pytest_llmroute.core.processes import name_of, parent_of, pids, words_of
+from pytest_llmroute.core.processes import parent_of, pids, program_of, words_of
 from pytest_llmroute.measure.member import Member
 from pytest_llmroute.measure.tree import Tree, everyone
 
@@ -45,12 +45,12 @@ def serving_pid(port: int) -> int | None:
     tops = [pid for pid in holders if parent_of(pid) not in holders]
     if not tops or tops[0] == os.getpid():
         return None
-    return None if name_of(tops[0]).startswith(FORWARDERS) else tops[0]
+    return None if program_of(tops[0]).startswith(FORWARDERS) else tops[0]
 
 
 def tree_of(root: Member) -> Tree:
     """A server with the children that count: Ollama's runners have `--model`, its short probes of GPUs have not."""
-    by_model = name_of(root.pid) in OLLAMA
+    by_model = program_of(root.pid) in OLLAMA
     return Tree(root, _is_runner if by_model else everyone, by_model=by_model)
 
 
@@ -109,7 +109,7 @@ def _ollama(user: int | None) -> list[int]:
     found = [
         pid
         for pid in pids()
-        if name_of(pid) in OLLAMA and "serve" in words_of(pid)[1:2] and (user is None or _owner(pid) == user)
+        if program_of(pid) in OLLAMA and "serve" in words_of(pid)[1:2] and (user is None or _owner(pid) == user)
     ]
     return found if len(found) == 1 else []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -22,10 +22,10 @@ from pytest_llmroute.pytest_side.repeats import Groups
 from pytest_llmroute.pytest_side.reports import NOT_RUN, SHOWN
 from pytest_llmroute.report.summary import RunHead, Summary, Tally
 from pytest_llmroute.report.terminal import misses, not_recorded, render
-from pytest_llmroute.store.contract import RunInfo
+from pytest_llmroute.store.contract import Kept, RunInfo
 from pytest_llmroute.store.experience import Experience, keep_experience
-from pytest_llmroute.store.journal import KeptCall, journal_folder
-from pytest_llmroute.store.merge import Gathered, gather, journals_of, recover, save_run
+from pytest_llmroute.store.journal import journal_folder
+from pytest_llmroute.store.merge import Gathered, gather, journals_of, recover, save_run, values
 from pytest_llmroute.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -153,7 +153,8 @@ class Controller:
         """Cases that were begun in a worker that crashed: no report brought their records."""
         if not self.crashed:
             return []
-        return [r for r in gather(self.config.rootpath, self.run_id).records if r.outcome == "interrupted"]
+        records = values(gather(self.config.rootpath, self.run_id).records)
+        return [record for record in records if record.outcome == "interrupted"]
 
     def _fail(self, nodeid: str, text: str) -> None:
         """One failed report that every reader of reports sees: terminal, JUnit, exit status."""
@@ -203,13 +204,12 @@ class Controller:
         if seen is None or stopped:
             return found
 
-        def records() -> Iterator[Record]:
-            return (r for r in found.records if r.nodeid in seen or (self.crashed and r.outcome == "interrupted"))
+        def wanted(kept: Kept) -> bool:
+            told = kept.to_dict()
+            return told["nodeid"] in seen or (self.crashed and told.get("outcome") == "interrupted")
 
-        def calls() -> Iterator[KeptCall]:
-            return (call for call in found.calls if call.nodeid in seen)
-
-        return replace(found, records=Anew(records), calls=Anew(calls))
+        records, calls = (Anew(partial(filter, wanted, kept)) for kept in (found.records, found.calls))
+        return replace(found, records=records, calls=calls)
 
     def _info(self, stopped: bool) -> RunInfo:
         """The run as it is kept."""
@@ -231,7 +231,7 @@ class Controller:
 
             path = Path(self.config.invocation_params.dir) / target
             summary = Summary(run_head(info, self.head.options), self.tally.summary().columns)
-            write_json(path, summary, found.records, found.series, self.result)
+            write_json(path, summary, values(found.records), found.series, self.result)
 
     def _on_github(self) -> None:
         """The job summary, and the text of a comment for a later step to post."""

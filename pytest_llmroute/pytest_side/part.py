@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
-if TYPE_CHECKING:
-    from pytest_llmroute.store.merge import Gathered
+from pytest_llmroute.store.merge import InMemory
 
 OF_BEFORE = "llmroute_resumed"
 """The attribute of a report that says that it is of before; xdist carries it along."""
@@ -20,7 +19,7 @@ class Part(NamedTuple):
     number: int = 1
     earlier: str = ""
     """The run that is resumed; of another name where it goes on as a run of its own."""
-    found: Gathered | None = None
+    found: InMemory = InMemory()
     note: str = ""
 
     @property

@@ -23,7 +23,6 @@ from pytest_llmroute.pytest_side import items as item_side
 from pytest_llmroute.pytest_side.ahead import known
 from pytest_llmroute.pytest_side.once import forget
 from pytest_llmroute.pytest_side.part import OF_BEFORE, Part
-from pytest_llmroute.store.merge import Gathered
 from pytest_llmroute.store.resume import Earlier, earlier, kept, prepare
 
 if TYPE_CHECKING:
@@ -105,10 +104,9 @@ class Resuming:
     """What a session takes over of an earlier one."""
 
     def __init__(self, part: Part) -> None:
-        found = part.found or Gathered((), ())
         self.part = part
-        self.records = {record.nodeid: record for record in found.records}
-        self.replies = KeptReplies(found.calls)
+        self.records = {record.nodeid: record for record in part.found.records}
+        self.replies = KeptReplies(part.found.calls)
         self.finished = 0
         self.items = 0
         self.again: Counter[str] = Counter()

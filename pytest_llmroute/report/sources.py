@@ -173,7 +173,7 @@ def _of_journals(paths: Sequence[Path], name: str) -> StoredRun:
         raise _no_run(name, _sentence(error)) from error
     if not info.run_id:
         raise _no_run(name, "no journal (*.jsonl) is in it" if not paths else "it is no journal")
-    return StoredRun(info, tuple(found.records), name, calls=tuple(found.calls), series=found.series)
+    return StoredRun(info, found.records, name, calls=found.calls, series=found.series)
 
 
 def merged(runs: Sequence[StoredRun]) -> tuple[StoredRun, int]:

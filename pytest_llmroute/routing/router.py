@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pytest_llmroute.codes import Code
@@ -38,7 +38,7 @@ log = logging.getLogger("pytest_llmroute.router")
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    """Holds the tables; keeps no state of its own."""
+    """Holds the tables; keeps nothing but what it has looked up in them."""
 
     catalog: Catalog
     strategies: Mapping[str, Strategy]
@@ -46,6 +46,10 @@ class Router:
     env: Mapping[str, str]
     """Read at each call, so that a change of the environment takes effect at once."""
     classifier: Callable[[], Classifier]
+    _templates: dict[tuple[str | None, str | None, str, bool], Template | None] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    """Asked several times for each call, and few."""
 
     def strategy(self, name: str, where: str = "") -> Strategy:
         if name not in self.strategies:
@@ -93,7 +97,10 @@ class Router:
 
     def template(self, request: Request, card: ModelCard) -> Template | None:
         """What the prompt is put into for this model; None asks it as it is."""
-        return self.catalog.template_of(request.template, request.task, card, has_parts=bool(request.parts))
+        asked = request.template, request.task, card.name, bool(request.parts)
+        if asked not in self._templates:
+            self._templates[asked] = self.catalog.template_of(*asked[:2], card, has_parts=asked[3])
+        return self._templates[asked]
 
     def check_place(self, decision: Decision, endpoint: str) -> None:
         """Raises where the decision may not leave this machine and its server is somewhere else."""

@@ -1,7 +1,8 @@
 """What the journals of a run hold.
 
 They are gone through once to find out which lines count; of these only the places are kept, since a run may be larger
-than what there should be in memory of it. Whoever wants records or calls reads them line by line.
+than what there should be in memory of it. Whoever wants records or calls reads them line by line, as they were
+written: what is stored needs no value of ours, and its JSON is there already.
 """
 
 from __future__ import annotations
@@ -16,10 +17,28 @@ from sys import intern
 from typing import Any, BinaryIO
 
 from pytest_llmroute.core.anew import Anew
-from pytest_llmroute.core.processes import parent_of, started_at
+from pytest_llmroute.core.plain import as_json
+from pytest_llmroute.core.processes import parent_of
 from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.core.series import Series
-from pytest_llmroute.store.journal import KeptCall, part_of
+from pytest_llmroute.store.contract import Kept
+from pytest_llmroute.store.journal import KeptCall, part_of, record_in
+from pytest_llmroute.store.living import lives
+
+
+@dataclass(frozen=True, slots=True)
+class AsWritten:
+    """A record or a call, as a journal has it."""
+
+    data: Mapping[str, Any]
+    text: str = ""
+    """Its JSON; empty where its line has another form."""
+
+    def to_dict(self) -> Mapping[str, Any]:
+        return self.data
+
+    def to_json(self) -> str:
+        return self.text or as_json(self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +49,9 @@ class JournalContents:
     """
 
     headers: tuple[Mapping[str, Any], ...]
-    records: Iterable[Record]
+    records: Iterable[Kept]
     unfinished: Iterable[Record]
-    calls: Iterable[KeptCall]
+    calls: Iterable[Kept]
     """Of a finished record its own, and what was called after it; of an unfinished case all."""
     series: tuple[Series, ...]
     status: str
@@ -75,7 +94,7 @@ class _Lines:
                 if not raw.strip():
                     continue
                 try:
-                    value = json.loads(raw) if raw.endswith(b"\n") else None
+                    value = json.loads(raw.decode()) if raw.endswith(b"\n") else None
                 except ValueError:
                     value = None
                 if isinstance(value, dict):
@@ -86,7 +105,7 @@ class _Lines:
     def path_of(self, place: int) -> Path:
         return self._paths[self._file_of(place)]
 
-    def at(self, places: Iterable[int]) -> Iterator[Mapping[str, Any]]:
+    def at(self, places: Iterable[int]) -> Iterator[str]:
         """Lines that were read before, once more."""
         with ExitStack() as stack:
             files: dict[int, BinaryIO] = {}
@@ -95,7 +114,7 @@ class _Lines:
                 if number not in files:
                     files[number] = stack.enter_context(self._paths[number].open("rb"))
                 files[number].seek(place - self._begins[number])
-                yield json.loads(files[number].readline())
+                yield files[number].readline().decode()
 
     def _file_of(self, place: int) -> int:
         return bisect(self._begins, place) - 1
@@ -169,40 +188,42 @@ class _Reader:
             broken_lines=self._lines.broken,
         )
 
-    def _finished(self) -> Iterator[Record]:
+    def _finished(self) -> Iterator[Kept]:
         for nodeid, line in zip(self._records, self._lines.at(self._records.values()), strict=True):
-            record = Record.from_dict(line["record"])
-            yield record.torn_down(self._torn_down[nodeid]) if nodeid in self._torn_down else record
+            record, text = record_in(line)
+            if nodeid in self._torn_down:
+                yield Record.from_dict(record).torn_down(self._torn_down[nodeid])
+            else:
+                yield AsWritten(Record.whole(record), text)
 
     def _unfinished(self) -> Iterator[Record]:
         left = {nodeid: place for nodeid, place in self._open.items() if nodeid not in self._records}
         for nodeid, line in zip(left, self._lines.at(left.values()), strict=True):
-            calls = map(KeptCall.from_dict, self._lines.at(self._calls.get(nodeid, {}).values()))
-            yield replace(Record.from_dict(line["record"]), calls=tuple(kept.call for kept in calls))
+            calls = (json.loads(call)["call"] for call in self._lines.at(self._calls.get(nodeid, {}).values()))
+            yield replace(Record.from_dict(json.loads(line)["record"]), calls=tuple(map(CallRecord.from_dict, calls)))
 
-    def _kept(self) -> Iterator[KeptCall]:
+    def _kept(self) -> Iterator[Kept]:
         places = (place for group in self._calls.values() for place in group.values())
-        judged: tuple[str, Mapping[int, CallRecord]] = "", {}
-        for kept in map(KeptCall.from_dict, self._lines.at(places)):
-            if kept.call.rung and kept.nodeid in self._records:
+        judged: tuple[str, Mapping[int, Mapping[str, Any]]] = "", {}
+        for kept in map(KeptCall.whole, map(json.loads, self._lines.at(places))):
+            nodeid, call = kept["nodeid"], kept["call"]
+            if call["rung"] and nodeid in self._records:
                 # An attempt: what came of its reply was known after its line was written, and stands in the record.
-                if judged[0] != kept.nodeid:
-                    judged = kept.nodeid, self._judged(kept.nodeid)
-                kept = replace(kept, call=judged[1].get(kept.call.attempt, kept.call))
-            yield kept
+                if judged[0] != nodeid:
+                    judged = nodeid, self._judged(nodeid)
+                kept["call"] = judged[1].get(call["attempt"], call)
+            yield AsWritten(kept)
 
-    def _judged(self, nodeid: str) -> dict[int, CallRecord]:
+    def _judged(self, nodeid: str) -> dict[int, dict[str, Any]]:
         (line,) = self._lines.at([self._records[nodeid]])
-        return {call.attempt: call for call in Record.from_dict(line["record"]).calls}
+        record, _ = record_in(line)
+        calls = map(CallRecord.whole, record.get("calls") or ())
+        return {call["attempt"]: call for call in calls}
 
 
 def alive(header: Mapping[str, Any]) -> bool:
-    """Whether the process that wrote this header still runs; its start time tells it from a later owner of the id."""
-    try:
-        started = started_at(int(header["pid"]))
-        return started is not None and abs(started - float(header["pid_started"])) < 1
-    except (KeyError, ValueError):
-        return False
+    """Whether the process that wrote this header still runs."""
+    return lives(str(header.get("process", "")))
 
 
 def orphaned(header: Mapping[str, Any]) -> bool:

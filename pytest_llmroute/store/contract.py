@@ -26,11 +26,19 @@ class RunInfo:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Kept(Protocol):
+    """What is kept of a run: a record, or a call with its texts, as plain data and as JSON."""
+
+    def to_dict(self) -> Mapping[str, Any]: ...
+
+    def to_json(self) -> str: ...
+
+
 class Store(Protocol):
     """Saving a run again replaces what was there: no double rows, however often a merge is tried."""
 
     def save(
-        self, run: RunInfo, records: Iterable[Record], calls: Iterable[KeptCall], series: Iterable[Series] = ()
+        self, run: RunInfo, records: Iterable[Kept], calls: Iterable[Kept], series: Iterable[Series] = ()
     ) -> None: ...
 
     def runs(self, limit: int = 50) -> Sequence[RunInfo]: ...

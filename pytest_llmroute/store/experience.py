@@ -8,13 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from pytest_llmroute.core.records import CallRecord
 from pytest_llmroute.core.stats import quantile
 from pytest_llmroute.core.whole import written_whole
-from pytest_llmroute.store.journal import KeptCall
+from pytest_llmroute.store.contract import Kept
 
 FILE = ".llmroute/models.json"
+NO_MODEL = ("scripted", "replayed", "reused", "error_class")
+"""Where one of these holds of a call, no model has answered it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +71,15 @@ class _Model:
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
-    def add(self, call: CallRecord) -> None:
+    def add(self, call: Mapping[str, Any]) -> None:
         if size := _size(call):
             self.ram = max(size, self.ram or 0)
-        if call.cold and call.load_s:
-            self.loads.append(call.load_s)
-        self.spent.append(call.total_s - (call.load_s if call.total_s > call.load_s else 0.0))
-        self.prompt_tokens += call.prompt_tokens
-        self.completion_tokens += call.completion_tokens
+        total, load = call["total_s"], call["load_s"]
+        if call["cold"] and load:
+            self.loads.append(load)
+        self.spent.append(total - (load if total > load else 0.0))
+        self.prompt_tokens += call["prompt_tokens"]
+        self.completion_tokens += call["completion_tokens"]
 
     def measured(self) -> Measured:
         return Measured(
@@ -94,12 +97,12 @@ class Experience:
     def __init__(self) -> None:
         self._models: dict[str, _Model] = {}
 
-    def of(self, calls: Iterable[KeptCall]) -> Iterator[KeptCall]:
+    def of(self, calls: Iterable[Kept]) -> Iterator[Kept]:
         """Hands them on."""
         for kept in calls:
-            call = kept.call
-            if not (call.scripted or call.replayed or call.reused or call.error_class or call.link == "canned"):
-                self._models.setdefault(call.model, _Model()).add(call)
+            call = kept.to_dict()["call"]
+            if not any(map(call.get, NO_MODEL)) and call["link"] != "canned":
+                self._models.setdefault(call["model"], _Model()).add(call)
             yield kept
 
     def measured(self) -> dict[str, Measured]:
@@ -112,6 +115,7 @@ def _median(seconds: array[float], digits: int) -> float | None:
     return None if middle is None else round(middle, digits)
 
 
-def _size(call: CallRecord) -> int | None:
+def _size(call: Mapping[str, Any]) -> int | None:
     """By the server's word; the memory of a process is a model's own only where it is that of the whole run."""
-    return call.ps_size or (call.server_rss_peak if call.ram_scope == "run" else None)
+    size: int | None = call["ps_size"] or (call["server_rss_peak"] if call["ram_scope"] == "run" else None)
+    return size

@@ -6,6 +6,7 @@ wrote. A run that is resumed goes on in further files, its second part: `main.2.
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -17,15 +18,18 @@ from typing import Any
 
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.plain import as_json
-from pytest_llmroute.core.processes import started_at
 from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.core.series import Series
 from pytest_llmroute.errors import UserError
+from pytest_llmroute.store.living import name_of
 
 PATIENCE = 1.0
 """Seconds that closing waits for lines that are just being written."""
 SCHEMA = 1
+RECORD = '{"kind":"record","record":'
+"""What stands before a record in its line."""
 FOLDER = ".llmroute/journal"
+_DECODER = json.JSONDecoder()
 
 
 class JournalError(UserError):
@@ -70,7 +74,7 @@ def run_header(run_id: str, worker: str, about: Mapping[str, Any] | None = None)
         "run_id": run_id,
         "worker": worker,
         "pid": os.getpid(),
-        "pid_started": started_at(os.getpid()),
+        "process": name_of(os.getpid()),
         "parent": os.getppid(),
         "started_at": _now(),
         "about": dict(about or {}),
@@ -115,7 +119,7 @@ class Journal:
 
     def record_text(self, text: str) -> None:
         """A record whose JSON has been made already."""
-        self._append(f'{{"kind":"record","record":{text}}}')
+        self._append(f"{RECORD}{text}}}")
 
     def amend(self, nodeid: str, outcome: str, message: str) -> None:
         self._write({"kind": "amend", "nodeid": nodeid, "outcome": outcome, "message": message})
@@ -201,10 +205,28 @@ class KeptCall:
         data = {"nodeid": self.nodeid, "call": call, "messages": messages, "reply": self.reply}
         return {**data, "more": dict(self.more)} if self.more else data
 
+    def to_json(self) -> str:
+        return as_json(self.to_dict())
+
+    @staticmethod
+    def whole(line: Mapping[str, Any]) -> dict[str, Any]:
+        """The plain data of a call, from its line."""
+        told = {key: value for key, value in line.items() if key != "kind"}
+        return {**told, "call": CallRecord.whole(told["call"])}
+
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> KeptCall:
         call = CallRecord.from_dict(data["call"])
         return KeptCall(data["nodeid"], call, tuple(data["messages"]), data["reply"], data.get("more") or {})
+
+
+def record_in(line: str) -> tuple[dict[str, Any], str]:
+    """The record of a line, and its JSON as it stands there."""
+    if not line.startswith(RECORD):  # no version of ours has written it so far
+        record = json.loads(line)["record"]
+        return record, as_json(record)
+    record, end = _DECODER.raw_decode(line, len(RECORD))
+    return record, line[len(RECORD) : end]
 
 
 def _bytes(line: str) -> bytes:

@@ -13,7 +13,7 @@ from pytest_llmroute.core.anew import Anew
 from pytest_llmroute.core.records import Record
 from pytest_llmroute.core.series import Series
 from pytest_llmroute.store.contents import JournalContents, read_journals
-from pytest_llmroute.store.contract import RunInfo, Store
+from pytest_llmroute.store.contract import Kept, RunInfo, Store
 from pytest_llmroute.store.journal import FOLDER, KeptCall, journal_folder, part_of
 
 MANY = 100_000
@@ -22,16 +22,30 @@ DONE = ".stored"
 
 
 @dataclass(frozen=True, slots=True)
+class InMemory:
+    """All that is kept of a run."""
+
+    records: tuple[Record, ...] = ()
+    calls: tuple[KeptCall, ...] = ()
+    series: tuple[Series, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Gathered:
     """All that the journals of a run hold; read when it is gone through, so they must still be there."""
 
-    records: Iterable[Record]
-    calls: Iterable[KeptCall]
+    records: Iterable[Kept]
+    calls: Iterable[Kept]
     series: tuple[Series, ...] = ()
 
-    def in_memory(self) -> Gathered:
+    def in_memory(self) -> InMemory:
         """The same, whatever becomes of the journals."""
-        return Gathered(tuple(self.records), tuple(self.calls), self.series)
+        calls = (KeptCall.from_dict(call.to_dict()) for call in self.calls)
+        return InMemory(tuple(values(self.records)), tuple(calls), self.series)
+
+
+def values(records: Iterable[Kept]) -> Iterator[Record]:
+    return (Record.from_dict(record.to_dict()) for record in records)
 
 
 def gather(root: Path, run_id: str) -> Gathered:
@@ -50,7 +64,7 @@ def journals_of(folder: Path) -> list[Path]:
 def together(contents: JournalContents) -> Gathered:
     """Of a case that was begun and never finished, its draft, as interrupted."""
 
-    def records() -> Iterator[Record]:
+    def records() -> Iterator[Kept]:
         yield from contents.records
         for record in contents.unfinished:
             yield replace(record, outcome="interrupted", success=False)
@@ -100,7 +114,7 @@ def recover(root: Path, store: Store, *, current: str) -> list[str]:
     return recovered
 
 
-def gathered(paths: Iterable[Path]) -> tuple[RunInfo, Gathered]:
+def gathered(paths: Iterable[Path]) -> tuple[RunInfo, InMemory]:
     """Journals that lie somewhere, as one run in memory; finished if each of them says so."""
     contents = read_journals(paths)
     info = info_of(str(contents.headers[0]["run_id"]) if contents.headers else "", contents)
@@ -110,7 +124,7 @@ def gathered(paths: Iterable[Path]) -> tuple[RunInfo, Gathered]:
 
 def info_of(run_id: str, contents: JournalContents) -> RunInfo:
     """What the journals themselves tell of a run whose controller is gone: its last part, where it was resumed."""
-    headers, records = contents.headers, together(contents).records
+    headers, records = contents.headers, Anew(lambda: values(together(contents).records))
     about = next(filter(None, map(_about, reversed(headers))), {})
     return RunInfo(
         run_id=run_id,

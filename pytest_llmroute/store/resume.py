@@ -14,7 +14,7 @@ from pytest_llmroute.errors import UserError, nearest, printable
 from pytest_llmroute.store.contents import JournalContents, alive, orphaned, read_journals
 from pytest_llmroute.store.contract import RunInfo
 from pytest_llmroute.store.journal import FOLDER, Journal, journal_folder, journal_path, part_of, run_header
-from pytest_llmroute.store.merge import DONE, MANY, Gathered, info_of, journals_of, together
+from pytest_llmroute.store.merge import DONE, MANY, InMemory, info_of, journals_of, together
 from pytest_llmroute.store.sqlite import SqliteStore
 
 LAST = "last"
@@ -27,7 +27,7 @@ class Earlier:
     """A run that can go on, and what is kept of it."""
 
     info: RunInfo
-    found: Gathered
+    found: InMemory
     in_journals: bool
     """Whether its journals are still there: the store has taken up those of runs that were cut short before others."""
 
@@ -64,7 +64,7 @@ def cut_short(root: Path, store: Path) -> list[RunInfo]:
     return [run.info for run in _known(root, store).values() if run.info.status != "finished"]
 
 
-def kept(root: Path, run_id: str, *, before: int) -> Gathered:
+def kept(root: Path, run_id: str, *, before: int) -> InMemory:
     """What the parts of a run before this one hold; those of this one are still being written."""
     paths = [path for path in journals_of(journal_folder(root, run_id)) if part_of(path) < before]
     return together(read_journals(paths)).in_memory()
@@ -77,7 +77,7 @@ def prepare(root: Path, run: Earlier, run_id: str) -> int:
     return 1 + max(map(part_of, journals_of(journal_folder(root, run_id))), default=0)
 
 
-def _write_down(root: Path, info: RunInfo, found: Gathered) -> None:
+def _write_down(root: Path, info: RunInfo, found: InMemory) -> None:
     """A journal of what was kept, whole or not at all."""
     path = journal_path(root, info.run_id, "main")
     about = {"started_at": info.started_at, "version": info.version, "profile": info.profile,
@@ -123,13 +123,13 @@ def _stored(store: Path) -> list[RunInfo]:
         opened.close()
 
 
-def _gathered(run: _Known, store: Path) -> Gathered:
+def _gathered(run: _Known, store: Path) -> InMemory:
     if run.contents is not None:
         return together(run.contents).in_memory()
     opened = SqliteStore(store)
     try:
         run_id = run.info.run_id
-        return Gathered(tuple(opened.records(run_id)), tuple(opened.all_calls(run_id)), tuple(opened.series(run_id)))
+        return InMemory(tuple(opened.records(run_id)), tuple(opened.all_calls(run_id)), tuple(opened.series(run_id)))
     finally:
         opened.close()
 

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmroute.codes import Code
-from pytest_llmroute.core.plain import as_json
-from pytest_llmroute.core.records import Record
+from pytest_llmroute.core.records import Record, may_answer
 from pytest_llmroute.core.series import Series
 from pytest_llmroute.errors import UserError
-from pytest_llmroute.store.contract import RunInfo
+from pytest_llmroute.store.contract import Kept, RunInfo
 from pytest_llmroute.store.journal import KeptCall
 from pytest_llmroute.store.migrations import STEPS, VERSION
 
@@ -42,9 +41,7 @@ class SqliteStore:
         except (sqlite3.Error, OSError) as error:
             raise self._error("can't be opened", error) from error
 
-    def save(
-        self, run: RunInfo, records: Iterable[Record], calls: Iterable[KeptCall], series: Iterable[Series] = ()
-    ) -> None:
+    def save(self, run: RunInfo, records: Iterable[Kept], calls: Iterable[Kept], series: Iterable[Series] = ()) -> None:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -168,23 +165,22 @@ def _run_row(run: RunInfo) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _record_row(run_id: str, record: Record) -> tuple[Any, ...]:
+def _record_row(run_id: str, kept: Kept) -> tuple[Any, ...]:
+    record = kept.to_dict()
+    answers = (call for call in reversed(record["calls"]) if may_answer(call.get("role", ""), call.get("error_class")))
+    model = next((call["model"] for call in answers), "")
     return (
-        run_id, _safe(record.nodeid), _safe(record.case_id), _safe(record.column), _safe(record.task),
-        _safe(record.phase), record.repeat, _safe(record.model), record.outcome, int(record.success),
-        record.seconds, record.prompt_tokens, record.completion_tokens, record.rss_peak, record.usd,
-        int(record.scripted), int(record.forced), record.to_json(),
+        run_id, _safe(record["nodeid"]), _safe(record["case_id"]), _safe(record["column"]), _safe(record["task"]),
+        _safe(record["phase"]), record["repeat"], _safe(model), record["outcome"], int(record["success"]),
+        record["seconds"], record["prompt_tokens"], record["completion_tokens"], record["rss_peak"], record["usd"],
+        int(record["scripted"]), int(record["forced"]), kept.to_json(),
     )  # fmt: skip
 
 
-def _call_row(run_id: str, kept: KeptCall) -> tuple[Any, ...]:
-    return (
-        run_id,
-        _safe(kept.nodeid),
-        kept.call.attempt,
-        _safe(kept.call.model),
-        as_json(kept.to_dict()),
-    )
+def _call_row(run_id: str, kept: Kept) -> tuple[Any, ...]:
+    told = kept.to_dict()
+    call = told["call"]
+    return run_id, _safe(told["nodeid"]), call["attempt"], _safe(call["model"]), kept.to_json()
 
 
 def _safe(text: Any) -> Any:

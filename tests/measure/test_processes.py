@@ -16,19 +16,18 @@ from .conftest import Start
 def test_a_process_is_as_psutil_has_it(start: Start) -> None:
     child = start("print('ready', flush=True); input()")
     for own in (psutil.Process(), psutil.Process(child.pid)):
-        assert processes.started_at(own.pid) == own.create_time()
         assert processes.parent_of(own.pid) == own.ppid()
         assert processes.words_of(own.pid) == own.cmdline()
-        assert processes.name_of(own.pid)
-        assert own.name().startswith(processes.name_of(own.pid))
+        assert processes.program_of(own.pid)
+        assert own.name().startswith(processes.program_of(own.pid))
     assert {child.pid, os.getpid()} <= set(processes.pids())
 
 
 def test_of_a_process_that_is_gone_nothing_is_told() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    assert (processes.started_at(gone.pid), processes.parent_of(gone.pid)) == (None, None)
-    assert (processes.name_of(gone.pid), processes.words_of(gone.pid)) == ("", [])
+    told = processes.parent_of(gone.pid), processes.program_of(gone.pid), processes.words_of(gone.pid)
+    assert told == (None, "", [])
 
 
 def test_memory_is_as_psutil_has_it() -> None:

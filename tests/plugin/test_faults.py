@@ -101,7 +101,8 @@ def test_a_server_that_is_killed_for_good_makes_errors_with_their_cause_and_no_m
     assert outcomes.keys() == {"passed", "error"}
     assert outcomes.total() == 150
     assert {record["error_class"] for record in made if record["outcome"] == "error"} <= {"refused", "server"}
-    result.stdout.fnmatch_lines(["*m: *refused*", "*failed * times in a row*"])
+    # Whether anybody still gets as far as a new connection depends on how the calls fell.
+    result.stdout.re_match_lines([r".*m: .*(refused|broke off)", r".*failed \d+ times in a row"])
     assert "missed" not in result.outlines[-1]
 
 

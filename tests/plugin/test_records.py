@@ -18,6 +18,7 @@ import jsonschema
 import pytest
 
 from pytest_llmroute.store.contents import read_journal
+from pytest_llmroute.store.merge import values
 from pytest_llmroute.store.sqlite import SqliteStore
 
 from .conftest import Run
@@ -149,7 +150,7 @@ def test_a_killed_run_is_kept_and_marked_by_the_next_one(suite: pytest.Pytester,
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     (journal,) = (suite.path / ".llmroute" / "journal").glob("*/main.jsonl")
-    assert [record.outcome for record in read_journal(journal).records] == ["passed"]
+    assert [record.outcome for record in values(read_journal(journal).records)] == ["passed"]
     result = run("-k", "test_a")
     result.stdout.fnmatch_lines(["llmroute: run * had been interrupted; its records are in the store now"])
     outcomes = [(nodeid.partition("::")[2], outcome) for nodeid, outcome in stored(suite.path)]
