@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import ssl
@@ -51,7 +51,9 @@ class Connection:
     """For one exchange at a time: `send`, `head`, `body`. No byte is waited for after `until`."""
 
     def __init__(self, host: str, port: int, within: float, context: ssl.SSLContext | None = None) -> None:
-        self._socket = socket.create_connection((host, port), within)
+        # Bytes: of a text Python makes them itself, and loads its tables of all scripts for that.
+        address: Any = (host.encode("ascii") if host.isascii() else host, port)
+        self._socket = socket.create_connection(address, within)
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if context is not None:
