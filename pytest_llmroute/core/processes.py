@@ -8,7 +8,29 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
+
+STATE, PARENT, STARTED = 0, 1, 19
+"""Where they stand among the figures of a process."""
+
+
+def name_of(pid: int) -> str:
+    """A name that no other process of this machine has, now or later; empty where none of this id runs.
+
+    By its start on the clock it would have another one as soon as the clock is set; the kernel's count since the
+    machine's start stays.
+    """
+    if not (boot := _boot()):
+        return _by_the_clock(pid)
+    figures = _figures(pid)
+    return f"{pid}:{int(figures[STARTED])}:{boot}" if figures and figures[STATE] not in (b"Z", b"X") else ""
+
+
+def lives(name: str) -> bool:
+    """Whether the process of this name still runs."""
+    pid = name.partition(":")[0]
+    return pid.isdecimal() and name_of(int(pid)) == name
 
 
 def pids() -> list[int]:
@@ -28,8 +50,8 @@ def parent_of(pid: int) -> int | None:
             return psutil.Process(pid).ppid()
         except psutil.Error:
             return None
-    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()  # behind the name, which may hold anything
-    return int(fields[1]) if fields else None
+    figures = _figures(pid)
+    return int(figures[PARENT]) if figures else None
 
 
 def program_of(pid: int) -> str:
@@ -73,6 +95,26 @@ def available_ram() -> int:
     import psutil
 
     return int(psutil.virtual_memory().available)
+
+
+def _figures(pid: int) -> list[bytes]:
+    """Those behind its program's name, which may hold anything."""
+    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+
+
+@cache
+def _boot() -> str:
+    """Which start of the machine this is; empty where the system does not tell."""
+    return _read("/proc/sys/kernel/random/boot_id").decode("ascii")[:8]
+
+
+def _by_the_clock(pid: int) -> str:
+    import psutil
+
+    try:
+        return f"{pid}:{psutil.Process(pid).create_time():.2f}"
+    except (psutil.Error, OverflowError):
+        return ""
 
 
 def _memory(name: bytes) -> int:

@@ -18,11 +18,11 @@ from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.budget import SPENT, Amount, Budget, show_amount, show_share
 from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.processes import name_of
 from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.core.requests import Sampling
 from pytest_llmroute.engine.ledger import Account, Ledger, now
 from pytest_llmroute.errors import Cause, ModelCallError, OutOfBudget, UserError
-from pytest_llmroute.store.living import name_of
 
 LOOK_AGAIN = 0.02
 """Seconds, while other workers' calls are on their way."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_llmroute.store.living import lives, name_of
+from pytest_llmroute.core.processes import lives, name_of
 
 try:
     import fcntl

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.budget import Amount
+from pytest_llmroute.core.processes import lives
 from pytest_llmroute.engine.leases import POSSIBLE
 from pytest_llmroute.errors import UserError
-from pytest_llmroute.store.living import lives
 
 if POSSIBLE:
     import fcntl

@@ -18,12 +18,11 @@ from typing import Any, BinaryIO
 
 from pytest_llmroute.core.anew import Anew
 from pytest_llmroute.core.plain import as_json
-from pytest_llmroute.core.processes import parent_of
+from pytest_llmroute.core.processes import lives, parent_of
 from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.core.series import Series
 from pytest_llmroute.store.contract import Kept
 from pytest_llmroute.store.journal import KeptCall, part_of, record_in
-from pytest_llmroute.store.living import lives
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ from typing import Any
 
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.plain import as_json
+from pytest_llmroute.core.processes import name_of
 from pytest_llmroute.core.records import CallRecord, Record
 from pytest_llmroute.core.series import Series
 from pytest_llmroute.errors import UserError
-from pytest_llmroute.store.living import name_of
 
 PATIENCE = 1.0
 """Seconds that closing waits for lines that are just being written."""

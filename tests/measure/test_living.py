@@ -5,23 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from pytest_llmroute.store import living
-from pytest_llmroute.store.living import lives, name_of
+from pytest_llmroute.core import processes
+from pytest_llmroute.core.processes import lives, name_of
 
 
 @pytest.fixture(params=["told by the system", "by the clock"])
-def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "by the clock":
-        monkeypatch.setattr(living, "BOOT", Path("nowhere"))
-    living._boot.cache_clear()
-    yield
-    monkeypatch.undo()
-    living._boot.cache_clear()
+        monkeypatch.setattr(processes, "_boot", lambda: "")
 
 
 @pytest.mark.usefixtures("ways")
