@@ -108,16 +108,17 @@ class Engine:
 
     def asking(
         self, request: Request, column: Column, *, run: CaseRun | None = None, calls: CallLog | None = None,
-        queued: bool = False, stop: Stop | None = None,
+        queued: bool = False, stop: Stop | None = None, decision: Decision | None = None,
     ) -> Plan[Reply]:  # fmt: skip
         """The steps from a request to its reply; a failure is recorded before it is raised.
 
-        `queued`: those who watch the run know of it already. `stop` gives the call up: that is recorded by whoever
-        gives it, however long the model goes on. Whatever goes wrong in here is no failure of the test.
+        `queued`: those who watch the run know of it already; `decision`: it was made before. `stop` gives the call up:
+        that is recorded by whoever gives it, however long the model goes on. Whatever goes wrong in here is no failure
+        of the test.
         """
         __tracebackhide__ = True
         try:
-            return (yield from self._asking(request, column, run, calls, queued, stop))
+            return (yield from self._asking(request, column, run, calls, queued, stop, decision))
         except LLMRouteError:
             raise
         except Exception as error:
@@ -125,10 +126,10 @@ class Engine:
 
     def _asking(
         self, request: Request, column: Column, run: CaseRun | None, calls: CallLog | None, queued: bool,
-        stop: Stop | None,
+        stop: Stop | None, decision: Decision | None,
     ) -> Plan[Reply]:  # fmt: skip
         __tracebackhide__ = True
-        decision = self.decide(request, column, run.case.repeat if run else 0)
+        decision = decision or self.decide(request, column, run.case.repeat if run else 0)
         if run is not None and self.events is not None and not queued:
             self.events.tell("queued", run.case, model=decision.model)
         log.info("%s", decision.log_line)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_llmroute.core.attempts import BESIDE, LARGE, PARALLEL, SMALL, Ladder, Rung, Solved
 from pytest_llmroute.core.columns import Column
+from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.requests import Request
 from pytest_llmroute.core.steps import Plan
 from pytest_llmroute.engine.case import CaseRun
@@ -31,10 +32,12 @@ class Solver:
     apart: Callable[[str, str], str] = lambda small, large: ""
     """Why two models can't be asked at the same time; empty where they can."""
 
-    def ladder_of(self, request: Request, column: Column) -> Ladder | None:
+    def ladder_of(self, request: Request, column: Column, decision: Decision | None = None) -> Ladder | None:
         """The column's ladder; None where it has none, or something above the strategy names the model."""
         ladder = self.engine.router.ladder(column)
-        return ladder if ladder and self.engine.decide(request, column).decided_by == "strategy" else None
+        if ladder is None:
+            return None
+        return ladder if (decision or self.engine.decide(request, column)).decided_by == "strategy" else None
 
     def limit(self, ladder: Ladder, request: Request, column: Column) -> Limit:
         """How often the small model tries such a task."""
@@ -52,17 +55,17 @@ class Solver:
 
     def solving(
         self, task: TaskCase, request: Request, run: CaseRun, calls: CallLog | None, *, queued: bool = False,
-        judges: bool = False,
+        judges: bool = False, decision: Decision | None = None,
     ) -> Plan[Solved]:  # fmt: skip
-        """A task's steps. `judges`: the check is made here also where it takes no time."""
+        """A task's steps. `judges`: the check is made here also where it takes no time; `decision`: it was made."""
         column = run.case.column
-        ladder = self.ladder_of(request, column)
+        ladder = self.ladder_of(request, column, decision)
         if ladder is not None:
             from pytest_llmroute.engine.climbing import Climbing
 
             attempts, how = self.limit(ladder, request, column).attempts, self.how(ladder, request, column)
             return (yield from Climbing(self.engine, ladder, task, request, run, calls).plan(attempts, how, queued))
-        reply = yield from self.engine.asking(request, column, run=run, calls=calls, queued=queued)
+        reply = yield from self.engine.asking(request, column, run=run, calls=calls, queued=queued, decision=decision)
         if not (judges or takes_long(task)):
             return Solved(reply)
         return Solved(reply, (yield from verdict(task, reply)))

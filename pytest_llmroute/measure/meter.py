@@ -10,8 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -77,10 +76,10 @@ class ProcessMeter:
     def begin(self, target: Target | None = None) -> Mark:
         mark = Mark(target or self._own)
         others = mark.target.marks
-        with self._looking(mark) as free:
-            if not free:
-                self._join(mark)
-                return mark
+        if not self._free(mark):
+            self._join(mark)
+            return mark
+        try:
             if len(others) == 1:  # of several none is alone any more
                 next(iter(others)).alone = False
             mark.alone = not others
@@ -92,29 +91,29 @@ class ProcessMeter:
                 self._thread.start()
             elif mark.cpu is None:
                 self._wake.set()
+        finally:
+            self._lock.release()
         return mark
 
     def end(self, mark: Mark) -> Usage | None:
         """The usage since `begin`, None where no process was found; ending twice measures on from the same begin."""
-        with self._looking(mark) as free:
+        free = self._free(mark)
+        try:
             tree = mark.target.tree
             if tree is not None and mark.cpu is not None:
                 self._count([mark], self._look_now(mark, tree, AT_END) if free else tree.last, tree)
             mark.target.marks.discard(mark)
             return mark.usage(self._highest)
-
-    @contextmanager
-    def _looking(self, mark: Mark) -> Iterator[bool]:
-        """False where somebody else is just looking at what several measure: then that is good enough.
-
-        Each who waits for the lock would have it, and wait for Python's own lock, while all others wait for both.
-        """
-        free = self._lock.acquire(blocking=len(mark.target.marks) < SEVERAL)
-        try:
-            yield free
         finally:
             if free:
                 self._lock.release()
+
+    def _free(self, mark: Mark) -> bool:
+        """Takes the lock; False where somebody else is just looking at what several measure: that is good enough.
+
+        Each who waits for the lock would have it, and wait for Python's own lock, while all others wait for both.
+        """
+        return self._lock.acquire(blocking=len(mark.target.marks) < SEVERAL)
 
     def _join(self, mark: Mark) -> None:
         """Begins among others without a look of its own."""

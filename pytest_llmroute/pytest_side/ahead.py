@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_llmroute.core.attempts import CROWDED, ONE_SLOT
+from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.requests import Message
 from pytest_llmroute.core.steps import Plan
@@ -80,24 +81,31 @@ class Ahead:
     def _begin(self, index: int, item: pytest.Item) -> None:
         if (messages := known(item)) is None:
             return
-        card = self._card(item, messages)
+        decision = self._decision(item, messages)
+        card = self._card(decision)
         if card is not None or _long(item):
-            job = Job(partial(self._plan, item, messages), index=index)
+            job = Job(partial(self._plan, item, messages, decision), index=index)
             item.stash[JOB] = self._waiting[index] = job
             case = item_side.case_of(item, self._session.columns[0])
             self._session.events.tell("queued", case, model=card.name if card is not None else "")
             self.dispatcher.submit(job, None if self._looks else card)
 
-    def _card(self, item: pytest.Item, messages: tuple[Message, ...]) -> ModelCard | None:
-        """The model that is asked first; None where no slot is needed."""
+    def _decision(self, item: pytest.Item, messages: tuple[Message, ...]) -> Decision | None:
+        """Who will be asked; None where nobody is."""
         engine = self._session.engine
         if not engine.asks:
             return None
         case = item_side.case_of(item, self._session.columns[0])
         try:
-            card = engine.router.catalog.model(engine.decide(case.request(messages), case.column, case.repeat).model)
+            return engine.decide(case.request(messages), case.column, case.repeat)
         except LLMRouteError:
             return None  # the test itself will tell
+
+    def _card(self, decision: Decision | None) -> ModelCard | None:
+        """The model that is asked first; None where no slot is needed."""
+        if decision is None:
+            return None
+        card = self._session.engine.router.catalog.model(decision.model)
         return None if self.dispatcher.slotless(card) else card
 
     def _width(self, card: ModelCard) -> Width | None:
@@ -113,8 +121,8 @@ class Ahead:
         parallel = holdings.parallel(card) if holdings is not None else None
         return width_for(self._slots, pool.slots(card), parallel, shared=shared, workers=workers)
 
-    def _plan(self, item: pytest.Item, messages: tuple[Message, ...]) -> Plan[Any]:
-        return self._session.running.plan_of(item, messages, queued=True)
+    def _plan(self, item: pytest.Item, messages: tuple[Message, ...], decision: Decision | None) -> Plan[Any]:
+        return self._session.running.plan_of(item, messages, queued=True, decision=decision)
 
     def wait(self, item: pytest.Item, job: Job) -> Any:
         """The result of a call that was made ahead."""

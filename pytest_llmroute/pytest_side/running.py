@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_llmroute.core.decisions import Decision
 from pytest_llmroute.core.outcomes import CheckResult
 from pytest_llmroute.core.replies import Reply
 from pytest_llmroute.core.requests import Message
@@ -76,17 +77,24 @@ class Running:
         del item.stash[JOB]
         return partial(self._session.ahead.wait, item, job)
 
-    def plan_of(self, item: pytest.Item, messages: tuple[Message, ...], *, queued: bool = False) -> Plan[Any]:
+    def plan_of(
+        self, item: pytest.Item, messages: tuple[Message, ...], *, queued: bool = False,
+        decision: Decision | None = None,
+    ) -> Plan[Any]:  # fmt: skip
         """The steps of an item whose call is known: the call; of a task its check, too, and what is tried after it."""
         run, session = self.run_of(item), self._session
         request = run.case.request(messages)
         try:
             if isinstance(item, TaskItem):
-                solved = yield from session.solver.solving(item.task, request, run, session.keeper, queued=queued)
+                solving = session.solver.solving(
+                    item.task, request, run, session.keeper, queued=queued, decision=decision
+                )
+                solved = yield from solving
                 return Answered(solved.reply.text, solved.judged)
-            return (
-                yield from session.engine.asking(request, run.case.column, run=run, calls=session.keeper, queued=queued)
+            asking = session.engine.asking(
+                request, run.case.column, run=run, calls=session.keeper, queued=queued, decision=decision
             )
+            return (yield from asking)
         finally:
             self.measured(item)
 
