@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
+from importlib import resources
 from statistics import fmean
 from typing import Any
 
@@ -28,6 +31,8 @@ class Group:
     tasks: int
     enough: bool
     """Whether it has a fit of its own."""
+    brought: int = 0
+    """Of the tasks those that the package has measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,26 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True)
+class Brought:
+    """What the package has measured of its own models: it counts until a project has enough tasks of its own."""
+
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    tallies: Mapping[str, Mapping[str, Sequence[Tally]]] = field(default_factory=dict)
+    """By small model, then by the tasks' type."""
+
+
+@cache
+def brought() -> Brought:
+    """`training/ladders.py` writes it."""
+    told = json.loads((resources.files("pytest_llmroute") / "models" / "ladders.json").read_text("utf-8"))
+    tallies = {
+        model: {group: tuple(Tally(*one) for one in each) for group, each in own.items()}
+        for model, own in told["tallies"].items()
+    }
+    return Brought(told["seconds"], tallies)
+
+
+@dataclass(frozen=True, slots=True)
 class Limit:
     """How often the small model tries, and why."""
 
@@ -64,21 +89,26 @@ def limit(ladder: Ladder, group: str | None, small: str, large: str, learned: Le
     usual = len(ladder.temperatures)
     if ladder.stop == "fixed":
         return Limit(usual, f"{_times(usual)}, fixed")
-    if missing := [model for model in (small, large) if model not in learned.seconds]:
-        return Limit(usual, f"{_times(usual)}: nobody has measured {' and '.join(dict.fromkeys(missing))} yet")
+    seconds = next((one for one in (learned.seconds, brought().seconds) if {small, large} <= one.keys()), None)
+    if seconds is None:
+        missing = dict.fromkeys(model for model in (small, large) if model not in learned.seconds)
+        return Limit(usual, f"{_times(usual)}: nobody has measured {' and '.join(missing)} yet")
     name = group or UNTYPED
     own = learned.groups.get(small, {})
     found = own.get(name) or own.get(ALL) or Group(WEAK.a, WEAK.b, 0, enough=False)
-    costs = Costs(learned.seconds[small], learned.seconds[large])
+    costs = Costs(seconds[small], seconds[large])
     best = attempts(Prior(found.a, found.b), costs, CAP)
     number = best if found.enough else max(1, best)
     ratio = costs.big / costs.small if costs.small else 0.0
     chance = found.a / (found.a + found.b)
     of = f"{found.tasks} tasks of {name}" if name in own else f"no task of {name} so far"
+    of += f", {found.brought} of them measured by the package" if found.brought else ""
     return Limit(number, f"{_times(number)}: large costs {ratio:.1f} × small, first chance {chance:.0%} by {of}")
 
 
-def learned_of(records: Iterable[Record], seconds: Mapping[str, float]) -> Learned:
+def learned_of(
+    records: Iterable[Record], seconds: Mapping[str, float], before: Brought = Brought()
+) -> Learned:  # fmt: skip
     """The newest first. `seconds`: of models whose calls are not among these records.
 
     What is asked of a model again, word for word and with the same seed, is one attempt, however often it is asked:
@@ -99,13 +129,19 @@ def learned_of(records: Iterable[Record], seconds: Mapping[str, float]) -> Learn
     for (model, group), tasks in tried.items():
         groups.setdefault(model, {})[group] = [Tally(sum(one.values()), len(one)) for one in tasks.values()]
     measured = {model: fmean(each) for model, each in spent.items()}
-    return Learned({model: _groups(own) for model, own in groups.items()}, {**seconds, **measured})
+    models = dict.fromkeys((*groups, *before.tallies))
+    found = {model: _groups(groups.get(model, {}), before.tallies.get(model, {})) for model in models}
+    return Learned(found, {**seconds, **measured})
 
 
-def _groups(tallies: Mapping[str, list[Tally]]) -> dict[str, Group]:
+def _groups(own: Mapping[str, Sequence[Tally]], before: Mapping[str, Sequence[Tally]]) -> dict[str, Group]:
+    """`before` counts in groups that have too few tasks of their own."""
+    theirs = {name: each for name, each in before.items() if not enough(own.get(name, ()))}
+    tallies = {name: (*own.get(name, ()), *theirs.get(name, ())) for name in sorted({*own, *theirs})}
     priors = fit(tallies)
     found = {
-        name: Group(priors[name].a, priors[name].b, len(each), enough(each)) for name, each in sorted(tallies.items())
+        name: Group(priors[name].a, priors[name].b, len(each), enough(each), len(theirs.get(name, ())))
+        for name, each in tallies.items()
     }
     everything = [tally for each in tallies.values() for tally in each]
     mean = pooled(everything)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_llmroute.errors import UserError
-from pytest_llmroute.learn.ladders import Learned, learned_of
+from pytest_llmroute.learn.ladders import Learned, brought, learned_of
 from pytest_llmroute.pytest_side.once import once_for_all
 from pytest_llmroute.store.experience import read_experience
 from pytest_llmroute.store.locate import store_path
@@ -28,12 +28,12 @@ def _read(session: LLMSession) -> Learned:
     seconds = {name: own.call_seconds for name, own in read_experience(root).items() if own.call_seconds is not None}
     path = store_path(settings["store"], root, settings.origin("store"))
     if not path.is_file():
-        return learned_of((), seconds)
+        return learned_of((), seconds, brought())
     try:
         store = SqliteStore(path)
     except UserError:
-        return learned_of((), seconds)  # what is wrong with it is told at the end, when the run is to be stored
+        return learned_of((), seconds, brought())  # what is wrong with it is told when the run is to be stored
     try:
-        return learned_of(store.on_ladders(before=session.run_id, most=MOST), seconds)
+        return learned_of(store.on_ladders(before=session.run_id, most=MOST), seconds, brought())
     finally:
         store.close()

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from pytest_llmroute.config.catalog import builtin_catalog
 from pytest_llmroute.core.attempts import Ladder
 from pytest_llmroute.core.records import CallRecord, Record
-from pytest_llmroute.learn.ladders import Learned, learned_of, limit
+from pytest_llmroute.learn.ladders import Brought, Learned, brought, learned_of, limit
+from pytest_llmroute.learn.stopping import Tally
 
 LADDER = Ladder("small", "large")
 
@@ -45,6 +47,29 @@ def test_without_a_measurement_of_both_models_the_ladder_is_climbed_whole() -> N
         assert "nobody has measured" in found.why
         assert "dog" in found.why
     assert limit(Ladder("s", "l", (0.1, 0.5), stop="fixed"), "fix", "pup", "dog", Learned()).why == "2 attempts, fixed"
+
+
+def test_what_the_package_has_measured_counts_until_a_group_has_enough_tasks_of_its_own() -> None:
+    before = Brought(tallies={"pup": {"fix": [Tally(0, 4)] * 24, "analyze": [Tally(1, 1)] * 24}})
+    seconds = {"pup": 1.0, "dog": 20.0}
+    found = limit(LADDER, "fix", "pup", "dog", learned_of([], seconds, before))
+    assert found.attempts == 0
+    assert found.why.endswith(" by 24 tasks of fix, 24 of them measured by the package")
+    solved = [tried("fix", False, True) for _ in range(19)]
+    found = limit(LADDER, "fix", "pup", "dog", learned_of(solved, seconds, before))
+    assert found.why.endswith(" by 43 tasks of fix, 24 of them measured by the package")
+    enough = [*solved, tried("fix", False, True)]
+    found = limit(LADDER, "fix", "pup", "dog", learned_of(enough, seconds, before))
+    assert found.why.endswith(" by 20 tasks of fix")
+    assert found.attempts > 1
+
+
+def test_the_package_knows_its_own_models() -> None:
+    models = builtin_catalog().profile("embedded").roles.values()
+    assert {"pico", "nano"} == brought().tallies.keys() <= brought().seconds.keys() <= set(models)
+    found = limit(LADDER, "fix", "pico", "micro", learned_of([], {}, brought()))
+    assert found.attempts == 0
+    assert "24 tasks of fix, 24 of them measured by the package" in found.why
 
 
 def test_a_group_that_is_never_solved_is_given_up_and_one_that_may_be_is_tried_again() -> None:
