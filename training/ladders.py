@@ -17,7 +17,7 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import fmean
 
-from pytest_llmroute.core.attempts import SMALL
+from pytest_llmroute.learn.ladders import tried_in
 from pytest_llmroute.store.sqlite import SqliteStore
 
 HERE = Path(__file__).resolve().parent.parent
@@ -27,7 +27,6 @@ MODELS = ("pico", "nano")
 
 def main() -> None:
     spent: dict[str, list[float]] = defaultdict(list)
-    tallies: dict[str, dict[str, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shutil.copytree(HERE / "tasks", folder / "tasks")
@@ -37,21 +36,17 @@ def main() -> None:
             options = ["tasks", "--llm-strategy=whole,single", f"--llm-small={small}", "-q"]
             subprocess.run([sys.executable, "-m", "pytest", *options], cwd=folder, check=True)
         store = SqliteStore(folder / ".llmroute" / "results.db")
-        for run in store.runs():
-            for record in store.records(run.run_id):
-                for call in record.calls:
-                    spent[call.model].append(call.total_s)
-                tried = [bool(call.accepted) for call in record.calls if call.role == SMALL]
-                if tried:
-                    tallies[record.calls[0].model][record.task or "default"].append((sum(tried), len(tried)))
+        records = [record for run in store.runs() for record in store.records(run.run_id)]
         store.close()
+    for call in (call for record in records for call in record.calls):
+        spent[call.model].append(call.total_s)
     told = {
         "about": "the package's models on tasks/, each ladder whole: seconds of the mean call; successes and attempts",
         "date": datetime.date.today().isoformat(),
         "seconds": {model: round(fmean(each), 5) for model, each in sorted(spent.items())},
         "tallies": {
-            model: {group: sorted(each) for group, each in sorted(groups.items())}
-            for model, groups in sorted(tallies.items())
+            model: {group: sorted((one.successes, one.attempts) for one in each) for group, each in sorted(own.items())}
+            for model, own in sorted(tried_in(records).tallies.items())
         },
     }
     path = HERE / "pytest_llmroute" / "models" / "ladders.json"

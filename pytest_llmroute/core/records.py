@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cache
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
@@ -256,7 +255,10 @@ class Record:
         values = _known(data, _RECORD_FIELDS)
         values["tags"] = tuple(values.get("tags") or ())
         values["calls"] = tuple(map(CallRecord.from_dict, values.get("calls") or ()))
-        values["solution"] = _solutions().from_dict(values["solution"]) if values.get("solution") else None
+        if told := values.pop("solution", None):
+            from pytest_llmroute.core.solutions import Solution  # loaded by the first record that has one
+
+            values["solution"] = Solution.from_dict(told)
         return Record(**values)
 
 
@@ -268,14 +270,6 @@ def answered_by(calls: Sequence[CallRecord]) -> str:
 def may_answer(role: str, error_class: str | None) -> bool:
     """Whether a call was made for its answer, and not given up: some judge another one's."""
     return role != VERIFIER and error_class != CANCELLED
-
-
-@cache
-def _solutions() -> type[Solution]:
-    """Loaded by the first record that has one."""
-    from pytest_llmroute.core.solutions import Solution
-
-    return Solution
 
 
 SHORT = 80

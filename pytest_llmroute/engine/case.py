@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_llmroute.core.solutions import Solution
 
 SETTINGS = tuple(item.name for item in fields(Sampling))
+SEEDLESS = tuple(name for name in SETTINGS if name != "seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +232,7 @@ def call_record(
         clamped_from=clamped_from,
         template=template,
         retries=reply.retries if reply else 0,
-        settings_hash=_settings_hash(*(getattr(settings, name) for name in SETTINGS if name != "seed")),
+        settings_hash=_settings_hash(*(getattr(settings, name) for name in SEEDLESS)),
         prompt_hash=digest([(message.role, message.content) for message in messages]),
         asked=asked,
         prompt_tokens=tokens.prompt if tokens else 0,
@@ -319,8 +320,7 @@ _SORTED = json.JSONEncoder(sort_keys=True, ensure_ascii=True, default=repr, sepa
 @lru_cache(maxsize=1000, typed=True)
 def _settings_hash(*settings: Any) -> str:
     """Of all settings but the seed, in their order: a run has few, and asks for each call."""
-    names = (name for name in SETTINGS if name != "seed")
-    return digest({"seed": None, **dict(zip(names, settings, strict=True))})
+    return digest({"seed": None, **dict(zip(SEEDLESS, settings, strict=True))})
 
 
 def digest(value: Any) -> str:

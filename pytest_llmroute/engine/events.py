@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pluggy import HookImpl
@@ -37,15 +36,10 @@ class Events:
 
     def tell(self, kind: EventKind, case: Case | None, **figures: Any) -> None:
         if listeners := self._listeners():
+            from pytest_llmroute.core.events import Event  # loaded where somebody listens
+
             where: dict[str, Any] = {} if case is None else {"nodeid": case.nodeid, "column": case.column.name}
-            self._tell(listeners, self._event(kind, time.time(), **where, **figures))
-
-    @cached_property
-    def _event(self) -> type[Event]:
-        """Loaded where somebody listens."""
-        from pytest_llmroute.core.events import Event
-
-        return Event
+            self._tell(listeners, Event(kind, time.time(), **where, **figures))
 
     def _tell(self, listeners: list[HookImpl], event: Event) -> None:
         with self._lock:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
-from importlib import resources
 from statistics import fmean
 from typing import Any
 
@@ -43,6 +40,8 @@ class Learned:
     """By small model, then by the tasks' type."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Of the mean call of a model, its share of loading included."""
+    before: Mapping[str, float] = field(default_factory=dict)
+    """The same on another machine: for models that have not been measured both on this one."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -50,27 +49,25 @@ class Learned:
     @staticmethod
     def from_dict(told: Mapping[str, Any]) -> Learned:
         groups = {model: {name: Group(**one) for name, one in own.items()} for model, own in told["groups"].items()}
-        return Learned(groups, told["seconds"])
+        return Learned(groups, told["seconds"], told["before"])
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
-    """What the package has measured of its own models: it counts until a project has enough tasks of its own."""
+class Tried:
+    """What records say by themselves."""
 
     seconds: Mapping[str, float] = field(default_factory=dict)
+    """Of the mean call of a model."""
     tallies: Mapping[str, Mapping[str, Sequence[Tally]]] = field(default_factory=dict)
     """By small model, then by the tasks' type."""
 
-
-@cache
-def brought() -> Brought:
-    """`training/ladders.py` writes it."""
-    told = json.loads((resources.files("pytest_llmroute") / "models" / "ladders.json").read_text("utf-8"))
-    tallies = {
-        model: {group: tuple(Tally(*one) for one in each) for group, each in own.items()}
-        for model, own in told["tallies"].items()
-    }
-    return Brought(told["seconds"], tallies)
+    @staticmethod
+    def from_dict(told: Mapping[str, Any]) -> Tried:
+        tallies = {
+            model: {group: tuple(Tally(*one) for one in each) for group, each in own.items()}
+            for model, own in told["tallies"].items()
+        }
+        return Tried(told["seconds"], tallies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +86,7 @@ def limit(ladder: Ladder, group: str | None, small: str, large: str, learned: Le
     usual = len(ladder.temperatures)
     if ladder.stop == "fixed":
         return Limit(usual, f"{_times(usual)}, fixed")
-    seconds = next((one for one in (learned.seconds, brought().seconds) if {small, large} <= one.keys()), None)
+    seconds = next((one for one in (learned.seconds, learned.before) if {small, large} <= one.keys()), None)
     if seconds is None:
         missing = dict.fromkeys(model for model in (small, large) if model not in learned.seconds)
         return Limit(usual, f"{_times(usual)}: nobody has measured {' and '.join(missing)} yet")
@@ -106,10 +103,19 @@ def limit(ladder: Ladder, group: str | None, small: str, large: str, learned: Le
     return Limit(number, f"{_times(number)}: large costs {ratio:.1f} × small, first chance {chance:.0%} by {of}")
 
 
-def learned_of(
-    records: Iterable[Record], seconds: Mapping[str, float], before: Brought = Brought()
-) -> Learned:  # fmt: skip
+def learned_of(records: Iterable[Record], seconds: Mapping[str, float], before: Tried = Tried()) -> Learned:
     """The newest first. `seconds`: of models whose calls are not among these records.
+
+    `before`: what the package has measured of its own models; it counts until a group has enough tasks of its own.
+    """
+    own = tried_in(records)
+    models = dict.fromkeys((*own.tallies, *before.tallies))
+    groups = {model: _groups(own.tallies.get(model, {}), before.tallies.get(model, {})) for model in models}
+    return Learned(groups, {**seconds, **own.seconds}, before.seconds)
+
+
+def tried_in(records: Iterable[Record]) -> Tried:
+    """Of the attempts that small models made, and of the large ones after them.
 
     What is asked of a model again, word for word and with the same seed, is one attempt, however often it is asked:
     runs of one suite, columns that begin alike, and repeats at temperature 0 say nothing new of a task.
@@ -128,10 +134,7 @@ def learned_of(
     groups: dict[str, dict[str, list[Tally]]] = {}
     for (model, group), tasks in tried.items():
         groups.setdefault(model, {})[group] = [Tally(sum(one.values()), len(one)) for one in tasks.values()]
-    measured = {model: fmean(each) for model, each in spent.items()}
-    models = dict.fromkeys((*groups, *before.tallies))
-    found = {model: _groups(groups.get(model, {}), before.tallies.get(model, {})) for model in models}
-    return Learned(found, {**seconds, **measured})
+    return Tried({model: fmean(each) for model, each in spent.items()}, groups)
 
 
 def _groups(own: Mapping[str, Sequence[Tally]], before: Mapping[str, Sequence[Tally]]) -> dict[str, Group]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from importlib import resources
 from typing import TYPE_CHECKING
 
 from pytest_llmroute.errors import UserError
-from pytest_llmroute.learn.ladders import Learned, brought, learned_of
+from pytest_llmroute.learn.ladders import Learned, Tried, learned_of
 from pytest_llmroute.pytest_side.once import once_for_all
 from pytest_llmroute.store.experience import read_experience
 from pytest_llmroute.store.locate import store_path
@@ -21,6 +23,12 @@ MOST = 5000
 def learned(session: LLMSession) -> Learned:
     """By runs that began before this one: one that is resumed finds what it had found."""
     return Learned.from_dict(once_for_all(session, "learned", lambda: _read(session).to_dict()))
+
+
+def brought() -> Tried:
+    """What was measured of the package's own models: `training/ladders.py` writes it."""
+    path = resources.files("pytest_llmroute") / "models" / "ladders.json"
+    return Tried.from_dict(json.loads(path.read_text("utf-8")))
 
 
 def _read(session: LLMSession) -> Learned:

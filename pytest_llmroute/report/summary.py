@@ -120,7 +120,9 @@ class _Column:
     """Made by the first attempt on a ladder."""
 
     def tried(self, record: Record, sign: int = 1) -> None:
-        """A record with attempts on a ladder; `sign` -1 takes it back."""
+        """A record, where it has attempts on a ladder; `sign` -1 takes it back."""
+        if not any(call.role for call in record.calls):
+            return
         if self.attempts is None:
             from pytest_llmroute.report.attempts import AttemptsTally
 
@@ -160,8 +162,7 @@ class Tally:
         if record.usd is not None:
             column.usd.append(record.usd)
         column.unpriced += sum(call.usd is None for call in record.calls)
-        if any(call.role for call in record.calls):
-            column.tried(record)
+        column.tried(record)
         for call in record.calls:
             column.models[call.model] += 1
             for sizes, size in ((column.measured_ram, call.server_rss_peak), (column.reported_ram, call.ps_size)):
@@ -178,8 +179,7 @@ class Tally:
         if record.outcome == "error" and record.error_class:
             column.causes[record.error_class] -= 1
         column.causes[TEARDOWN] += 1
-        if any(call.role for call in record.calls):
-            column.tried(record, -1)
+        column.tried(record, -1)
         if record.outcome in SCORED:
             column.seconds.remove(record.seconds)
             column.first -= record.success and record.first_attempt

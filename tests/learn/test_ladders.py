@@ -10,8 +10,9 @@ import pytest
 from pytest_llmroute.config.catalog import builtin_catalog
 from pytest_llmroute.core.attempts import Ladder
 from pytest_llmroute.core.records import CallRecord, Record
-from pytest_llmroute.learn.ladders import Brought, Learned, brought, learned_of, limit
+from pytest_llmroute.learn.ladders import Learned, Tried, learned_of, limit
 from pytest_llmroute.learn.stopping import Tally
+from pytest_llmroute.pytest_side.learning import brought
 
 LADDER = Ladder("small", "large")
 
@@ -50,7 +51,7 @@ def test_without_a_measurement_of_both_models_the_ladder_is_climbed_whole() -> N
 
 
 def test_what_the_package_has_measured_counts_until_a_group_has_enough_tasks_of_its_own() -> None:
-    before = Brought(tallies={"pup": {"fix": [Tally(0, 4)] * 24, "analyze": [Tally(1, 1)] * 24}})
+    before = Tried(tallies={"pup": {"fix": [Tally(0, 4)] * 24, "analyze": [Tally(1, 1)] * 24}})
     seconds = {"pup": 1.0, "dog": 20.0}
     found = limit(LADDER, "fix", "pup", "dog", learned_of([], seconds, before))
     assert found.attempts == 0
