@@ -119,10 +119,23 @@ class Project:
         output = process.communicate(timeout=600)[0]
         return process.returncode, output
 
-    def killed_after(self, seconds: float, *args: str) -> None:
+    def comes_on(self, process: subprocess.Popen[str], lines: int) -> None:
+        """Waits until a study has written so many lines: how many that are in a second hangs on the machine."""
+        wanted, until = self._lines + lines, time.monotonic() + 120
+        while self._lines < wanted:
+            assert process.poll() is None, "it has ended before it could be killed"
+            assert time.monotonic() < until, "it does not come on"
+            time.sleep(0.01)
+
+    @property
+    def _lines(self) -> int:
+        journals = (self.path / ".llmroute" / "journal").glob("*/*.jsonl")
+        return sum(path.read_bytes().count(b"\n") for path in journals if path.exists())
+
+    def killed_at(self, lines: int, *args: str) -> None:
         """Command and run are killed at the same moment."""
         process = self.start("mbpp", "--small=pup", "--large=dog", "--data=mbpp.jsonl", *args)
-        time.sleep(seconds)
+        self.comes_on(process, lines)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 

@@ -6,7 +6,6 @@ import csv
 import json
 import random
 import sqlite3
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -168,7 +167,7 @@ def test_the_whole_test_split_killed_three_times(tmp_path: Path) -> None:
     rest = Project(tmp_path / "killed", range(1, 975), toys=False)
     chance = random.Random(20261121)
     for number in range(3):
-        rest.killed_after(chance.uniform(4, 14), *(("--resume",) if number else ()))
+        rest.killed_at(chance.randint(1, 900), *(("--resume",) if number else ()))
     status, output = rest.study("--resume")
     assert status == 0, output[-3000:]
     assert without(rest.report(), MEASURED) == without(study, MEASURED)
@@ -213,7 +212,7 @@ def test_data_of_the_hub_and_data_elsewhere(tmp_path: Path) -> None:
     assert {case.rpartition("::")[2] for case in found} == set(cases)
 
     process = project.start("mbpp", "--small=pup", "--large=dog", "--data=mbpp.jsonl")
-    time.sleep(4)
+    project.comes_on(process, 40)
     process.kill()
     process.communicate()
     status, output = project.study("--resume")
