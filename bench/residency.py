@@ -10,7 +10,7 @@ from functools import partial
 from statistics import fmean
 
 from pytest_llmroute.core.models import ModelCard
-from pytest_llmroute.core.steps import Attempt, Plan
+from pytest_llmroute.core.steps import Attempt, Doing, Plan
 from pytest_llmroute.engine.dispatch import Dispatcher, Job
 from pytest_llmroute.engine.memory import Hands, Memory
 from pytest_llmroute.engine.residency.chains import Chain, Models, counted, taken, waiting
@@ -95,9 +95,12 @@ def dispatched(planned: Sequence[Chain], jobs: Sequence[Models], budget: int | N
         there.add(model)
         return 0
 
+    def answered(_: float) -> Doing[None]:
+        yield from ()
+
     def asking(job: Models) -> Plan[None]:
         for model in job:
-            yield Attempt(CARDS[model], lambda queued: None)
+            yield Attempt(CARDS[model], answered)
 
     hands = Hands(load, there.discard, there.__contains__, lambda model, size: None)
     memory = Memory(Residency.planned(planned, NEEDS, budget), hands)

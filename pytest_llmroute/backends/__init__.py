@@ -44,6 +44,7 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
             parallel=lambda card: _of("ollama.backend", "parallel_of")(around),
             memory=lambda card: None,
             survey=_of("ollama.survey", "survey_ollama", around=around),
+            waits=True,
         ),
         BackendType(
             "openai",
@@ -51,6 +52,7 @@ def llmroute_backends(around: Surroundings) -> Sequence[BackendType]:
             _of("openai_compatible.backend", "missing_key", around=around),
             endpoint=_of("openai_compatible.presets", "address_of"),
             survey=_of("openai_compatible.backend", "survey", around),
+            waits=True,
         ),
         BackendType(
             "anthropic",

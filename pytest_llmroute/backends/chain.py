@@ -10,11 +10,11 @@ from dataclasses import replace
 from functools import partial
 
 from pytest_llmroute.backends.breaker import Breaker, Resting
-from pytest_llmroute.backends.contract import Backend
+from pytest_llmroute.backends.contract import Backend, answer
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Link, LinkFailure, Reply
-from pytest_llmroute.core.steps import Attempt, Pause, Plan
+from pytest_llmroute.core.steps import Attempt, Doing, Pause, Plan
 from pytest_llmroute.errors import (
     AllModelsFailed,
     Cancelled,
@@ -96,14 +96,14 @@ class _Limit:
 def _try(
     card: ModelCard, call_for: Callable[[ModelCard], Call], open_: Callable[[ModelCard], Backend], breaker: Breaker,
     limit: _Limit, queued: float,
-) -> Reply:  # fmt: skip
+) -> Doing[Reply]:  # fmt: skip
     """One try within what is left of the time; its endpoint's breaker hears how it went."""
     breaker.check(card.name)
     limit.begin()
     call: Call | None = None
     try:
         call = _limited(call_for(card), limit.until)
-        reply = open_(card).generate(call)
+        reply = yield from answer(open_(card), call)
     except (OutOfBudget, Cancelled):
         raise  # nobody was asked, and nobody shall be; or nobody waits for it
     except Exception as error:

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.core.replies import Call, Reply
+from pytest_llmroute.core.steps import Doing
 from pytest_llmroute.errors import Cause, ModelCallError, UserError
 
 MOST_TOKENS = 512
@@ -21,6 +22,18 @@ class Backend(Protocol):
     def generate(self, call: Call) -> Reply: ...
 
     def close(self) -> None: ...
+
+
+class Waiting(Backend, Protocol):
+    """A backend whose calls hold nobody up while their server thinks: one thread makes as many as there are slots."""
+
+    def answering(self, call: Call) -> Doing[Reply]: ...
+
+
+def answer(backend: Backend, call: Call) -> Doing[Reply]:
+    """A call to either kind of backend."""
+    answering: Callable[[Call], Doing[Reply]] | None = getattr(backend, "answering", None)
+    return backend.generate(call) if answering is None else (yield from answering(call))
 
 
 @runtime_checkable
@@ -117,5 +130,7 @@ class BackendType:
     """
     survey: Callable[[Sequence[ModelCard], float], Sequence[Survey]] | None = None
     """Asks the servers of these cards, each once and all within so many seconds."""
+    waits: bool = False
+    """Whether what it opens is `Waiting`."""
     most: int | None = None
     """Tokens of a reply where nobody says how many; None: what its card allows."""

@@ -69,6 +69,9 @@ class BackendPool:
 
     def get(self, card: ModelCard) -> Backend:
         """The opened model; the first one who asks waits for it to open."""
+        backend = self._opened.get(card.name)
+        if backend is not None:
+            return backend  # without the lock, which is held as long as another one is opened
         with self._lock:
             backend = self._opened.get(card.name)
             if backend is None:
@@ -99,6 +102,11 @@ class BackendPool:
         here = card.scripted or not (card.remote or (endpoint and not is_loopback(endpoint)))
         most = kind.most if kind is not None else None
         return expected_amount(card, settings, characters, here=here, most=most, factor=factor)
+
+    def waits(self, card: ModelCard) -> bool:
+        """Whether a call to the card's model holds up no thread while its server thinks."""
+        kind = self._types.get(card.backend)
+        return kind is not None and kind.waits and (self._stand_in is None or self.lacking(card) is None)
 
     def parallel(self, card: ModelCard) -> int | None:
         """How many calls the card's server answers at once, where that is known."""

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, quote, urlsplit
 
-from pytest_llmroute.backends.connection import Broken, Connection, Head
+from pytest_llmroute.backends.connection import Broken, Connection, Head, Take, opened
 from pytest_llmroute.core.replies import Call
+from pytest_llmroute.core.steps import Doing, turns, waited
 from pytest_llmroute.core.stops import Stop, telling
 from pytest_llmroute.errors import Cause, ModelCallError
 
 if TYPE_CHECKING:
     import ssl
 
+T = TypeVar("T")
 CONNECT_WITHIN = 5.0
 LONGEST = 3600.0
 """Seconds of an exchange where nobody says how many."""
@@ -111,40 +113,54 @@ class Wire:
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, until: float) -> Any:
         """The answer's JSON; raises Refusal, or ModelCallError where there is no answer."""
-        return _value(b"".join(self.pieces(method, path, body, until=until)))
+        return waited(self.asking(method, path, body, until=until))
+
+    def asking(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, until: float) -> Doing[Any]:
+        """The same for those who can't wait."""
+        came: list[bytes] = []
+        yield from self.exchange(method, path, body, came.append, until=until)
+        return _value(b"".join(came))
 
     def lines(
-        self, path: str, body: Mapping[str, Any], *, until: float, first: float | None = None, stop: Stop | None = None
-    ) -> Iterator[Any]:
-        """The values of an answer that has one on each line, as they come."""
-        for line in lines_of(self.pieces("POST", path, body, until=until, first=first, stop=stop)):
-            if line.strip():
-                yield _value(line)
+        self, path: str, body: Mapping[str, Any], take: Callable[[Any], object], *, until: float,
+        first: float | None = None, stop: Stop | None = None,
+    ) -> Doing[None]:  # fmt: skip
+        """Gives the values of an answer that has one on each line, as they come."""
+        lines = Lines(lambda line: take(_value(line)) if line.strip() else None)
+        yield from self.exchange("POST", path, body, lines.feed, until=until, first=first, stop=stop)
+        lines.end()
 
-    def pieces(
-        self, method: str, path: str, body: Mapping[str, Any] | None, *, until: float,
+    def exchange(
+        self, method: str, path: str, body: Mapping[str, Any] | None, take: Take, *, until: float,
         headers: Mapping[str, str] | None = None, first: float | None = None, stop: Stop | None = None,
-    ) -> Iterator[bytes]:  # fmt: skip
-        """The answer's bytes as they come; `first`: seconds until the first of them. `stop` closes the connection."""
+    ) -> Doing[None]:  # fmt: skip
+        """Gives the answer's bytes as they come; `first`: seconds until the first of them.
+
+        `stop` closes the connection.
+        """
         way = _Way()
         with telling(stop, way.give_up):
-            yield from self._pieces(self._request(method, path, body, headers), until, first, way)
+            yield from self._exchange(self._request(method, path, body, headers), take, until, first, way)
 
-    def _pieces(self, request: bytes, until: float, first: float | None, way: _Way) -> Iterator[bytes]:
+    def _exchange(self, request: bytes, take: Take, until: float, first: float | None, way: _Way) -> Doing[None]:
         began = time.monotonic()
         left = until - began
         if left <= 0:
             raise Late(Cause.TIMEOUT, "no time is left for the call")
         limit = until if first is None else min(until, began + first)
-        connection = None
+        connection: Connection | None = None
+
+        def taken(data: bytes) -> None:
+            assert connection is not None
+            connection.until = until
+            take(data)
+
         try:
-            connection, head = self._sent(request, limit, way)
-            told = connection.body(head)
+            connection, head = yield from self._sent(request, limit, way)
             if head.status != 200:
-                raise Refusal(head.status, _begin_of(told), seconds_of(head.headers.get("retry-after")))
-            for data in told:
-                connection.until = until
-                yield data
+                told = yield from _begin_of(connection, head)
+                raise Refusal(head.status, told, seconds_of(head.headers.get("retry-after")))
+            yield from connection.body(head, taken)
         except TimeoutError:
             took = time.monotonic() - began
             what = "no whole answer" if took >= left * 0.99 or first is None else "no first token"
@@ -170,16 +186,16 @@ class Wire:
         length = f"Content-Length: {len(data)}\r\n" if method == "POST" or data else ""
         return f"{method} {self._prefix}{path} HTTP/1.1\r\n{self._headers}{more}{length}\r\n".encode("latin-1") + data
 
-    def _sent(self, request: bytes, until: float, way: _Way) -> tuple[Connection, Head]:
+    def _sent(self, request: bytes, until: float, way: _Way) -> Doing[tuple[Connection, Head]]:
         """The begin of the answer. A kept connection that the server had closed meanwhile is opened anew, once."""
         connection = self._kept()
         if connection is not None:
             try:
-                return connection, _exchanged(way.over(connection), request, until)
+                return connection, (yield from _begun(way.over(connection), request, until))
             except ConnectionError:
                 way.check()
-        connection = self._opened(until)
-        return connection, _exchanged(way.over(connection), request, until)
+        connection = yield from self._opened(until)
+        return connection, (yield from _begun(way.over(connection), request, until))
 
     def _kept(self) -> Connection | None:
         while self._idle:
@@ -189,10 +205,10 @@ class Wire:
                 connection.close()
         return None
 
-    def _opened(self, until: float) -> Connection:
+    def _opened(self, until: float) -> Doing[Connection]:
         began = time.monotonic()
         try:
-            return Connection(self._host, self._port, min(CONNECT_WITHIN, until - began), self._context)
+            return (yield from opened(self._host, self._port, min(CONNECT_WITHIN, until - began), self._context))
         except TimeoutError:
             took = time.monotonic() - began
             raise ModelCallError(Cause.TIMEOUT, f"no connection to {self.base} within {took:.3g} s") from None
@@ -225,24 +241,32 @@ class Wire:
             connection.close()
 
 
-def _exchanged(connection: Connection, request: bytes, until: float) -> Head:
+def _begun(connection: Connection, request: bytes, until: float) -> Doing[Head]:
     try:
         connection.until = until
-        connection.send(request)
-        return connection.head()
+        yield from connection.send(request)
+        return (yield from connection.head())
     except BaseException:
         connection.close()
         raise
 
 
-def _begin_of(pieces: Iterator[bytes]) -> bytes:
+class _Enough(Exception):
+    """More of an answer is not wanted."""
+
+
+def _begin_of(connection: Connection, head: Head) -> Doing[bytes]:
     """What a server says with a refusal, as far as anybody wants to read it."""
-    told = b""
-    for piece in pieces:
-        told += piece
+    told = bytearray()
+
+    def take(data: bytes) -> None:
+        told.extend(data)
         if len(told) >= MOST_OF_AN_ERROR:
-            break
-    return told[:MOST_OF_AN_ERROR]
+            raise _Enough
+
+    with suppress(_Enough):
+        yield from connection.body(head, take)
+    return bytes(told[:MOST_OF_AN_ERROR])
 
 
 def _host_header(parts: SplitResult) -> str:
@@ -277,23 +301,32 @@ def until_of(call: Call) -> float:
     return time.monotonic() + (LONGEST if call.timeout is None else call.timeout)
 
 
-def lines_of(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Whole lines, however they were cut into pieces."""
-    rest = b""
-    for piece in pieces:
-        *whole, rest = (rest + piece).split(b"\n")
-        yield from whole
-        if len(rest) > LONGEST_LINE:
+class Lines:
+    """Gives whole lines, however they were cut into pieces."""
+
+    def __init__(self, take: Take) -> None:
+        self._take = take
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        for line in whole:
+            self._take(line)
+        if len(self._rest) > LONGEST_LINE:
             raise ModelCallError(Cause.SERVER, "the server sends a line without end")
-    if rest:
-        yield rest
+
+    def end(self) -> None:
+        if self._rest:
+            self._take(self._rest)
 
 
-def events_of(pieces: Iterator[bytes]) -> Iterator[str]:
-    """The data of server-sent events; comments and other fields are left out."""
-    for line in lines_of(pieces):
-        if line.startswith(b"data:"):
-            yield line[5:].strip().decode("utf-8", "replace")
+def coming(doing: Doing[Any], came: list[T]) -> Iterator[T]:
+    """What a doing puts into a list, as it comes; whoever asks for it waits."""
+    with closing(turns(doing)) as waits:
+        for _ in waits:
+            yield from came
+            came.clear()
+    yield from came
 
 
 def seconds_of(retry_after: str | None) -> float | None:

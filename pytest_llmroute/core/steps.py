@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import select
 import threading
 import time
 from collections.abc import Callable, Generator
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.stops import Stop
 from pytest_llmroute.errors import Cause, ModelCallError
 
 R = TypeVar("R")
+S = TypeVar("S")
+
+
+class Socket(Protocol):
+    def fileno(self) -> int: ...
 
 
 class Attempt(NamedTuple):
     """One call to one model; it needs a slot, and the model resident where its memory is limited."""
 
     card: ModelCard
-    do: Callable[[float], Any]
+    do: Callable[[float], Doing[Any]]
     """Given the seconds that it waited for its slot."""
     free: bool = False
     """Needs neither slot nor model: the reply is known."""
@@ -36,6 +42,14 @@ class Work(NamedTuple):
     do: Callable[[], Any]
     long: bool = False
     """Worth a thread of its own beside the calls."""
+
+
+class Ready(NamedTuple):
+    """Wait until a socket can be read, or written; at the longest until a moment of the monotonic clock."""
+
+    socket: Socket
+    until: float
+    writes: bool = False
 
 
 class Entrant(NamedTuple):
@@ -78,6 +92,10 @@ class Race(NamedTuple):
 Step = Attempt | Pause | Work | Race
 Plan = Generator[Step, Any, R]
 """Yields steps; is sent what a step gives, and thrown what it raises."""
+Wait = Ready | Pause | Work
+Doing = Generator[Wait, Any, R]
+"""I/O that holds nobody up: yields what it waits for, so that one thread can wait for many, and is sent and thrown the
+same as a plan."""
 
 
 def coming_in(entrant: Entrant) -> Plan[Ended]:
@@ -106,31 +124,71 @@ def coming_in(entrant: Entrant) -> Plan[Ended]:
 def run_now(plan: Plan[R]) -> R:
     """Every step at once, in this thread."""
     __tracebackhide__ = True  # of a failed call people want to see their own line
+    return _ended(_turns(plan, done))
+
+
+def waited(doing: Doing[R]) -> R:
+    """The same of what waits by itself: this thread waits as long as it must."""
+    __tracebackhide__ = True
+    return _ended(_turns(doing, _waited))
+
+
+def turns(doing: Doing[R]) -> Generator[None, None, R]:
+    """The same, and after each wait whoever asks for the next one may look what has come."""
+    return _turns(doing, _waited)
+
+
+def _turns(steps: Generator[S, Any, R], do: Callable[[S], Any]) -> Generator[None, None, R]:
+    __tracebackhide__ = True
     given: Any = None
     raised: BaseException | None = None
-    while True:
-        try:
-            step = plan.send(given) if raised is None else plan.throw(raised)
-        except StopIteration as end:
-            result: R = end.value
-            return result
-        given, raised = None, None
-        try:
-            given = done(step)
-        except BaseException as error:
-            raised = tamed(error)
+    try:
+        while True:
+            step = steps.send(given) if raised is None else steps.throw(raised)
+            given, raised = None, None
+            try:
+                given = do(step)
+            except BaseException as error:
+                raised = tamed(error)
+            yield
+    except StopIteration as end:
+        result: R = end.value
+        return result
+    finally:
+        steps.close()
 
 
-def done(step: Step, queued: float = 0.0) -> Any:
+def _ended(turns: Generator[None, None, R]) -> R:
+    __tracebackhide__ = True
+    try:
+        while True:
+            next(turns)
+    except StopIteration as end:
+        result: R = end.value
+        return result
+
+
+def done(step: Step) -> Any:
     """What a step gives; it raises what goes wrong."""
     if isinstance(step, Attempt):
-        return step.do(queued)
-    if isinstance(step, Work):
-        return step.do()
+        return waited(step.do(0.0))
     if isinstance(step, Race):
         return run_now(step.in_turn())
-    time.sleep(step.seconds)
-    return None
+    return _waited(step)
+
+
+def _waited(wait: Wait) -> Any:
+    if isinstance(wait, Work):
+        return wait.do()
+    if isinstance(wait, Pause):
+        time.sleep(wait.seconds)
+        return None
+    left = max(0.0, wait.until - time.monotonic())
+    if not hasattr(select, "poll"):  # Windows
+        return select.select([] if wait.writes else [wait.socket], [wait.socket] if wait.writes else [], [], left)
+    poll = select.poll()
+    poll.register(wait.socket, select.POLLOUT if wait.writes else select.POLLIN)
+    return poll.poll(1000 * left)
 
 
 def tamed(error: BaseException) -> BaseException:

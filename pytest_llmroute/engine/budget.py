@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pytest_llmroute.backends.contract import Backend
+from pytest_llmroute.backends.contract import Backend, answer
 from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.budget import SPENT, Amount, Budget, show_amount, show_share
@@ -21,11 +21,14 @@ from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.processes import name_of
 from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.core.requests import Sampling
+from pytest_llmroute.core.steps import Doing, Pause, waited
 from pytest_llmroute.engine.ledger import Account, Ledger, now
 from pytest_llmroute.errors import Cause, ModelCallError, OutOfBudget, UserError
 
 LOOK_AGAIN = 0.02
-"""Seconds, while other workers' calls are on their way."""
+"""Seconds, while other calls are on their way."""
+FARTHEST = 10
+"""As many times as long waits who stands there or farther behind."""
 UNPAID = frozenset(Cause) - {Cause.TIMEOUT, Cause.SERVER, Cause.BACKEND}
 """Failures before a model has written anything; of the others nobody knows what they cost."""
 _NAMES = {"usd": "cost", "tokens": "take"}
@@ -38,9 +41,8 @@ class Spending:
         self.budget = budget
         self._ledger, self._pool = ledger, pool
         self._me = name_of(os.getpid())
-        self._turn = threading.Lock()
-        """One call at a time waits for money: others must not overtake it again and again."""
-        self._settled = threading.Condition()
+        self._turns: deque[object] = deque()
+        """Of calls that wait for money: others must not overtake the first of them again and again."""
         self._factors: dict[str, float] = {}
         """By model: how far estimates of prompts fell short; of a model that has not answered the worst is believed."""
         self._over = False
@@ -70,20 +72,20 @@ class Spending:
         """Opens what asks a model only as long as the budget holds its calls."""
         return lambda card: _Paying(self, card, open_)
 
-    def pay(self, call: Call, ask: Callable[[Call], Reply]) -> Reply:
+    def pay(self, call: Call, ask: Callable[[Call], Doing[Reply]]) -> Doing[Reply]:
         """One call: set aside, made, settled."""
         characters = _characters(call)
         short = self._factors.get(call.card.name, max(self._factors.values(), default=1.0))
         amount = self._pool.may_take(call.card, call.settings, characters, short)
         if (unknown := self._unknown(call.card, amount)) is not None:
             raise ModelCallError(Cause.BUDGET, f"not asked: {unknown.what}", model=call.card.name)
-        waited = self._set_aside(amount)
+        queued = yield from self._set_aside(amount)
         spent, reply = amount, None
         try:
             if call.stop is not None and call.stop.given:
                 spent = Amount()
                 call.stop.check()
-            reply = ask(call)
+            reply = yield from ask(call)
             spent = Amount(reply.priced(call.card).usd, reply.tokens.total)
             self._learn(call, reply)
         except ModelCallError as error:
@@ -92,7 +94,7 @@ class Spending:
             raise
         finally:
             self._settle(amount, spent, reply)
-        return reply.waited(waited)
+        return reply.waited(queued)
 
     def _unknown(self, card: ModelCard, amount: Amount) -> UserError | None:
         limits = self.budget
@@ -115,14 +117,16 @@ class Spending:
             )
         return None
 
-    def _set_aside(self, amount: Amount) -> float:
+    def _set_aside(self, amount: Amount) -> Doing[float]:
         """Waits while it may yet fit; gives the seconds that it waited."""
-        began = now()
-        with self._turn:
-            while not self._fits(amount):
-                with self._settled:
-                    self._settled.wait(LOOK_AGAIN)
-            return now() - began
+        began, me = now(), object()
+        self._turns.append(me)
+        try:
+            while self._turns[0] is not me or not self._fits(amount):
+                yield Pause(LOOK_AGAIN * min(1 + self._turns.index(me), FARTHEST))
+        finally:
+            self._turns.remove(me)
+        return now() - began
 
     def _fits(self, amount: Amount) -> bool:
         """Sets it aside where it fits; raises where it never will."""
@@ -158,8 +162,6 @@ class Spending:
             account.pay(spent)
             account.guessed += reply is None and spent is amount
             account.estimated = account.estimated or (reply is not None and not reply.tokens.exact)
-        with self._settled:
-            self._settled.notify()
 
     def _learn(self, call: Call, reply: Reply) -> None:
         """Estimates that fell short are not made again."""
@@ -178,7 +180,10 @@ class _Paying:
     open: Callable[[ModelCard], Backend]
 
     def generate(self, call: Call) -> Reply:
-        return self.spending.pay(call, lambda asked: self.open(self.card).generate(asked))
+        return waited(self.answering(call))
+
+    def answering(self, call: Call) -> Doing[Reply]:
+        return self.spending.pay(call, lambda asked: answer(self.open(self.card), asked))
 
     def close(self) -> None:
         """What was opened belongs to the pool."""

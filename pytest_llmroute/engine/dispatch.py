@@ -1,6 +1,7 @@
 """Runs plans ahead of whoever waits for them: calls in slots, long checks beside them, results for those who ask.
 
-A slot is a thread, so each keeps its own connection. A plan is moved on by the thread that has done its last step.
+Slots of backends that hold nobody up while their server thinks are moved on by one thread (`poller.py`); each of the
+others is a thread of its own. A plan is moved on by the thread that has done its last step.
 """
 
 from __future__ import annotations
@@ -21,7 +22,21 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from pytest_llmroute.core.models import ModelCard
-from pytest_llmroute.core.steps import Attempt, Ended, Entrant, Pause, Plan, Race, Step, Work, coming_in, tamed
+from pytest_llmroute.core.steps import (
+    Attempt,
+    Doing,
+    Ended,
+    Entrant,
+    Pause,
+    Plan,
+    Race,
+    Step,
+    Work,
+    coming_in,
+    tamed,
+    waited,
+)
+from pytest_llmroute.engine.poller import Poller
 from pytest_llmroute.engine.width import Fixed, Width
 
 if TYPE_CHECKING:
@@ -30,7 +45,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pytest_llmroute.engine")
 GIVE_WAY, EACH = 0.0002, 0.00001
-"""Seconds after which Python lets another thread compute, at least, and for each slot."""
+"""Seconds after which Python lets another thread compute, at least, and for each slot that is a thread."""
+GIVE_UP_WAITING = 0.05
+"""Seconds for which answers go before pytest's own work, when there are more of them all the time."""
 SHARE, LOOK = 0.02, 0.25
 """Seconds between looks at slots, and at memory, that other processes may want."""
 MANY = 5000
@@ -194,7 +211,10 @@ class _Lane:
     busy: dict[str, int] = field(default_factory=dict)
     memories: dict[str, Memory] = field(default_factory=dict)
     """Of the models that must be in memory before they are asked."""
-    threads: int = 0
+    waits: bool = True
+    """Whether its models' backends hold up no thread: then one thread moves all slots on."""
+    slots: int = 0
+    """Those that were begun and have not ended."""
     shares: bool = False
     """Whether slots are being taken and left, as other processes want them."""
     idle: int = 0
@@ -247,15 +267,20 @@ class _Course:
         return came
 
 
+def _working(work: Work) -> Doing[Any]:
+    return (yield work)
+
+
 class Dispatcher:
     """All lanes of a session."""
 
     def __init__(
         self, lane_of: Callable[[ModelCard], str], width_of: Callable[[ModelCard], Width | None], *,
         memory_of: Callable[[ModelCard], Memory | None] = lambda card: None, ahead: int | None = None,
-        workers: int | None = None,
+        workers: int | None = None, waits: Callable[[ModelCard], bool] = lambda card: False,
     ) -> None:  # fmt: skip
-        self._lane_of, self._width_of, self._memory_of = lane_of, width_of, memory_of
+        self._lane_of, self._width_of, self._memory_of, self._waits = lane_of, width_of, memory_of, waits
+        self._poller = Poller()
         self._slotless: dict[str, bool] = {}
         """By model: whether its calls need no slot."""
         self._ahead = ahead
@@ -329,6 +354,7 @@ class Dispatcher:
             job.end(None, Dropped())
         for _ in range(self._workers):
             self._work.put(None)
+        self._poller.stop()
 
     def leave(self) -> None:
         """After `stop`: others may have the slots, though this process may live on for long."""
@@ -344,6 +370,10 @@ class Dispatcher:
         if card.name not in self._slotless:
             self._slotless[card.name] = self._width_of(card) is None
         return self._slotless[card.name]
+
+    def give_way(self) -> None:
+        """Lets answers that have come go first: else Python's lock would be taken from them again and again."""
+        self._poller.calm.wait(GIVE_UP_WAITING)
 
     @property
     def under_way(self) -> bool:
@@ -369,6 +399,7 @@ class Dispatcher:
             queue = lane.waiting.get(model)
             if queue is None:
                 queue = lane.waiting[model] = _Queue()
+                lane.waits = lane.waits and card is not None and self._waits(card)
                 if card is not None and (memory := self._memory_of(card)) is not None:
                     if memory not in self._memories:
                         self._memories.append(memory)
@@ -428,41 +459,52 @@ class Dispatcher:
         if lane.idle:
             lane.idle -= 1
             lane.free.notify()
-        elif lane.threads < lane.width() and (ticket := lane.waiting[model].take(self._may_begin)) is not None:
-            gate = threading.Lock()
-            gate.acquire()
-            self._gates.append(gate)
-            args = (name, lane, (model, ticket), gate)
-            slot = threading.Thread(target=self._slot, args=args, name=f"llmroute-slot-{name}", daemon=True)
-            lane.threads += 1
+        elif lane.slots < lane.width() and (ticket := lane.waiting[model].take(self._may_begin)) is not None:
+            lane.slots += 1
             lane.busy[model] = lane.busy.get(model, 0) + 1
-            self._pace()
             try:
-                slot.start()
+                self._begin_slot(name, lane, (model, ticket))
             except RuntimeError:  # the system gives no more threads
-                lane.threads -= 1
+                lane.slots -= 1
                 lane.busy[model] -= 1
                 lane.waiting[model].put_back(ticket)
-                if not lane.threads:
+                if not lane.slots:
                     raise
         if not together:
             self._open_gates()
+
+    def _begin_slot(self, name: str, lane: _Lane, first: tuple[str, _Ticket]) -> None:
+        if lane.waits:
+            self._poller.begin(self._slot(name, lane, first, ends=True))
+            return
+        gate = threading.Lock()
+        gate.acquire()
+        args = (self._slot(name, lane, first), gate)
+        slot = threading.Thread(target=self._slot_alone, args=args, name=f"llmroute-slot-{name}", daemon=True)
+        slot.start()
+        self._gates.append(gate)
+        self._pace()
 
     def _open_gates(self) -> None:
         """Slots that have been started begin: earlier, each would keep the next one from being started."""
         while self._gates:
             self._gates.pop().release()
 
-    def _slot(self, name: str, lane: _Lane, first: tuple[str, _Ticket], gate: threading.Lock) -> None:
+    def _slot_alone(self, slot: Doing[None], gate: threading.Lock) -> None:
         gate.acquire()
+        waited(slot)
+
+    def _slot(self, name: str, lane: _Lane, first: tuple[str, _Ticket], *, ends: bool = False) -> Doing[None]:
+        """`ends`: when there is nothing to do, since it costs little to begin another one."""
         taken: tuple[str, _Ticket] | None = first
         while taken is not None:
             model, ticket = taken
             try:
-                self._follow(lane, ticket, model)
+                yield from self._follow(lane, ticket, model)
             except BaseException as error:
+                self._unless_dropped(error)
                 self._failed(ticket.job, error)
-            taken = self._take_at_once(lane, *taken) or self._take(name, lane, *taken)
+            taken = self._take_at_once(lane, *taken) or self._take(name, lane, *taken, ends=ends)
 
     def _take_at_once(self, lane: _Lane, model: str, ended: _Ticket) -> tuple[str, _Ticket] | None:
         """The next call of a slot that has just made one, without the lock where there is nothing to decide.
@@ -476,19 +518,24 @@ class Dispatcher:
             self._forget(ended.job)
         return (model, ticket) if ticket is not None else None
 
-    def _take(self, name: str, lane: _Lane, done: str, ended: _Ticket) -> tuple[str, _Ticket] | None:
+    def _take(self, name: str, lane: _Lane, done: str, ended: _Ticket, *, ends: bool) -> tuple[str, _Ticket] | None:
         """Waits for a call that may be made now, after the one that is done: the lock is taken once for both."""
         with self._lock:
             self._done(name, lane, done, ended)
-            while not self._stopped.is_set():
+            while not self._stopped.is_set() and (lane.waits or not ends):
                 model = self._next(lane) if lane.running < lane.width() else None
                 if model is not None:
                     if (ticket := lane.waiting[model].take(self._may_begin)) is None:
                         continue  # another slot was faster
                     lane.busy[model] = lane.busy.get(model, 0) + 1
                     return model, ticket
+                if ends:
+                    break
                 lane.idle += 1
                 lane.free.wait()
+            lane.slots -= 1
+            if ends and not lane.waits:
+                self._call(name, lane)  # by a thread
             return None
 
     def _done(self, name: str, lane: _Lane, model: str, ticket: _Ticket) -> None:
@@ -498,7 +545,7 @@ class Dispatcher:
         lane.busy[model] -= 1
         if (memory := lane.memories.get(model)) is not None and memory.unmet:
             self._settle(memory)
-        if lane.threads < lane.width():
+        if lane.slots < lane.width():
             self._call(name, lane)
 
     def _next(self, lane: _Lane) -> str | None:
@@ -515,7 +562,7 @@ class Dispatcher:
         begun = ticket.step is not None or self._ahead is None
         return begun or ticket.job.index < self._reached + (self._ahead or 0)
 
-    def _follow(self, lane: _Lane, ticket: _Ticket, model: str) -> None:
+    def _follow(self, lane: _Lane, ticket: _Ticket, model: str) -> Doing[None]:
         """A plan's steps, as long as this slot can do them: its next call to the same model, and short work."""
         job, step = ticket.job, ticket.step
         if job.ended:  # dropped in this very moment
@@ -526,25 +573,34 @@ class Dispatcher:
             if isinstance(current, Attempt) and (
                 current.card.name == model or current.free or self.slotless(current.card)
             ):
-                current = self._do(job, partial(current.do, queued), lane)
+                doing = current.do(queued)
+                if lane.waits and not self._waits(current.card):
+                    doing = _working(Work(partial(waited, doing)))
+                current = yield from self._do(job, doing, lane)
                 queued = 0.0
             elif isinstance(current, Work) and not current.long:
-                current = self._do(job, current.do)
+                current = yield from self._do(job, _working(current))
             else:
                 self._hand_over(job, current)
                 return
 
-    def _do(self, job: Job, do: Callable[[], Any], lane: _Lane | None = None) -> Step | None:
+    def _do(self, job: Job, doing: Doing[Any], lane: _Lane | None = None) -> Doing[Step | None]:
         started = time.perf_counter()
         given, raised = None, None
         try:
-            given = do()
+            given = yield from doing
         except BaseException as error:
+            self._unless_dropped(error)
             raised = tamed(error)
         job.own_seconds += time.perf_counter() - started
         if lane is not None:
             lane.width.heard(raised)
         return job.step(given, raised)
+
+    def _unless_dropped(self, error: BaseException) -> None:
+        """Raises what ends a slot that nobody will ever move on again."""
+        if isinstance(error, GeneratorExit) and self._stopped.is_set():
+            raise error
 
     def _hand_over(self, job: Job, step: Step) -> None:
         if isinstance(step, Attempt):
@@ -575,8 +631,8 @@ class Dispatcher:
         While calls are on their way no answer shall wait for pytest's own work. But all threads that wait for their
         turn wake up as often, and where they are many that costs more than it gives.
         """
-        threads = sum(lane.threads for lane in self._lanes.values())
-        sys.setswitchinterval(max(GIVE_WAY, EACH * threads) if self._jobs else self._usual_interval)
+        threads = sum(lane.slots for lane in self._lanes.values() if not lane.waits)
+        self._poller.pace(max(GIVE_WAY, EACH * threads) if self._jobs else self._usual_interval)
 
     # Work beside the calls
 
@@ -589,16 +645,16 @@ class Dispatcher:
     def _worker(self) -> None:
         while (taken := self._work.get()) is not None:
             job, work = taken
-            self._move_on(job, self._do(job, work.do))
+            self._move_on(job, waited(self._do(job, _working(work))))
 
     def _move_on(self, job: Job, step: Step | None) -> None:
         """After a step that no slot has done: what needs no slot is done here, everything else where it belongs."""
         try:
             while step is not None:
                 if isinstance(step, Work) and not step.long:
-                    step = self._do(job, step.do)
+                    step = waited(self._do(job, _working(step)))
                 elif isinstance(step, Attempt) and self._needs_no_slot(step):
-                    step = self._do(job, partial(step.do, 0.0))
+                    step = waited(self._do(job, step.do(0.0)))
                 else:
                     self._hand_over(job, step)
                     return

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from pytest_llmroute.backends.contract import Backend
+from pytest_llmroute.backends.contract import Backend, answer
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Reply
+from pytest_llmroute.core.steps import Doing, waited
 from pytest_llmroute.errors import Cause, ModelCallError
 from pytest_llmroute.store.recordings import Recording, RecordingError, Recordings, key_of
 
@@ -65,12 +66,13 @@ class Replay:
             return open_
         return lambda card: open_(card) if card.scripted else _Replaying(self, card, open_, item)
 
-    def answer(self, call: Call, item: str, ask: Callable[[Call], Reply]) -> Reply:
+    def answer(self, call: Call, item: str, ask: Callable[[Call], Doing[Reply]]) -> Doing[Reply]:
         first = self._recordings.request(call)
         place = (item, key_of(first))
         number = self._take(place)
         try:
-            return self._answer(call, item, first if number == 1 else {**first, "occurrence": number}, ask)
+            request = first if number == 1 else {**first, "occurrence": number}
+            return (yield from self._answer(call, item, request, ask))
         except BaseException:
             with self._lock:
                 self._taken[place].discard(number)  # not answered: another try is no other request
@@ -88,7 +90,9 @@ class Replay:
             taken.add(number)
             return number
 
-    def _answer(self, call: Call, item: str, request: Mapping[str, Any], ask: Callable[[Call], Reply]) -> Reply:
+    def _answer(
+        self, call: Call, item: str, request: Mapping[str, Any], ask: Callable[[Call], Doing[Reply]]
+    ) -> Doing[Reply]:
         key = key_of(request)
         if self._replies is not None and (known := self._replies.get(key)) is not None:
             return known.with_(reused=True)
@@ -97,7 +101,7 @@ class Replay:
                 return found.reply
             if self.mode == "only":
                 raise self._missing(key, call, item, request)
-        reply = ask(call).priced(call.card)
+        reply = (yield from ask(call)).priced(call.card)
         if self.mode != "none":
             reply = reply.with_(recording=key)
             self._keep(request, reply, call)
@@ -150,7 +154,10 @@ class _Replaying:
     item: str
 
     def generate(self, call: Call) -> Reply:
-        return self.replay.answer(call, self.item, lambda asked: self.open(self.card).generate(asked))
+        return waited(self.answering(call))
+
+    def answering(self, call: Call) -> Doing[Reply]:
+        return self.replay.answer(call, self.item, lambda asked: answer(self.open(self.card), asked))
 
     def close(self) -> None:
         """What was opened belongs to the pool."""

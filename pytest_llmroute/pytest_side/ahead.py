@@ -65,6 +65,7 @@ class Ahead:
             self._width,
             memory_of=self._memories.of if self._memories is not None else lambda card: None,
             ahead=2 * (slots or 4) if bound else FAR,
+            waits=session.engine.pool.waits,
         )
 
     def assigned(self, item: pytest.Item) -> list[tuple[int, pytest.Item]]:
@@ -130,6 +131,7 @@ class Ahead:
         self._waiting.pop(job.index, None)
         self.dispatcher.reached(job.index + 1)
         started = time.perf_counter()
+        self.dispatcher.give_way()
         try:
             return job.wait()
         except Dropped:

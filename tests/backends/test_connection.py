@@ -8,8 +8,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_llmroute.backends.connection import Broken, Connection, NoAnswer
-from pytest_llmroute.backends.wire import Refusal, Wire
+from pytest_llmroute.backends.wire import Refusal, Wire, coming
+from pytest_llmroute.core.steps import Doing, waited
 from pytest_llmroute.core.stops import Stop
 from pytest_llmroute.errors import Cancelled, Cause, ModelCallError
 
@@ -87,13 +88,21 @@ class Told(Connection):
         self._pieces = iter([*filter(None, pieces), b""])
         self._rest, self._left, self._whole, self.until = b"", 0, False, soon()
 
-    def _receive(self) -> bytes:
+    def _receive(self) -> Doing[bytes]:
+        yield from ()
         return next(self._pieces)
 
     def all(self) -> tuple[int, bytes, bool]:
-        head = self.head()
-        body = b"".join(self.body(head))
-        return head.status, body, self._whole
+        head, body = waited(self.head()), list[bytes]()
+        waited(self.body(head, body.append))
+        return head.status, b"".join(body), self._whole
+
+
+def pieces(
+    wire: Wire, method: str, body: Mapping[str, Any] | None = None, *, until: float | None = None, **more: Any
+) -> Iterator[bytes]:
+    came: list[bytes] = []
+    return coming(wire.exchange(method, "/x", body, came.append, until=until or soon(), **more), came)
 
 
 def by_the_library(answer: bytes) -> tuple[int, bytes]:
@@ -215,9 +224,8 @@ def test_an_answer_that_nobody_reads_to_its_end_ends_its_connection(wire_to: Cal
     with serving(lambda connection, request: connection.sendall(told)) as (url, made):
         wire = wire_to(url)
         for _ in range(2):
-            pieces = wire.pieces("GET", "/x", None, until=soon())
-            assert next(pieces).startswith(b"one")
-            pieces.close()  # type: ignore[attr-defined]
+            with closing(pieces(wire, "GET")) as some:  # type: ignore[type-var]
+                assert next(some).startswith(b"one")
         assert len(made) == 2
 
 
@@ -250,7 +258,7 @@ def test_a_server_that_trickles_meets_the_limit_of_the_whole(wire_to: Callable[[
 def test_a_header_can_hold_no_second_one(wire_to: Callable[[str], Wire]) -> None:
     with serving(lambda connection, request: connection.sendall(ok())) as (url, made):
         with pytest.raises(ModelCallError, match="the header Authorization") as caught:
-            list(wire_to(url).pieces("GET", "/x", None, until=soon(), headers={"Authorization": "a\r\nX: secret"}))
+            list(pieces(wire_to(url), "GET", headers={"Authorization": "a\r\nX: secret"}))
         assert "secret" not in str(caught.value)
         assert not made
 
@@ -281,7 +289,7 @@ def test_an_exchange_that_is_stopped_ends_at_once_and_its_connection_is_closed(
 
         def ask() -> None:
             try:
-                list(wire.pieces("POST", "/", {}, until=time.monotonic() + 60, stop=stop))
+                list(pieces(wire, "POST", {}, until=time.monotonic() + 60, stop=stop))
             except BaseException as error:
                 ended.append(error)
 
@@ -293,6 +301,6 @@ def test_an_exchange_that_is_stopped_ends_at_once_and_its_connection_is_closed(
         asking.join(20)
         assert isinstance(ended[0], ModelCallError)
         with pytest.raises(Cancelled):
-            list(wire.pieces("POST", "/", {}, until=soon(), stop=stop))
+            list(pieces(wire, "POST", {}, stop=stop))
         assert wire.ask("GET", "/", until=soon()) == {}
         assert len(made) == 2

@@ -16,6 +16,7 @@ from pytest_llmroute.backends.ollama.messages import asked_tools, written
 from pytest_llmroute.core.models import ModelCard, Source
 from pytest_llmroute.core.replies import Call
 from pytest_llmroute.core.requests import Message, Sampling
+from pytest_llmroute.core.steps import waited
 from pytest_llmroute.errors import Cause
 from pytest_llmroute.testing.ollama_server import LoopbackOllama, Quirks
 
@@ -250,9 +251,9 @@ def test_a_model_that_is_loaded_with_another_context_counts_as_cold(server: Loop
 def test_unload_waits_until_it_is_gone(server: LoopbackOllama) -> None:
     with opened(server) as model:
         ask(model)
-        assert any(same_name(item.name, "nano") for item in model.server.resident())
+        assert any(same_name(item.name, "nano") for item in waited(model.server.resident()))
         assert model.unload()
-        assert not any(same_name(item.name, "nano") for item in model.server.resident())
+        assert not any(same_name(item.name, "nano") for item in waited(model.server.resident()))
 
 
 def test_a_model_that_was_loaded_stays_until_it_is_closed_and_then_as_long_as_usual(server: LoopbackOllama) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pytest_llmroute.backends.connection import Connection
+from pytest_llmroute.backends.connection import opened as opened_connection
 from pytest_llmroute.backends.contract import Surroundings
 from pytest_llmroute.backends.ollama.backend import OllamaModel, missing_ollama
 from pytest_llmroute.backends.ollama.survey import survey_ollama
@@ -22,6 +22,7 @@ from pytest_llmroute.backends.wire import Refusal
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call
 from pytest_llmroute.core.requests import Message
+from pytest_llmroute.core.steps import waited
 from pytest_llmroute.errors import Cause, ModelCallError, UserError
 from pytest_llmroute.testing.ollama_server import LoopbackOllama, Quirks
 
@@ -198,15 +199,17 @@ def test_a_whole_answer_counts_although_the_server_does_not_end_it() -> None:
 
 def test_nothing_is_read_after_the_limit() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        connection = Connection("127.0.0.1", listener.getsockname()[1], 5)
+        connection = waited(opened_connection("127.0.0.1", listener.getsockname()[1], 5))
         with listener.accept()[0] as theirs:
             theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate")
-            told = connection.body(connection.head())
+            connection.until = time.monotonic() + 5
+            head, told = waited(connection.head()), list[bytes]()
             connection.until = time.monotonic() - 1
-            assert next(told) == b"late"  # it had come before
+            waited(connection.body(head, told.append))
+            assert told == [b"late"]  # it had come before
             theirs.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
             with pytest.raises(TimeoutError):
-                connection.head()
+                waited(connection.head())
         connection.close()
 
 
@@ -314,6 +317,6 @@ def test_a_key_goes_only_where_a_card_names_it(monkeypatch: pytest.MonkeyPatch) 
         around = Surroundings({"MY_KEY": "mine"}, url)
         model = OllamaModel(ModelCard("x", "ollama", api_key_env="MY_KEY"), around)
         with suppress(ModelCallError):
-            model.server.resident()
+            waited(model.server.resident())
         model.close()
     assert "Bearer mine" in heads[-1]

@@ -17,6 +17,7 @@ import pytest
 from pytest_llmroute.backends.ollama.address import read_address
 from pytest_llmroute.backends.ollama.pulling import Progress, followed, free_space
 from pytest_llmroute.backends.ollama.server import OllamaServer
+from pytest_llmroute.core.steps import waited
 from pytest_llmroute.errors import Cause, ModelCallError, UserError
 from pytest_llmroute.testing.ollama_server import LoopbackOllama, Quirks, Served
 
@@ -184,7 +185,7 @@ def test_a_pull_tells_its_progress_over_all_parts(fresh: tuple[LoopbackOllama, O
     assert done == sorted(done)
     assert told[-1].status == "success"
     assert told[-1].done == told[-1].total > 400_000
-    assert [model.name for model in asked.installed()] == ["pico:latest"]
+    assert [model.name for model in waited(asked.installed())] == ["pico:latest"]
 
 
 def test_a_pull_that_breaks_off_goes_on_where_it_was(fresh: tuple[LoopbackOllama, OllamaServer]) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.steps import Attempt, Doing, Work
 from pytest_llmroute.engine.residency.chains import Chain, Models
 from pytest_llmroute.engine.residency.online import Load, Residency, Serve, Situation
 from pytest_llmroute.engine.residency.room import ModelNeeds, Room
@@ -18,6 +22,15 @@ from pytest_llmroute.engine.residency.waves import WavePlan
 NAMES = "abcde"
 SOME = settings(max_examples=60, deadline=None)
 Needs = dict[str, ModelNeeds]
+
+
+def calling(card: ModelCard, do: Callable[[float], Any]) -> Attempt:
+    """A call that takes its time: who moves many on makes it beside, a slot that is a thread right there."""
+
+    def doing(queued: float) -> Doing[Any]:
+        return (yield Work(partial(do, queued)))
+
+    return Attempt(card, doing)
 
 
 def needs(**sizes: int | None) -> Needs:

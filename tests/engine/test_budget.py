@@ -7,18 +7,20 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmroute.backends.contract import BackendType
+from pytest_llmroute.backends.contract import BackendType, answer
 from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.core.budget import Amount, Budget, expected_amount, read_budget
 from pytest_llmroute.core.models import ModelCard, Price
 from pytest_llmroute.core.replies import Call, Reply, Tokens
 from pytest_llmroute.core.requests import Message, Sampling
+from pytest_llmroute.core.steps import waited
 from pytest_llmroute.engine.budget import Spending, spent_line
 from pytest_llmroute.engine.ledger import Ledger, OwnLedger, SharedLedger, cannot_share
 from pytest_llmroute.errors import Cause, ModelCallError, OutOfBudget
@@ -52,6 +54,10 @@ class House:
         return Reply("ok", call.card.name, self.tokens)
 
     def close(self) -> None: ...
+
+
+def pay(run: Spending, call: Call, house: House) -> Reply:
+    return waited(run.pay(call, partial(answer, house)))
 
 
 def spending(budget: Budget, ledger: Ledger | None = None, types: Mapping[str, BackendType] | None = None) -> Spending:
@@ -137,7 +143,7 @@ def test_ten_slots_never_overshoot_together_and_use_what_there_is(tmp_path: Path
 
     def ask(_: int) -> bool:
         try:
-            run.pay(CALL, house.generate)
+            pay(run, CALL, house)
         except OutOfBudget:
             return False
         with ledger.open() as account:
@@ -156,12 +162,12 @@ def test_ten_slots_never_overshoot_together_and_use_what_there_is(tmp_path: Path
 
 def test_nothing_is_asked_after_the_first_refusal() -> None:
     house, run = House(), spending(Budget(tokens=150))
-    run.pay(CALL, house.generate)
+    pay(run, CALL, house)
     large = Call(PRICED, (Message("user", "x" * 400),), Sampling(max_tokens=90))
     small = Call(PRICED, (Message("user", "x"),), Sampling(max_tokens=1))
     for call in (large, small):
         with pytest.raises(OutOfBudget):
-            run.pay(call, house.generate)
+            pay(run, call, house)
     assert house.asked == 1
     assert spent_line(run.budget, run.account(), 2, 3) == (
         "budget: 20 of 150 tokens spent; the next call would take up to 190 tokens; 2 of 3 items were not run"
@@ -170,10 +176,10 @@ def test_nothing_is_asked_after_the_first_refusal() -> None:
 
 def test_seconds_count_from_the_first_test() -> None:
     house, run = House(), spending(Budget(seconds=0.05))
-    run.pay(CALL, house.generate)
+    pay(run, CALL, house)
     time.sleep(0.06)
     with pytest.raises(OutOfBudget):
-        run.pay(CALL, house.generate)
+        pay(run, CALL, house)
     assert spent_line(run.budget, run.account(), 1, 2).endswith(" ms of 0.05 s spent; 1 of 2 items were not run")
 
 
@@ -184,7 +190,7 @@ UNPAID, UNKNOWN = [Cause.REFUSED, Cause.RATE, Cause.AUTH], [Cause.TIMEOUT, Cause
 def test_a_failed_call_is_counted_with_all_it_may_have_cost_unless_nobody_wrote_anything(cause: Cause) -> None:
     run = spending(Budget(usd=1000))
     with pytest.raises(ModelCallError):
-        run.pay(CALL, House(fail=cause).generate)
+        pay(run, CALL, House(fail=cause))
     account = run.account()
     assert (account.usd, account.guessed) == ((0, 0) if cause in UNPAID else (100, 1))
     assert ("1 failed or cancelled calls are counted" in spent_line(run.budget, account, 0, 1)) == (cause in UNKNOWN)
@@ -193,9 +199,9 @@ def test_a_failed_call_is_counted_with_all_it_may_have_cost_unless_nobody_wrote_
 def test_estimates_that_fell_short_are_not_made_again() -> None:
     """The first prompt has three times the tokens that were expected of it; the second of its kind may take 30 + 90."""
     house, run = House(Tokens(30, 10)), spending(Budget(usd=159))
-    run.pay(CALL, house.generate)
+    pay(run, CALL, house)
     with pytest.raises(OutOfBudget):
-        run.pay(CALL, house.generate)
+        pay(run, CALL, house)
     assert (run.account().usd, run.account().next) == (40, 120)
 
 
@@ -203,7 +209,7 @@ def test_a_model_here_costs_nothing_and_one_elsewhere_must_have_a_price() -> Non
     types = {"house": HOUSE, "there": BackendType("there", HOUSE.open, endpoint=lambda card: card.base_url)}
     run = spending(Budget(usd=1), types=types)
     house = House()
-    run.pay(Call(HERE, (Message("user", "x"),), Sampling()), house.generate)
+    pay(run, Call(HERE, (Message("user", "x"),), Sampling()), house)
     assert run.account().usd == 0
     assert run.lacking(ModelCard("m", "there", base_url="http://127.0.0.1:1/v1"), Sampling()) is None
     for card in (ModelCard("far", "there", base_url="https://example.org"), ModelCard("far", "house", remote=True)):
@@ -211,7 +217,7 @@ def test_a_model_here_costs_nothing_and_one_elsewhere_must_have_a_price() -> Non
         assert error is not None
         assert error.what == "model \"far\" has no price, so --llm-budget='$1' can't be held"
         with pytest.raises(ModelCallError, match="not asked"):
-            run.pay(Call(card, (Message("user", "x"),), Sampling(max_tokens=1)), house.generate)
+            pay(run, Call(card, (Message("user", "x"),), Sampling(max_tokens=1)), house)
     assert house.asked == 1
 
 
@@ -229,7 +235,7 @@ def test_what_a_dead_worker_had_set_aside_counts_as_spent(tmp_path: Path) -> Non
     with ledger.open() as account:
         account.hold("999999999:1.00", Amount(100, 100))
     with pytest.raises(OutOfBudget):
-        run.pay(CALL, house.generate)
+        pay(run, CALL, house)
     assert (run.account().usd, run.account().guessed, run.account().held) == (100, 1, {})
 
 

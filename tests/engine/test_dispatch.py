@@ -20,6 +20,7 @@ from pytest_llmroute.engine.dispatch import Dispatcher, Dropped, Job
 from pytest_llmroute.engine.leases import POSSIBLE, SlotLeases
 from pytest_llmroute.engine.width import FIRST, Fixed, Growing, Width, width_for
 from pytest_llmroute.errors import Cause, ModelCallError
+from tests.engine.made import calling
 
 CARDS = {name: ModelCard(name, "x") for name in ("a", "b")}
 
@@ -47,18 +48,18 @@ class Server:
 
 
 def ask(server: Server, what: object, model: str = "a") -> Plan[object]:
-    return (yield Attempt(CARDS[model], lambda queued: server.answer(what)))
+    return (yield calling(CARDS[model], lambda queued: server.answer(what)))
 
 
-@pytest.fixture
-def dispatcher() -> Iterator[Callable[..., Dispatcher]]:
+@pytest.fixture(params=[False, True], ids=["threads", "one thread"])
+def dispatcher(request: pytest.FixtureRequest) -> Iterator[Callable[..., Dispatcher]]:
     made: list[Dispatcher] = []
 
     def make(
         slots: int | Width = 4, *, lane: Callable[[ModelCard], str] = lambda card: "one", **more: Any
     ) -> Dispatcher:
         width = Fixed(slots) if isinstance(slots, int) else slots
-        made.append(Dispatcher(lane, lambda card: width, **more))
+        made.append(Dispatcher(lane, lambda card: width, waits=lambda card: bool(request.param), **more))
         return made[-1]
 
     yield make
@@ -117,8 +118,8 @@ def test_a_failure_reaches_the_plan_and_then_whoever_waits(dispatcher: Callable[
 
     def plan() -> Plan[str]:
         with pytest.raises(ModelCallError):
-            yield Attempt(CARDS["a"], fails)
-        yield Attempt(CARDS["a"], fails)
+            yield calling(CARDS["a"], fails)
+        yield calling(CARDS["a"], fails)
         return "never"
 
     with pytest.raises(ModelCallError, match="broken"):
@@ -181,9 +182,9 @@ def test_a_pause_holds_no_slot_and_long_work_neither(dispatcher: Callable[..., D
     server, run = Server(0.01), dispatcher(1, workers=1)
 
     def plan(step: Pause | Work) -> Plan[list[object]]:
-        first = yield Attempt(CARDS["a"], lambda queued: server.answer("first"))
+        first = yield calling(CARDS["a"], lambda queued: server.answer("first"))
         between = yield step
-        last = yield Attempt(CARDS["a"], lambda queued: server.answer("last"))
+        last = yield calling(CARDS["a"], lambda queued: server.answer("last"))
         return [first, between, last]
 
     def slow() -> str:
@@ -203,9 +204,12 @@ def test_a_pause_holds_no_slot_and_long_work_neither(dispatcher: Callable[..., D
         st.lists(st.sampled_from(["a", "b", "work", "long", "pause", "fail"]), max_size=5), min_size=1, max_size=12
     ),
     st.integers(1, 4),
+    st.sampled_from(["", "a", "b", "ab"]),
 )
-@settings(max_examples=30, deadline=None)
-def test_plans_end_as_they_do_one_after_another(kinds: list[list[str]], slots: int) -> None:
+@settings(max_examples=60, deadline=None)
+def test_plans_end_as_they_do_one_after_another(kinds: list[list[str]], slots: int, waiting: str) -> None:
+    """`waiting`: the models whose calls need no threads."""
+
     def plan(steps: list[str]) -> Plan[list[object]]:
         seen: list[object] = []
         for number, kind in enumerate(steps):
@@ -215,7 +219,7 @@ def test_plans_end_as_they_do_one_after_another(kinds: list[list[str]], slots: i
                 seen.append(error.text)
         return seen
 
-    run = Dispatcher(lambda card: "one", lambda card: Fixed(slots))
+    run = Dispatcher(lambda card: "one", lambda card: Fixed(slots), waits=lambda card: card.name in waiting)
     try:
         jobs = [Job(partial(plan, steps), index=n) for n, steps in enumerate(kinds)]
         for job in jobs:
@@ -230,12 +234,12 @@ def _step(kind: str, number: int) -> Attempt | Pause | Work:
         raise ModelCallError(Cause.SERVER, f"failed {number}")
 
     if kind == "fail":
-        return Attempt(CARDS["a"], fail)
+        return calling(CARDS["a"], fail)
     if kind == "pause":
         return Pause(0.001)
     if kind in ("work", "long"):
         return Work(lambda: (kind, number), long=kind == "long")
-    return Attempt(CARDS[kind], lambda queued: (kind, number))
+    return calling(CARDS[kind], lambda queued: (kind, number))
 
 
 def test_a_growing_width_grows_while_all_goes_well_and_halves_when_told_to_slow_down() -> None:
@@ -280,7 +284,7 @@ def twice(number: int, said: list[int], until: Callable[[], object] = lambda: No
         until()
 
     for half in (number, -number):
-        yield Attempt(CARDS["a"], lambda queued, half=half: call(half))  # type: ignore[misc]
+        yield calling(CARDS["a"], lambda queued, half=half: call(half))  # type: ignore[misc]
     return number
 
 

@@ -9,10 +9,11 @@ from functools import partial
 import pytest
 
 from pytest_llmroute.core.models import ModelCard
-from pytest_llmroute.core.steps import Attempt, Pause, Plan, Work, run_now
+from pytest_llmroute.core.steps import Pause, Plan, Work, run_now
 from pytest_llmroute.engine.dispatch import Dispatcher, Job
 from pytest_llmroute.engine.width import Fixed, Width
 from pytest_llmroute.errors import ModelCallError
+from tests.engine.made import calling
 
 CARD, LOST = ModelCard("here", "x"), ModelCard("lost", "x")
 ENDS = [SystemExit(3), KeyboardInterrupt(), GeneratorExit("gone")]
@@ -29,9 +30,9 @@ def width_of(card: ModelCard) -> Width:
     return Fixed(2)
 
 
-@pytest.fixture
-def run() -> Iterator[Dispatcher]:
-    made = Dispatcher(lane_of, width_of, workers=1)
+@pytest.fixture(params=[False, True], ids=["threads", "one thread"])
+def run(request: pytest.FixtureRequest) -> Iterator[Dispatcher]:
+    made = Dispatcher(lane_of, width_of, workers=1, waits=lambda card: bool(request.param))
     yield made
     made.stop()
 
@@ -44,7 +45,7 @@ def raising(error: BaseException) -> Callable[..., object]:
 
 
 def well(what: object = "well") -> Plan[object]:
-    return (yield Attempt(CARD, lambda queued: what))
+    return (yield calling(CARD, lambda queued: what))
 
 
 def ended(job: Job) -> object:
@@ -64,7 +65,7 @@ def others_go_on(run: Dispatcher) -> None:
     """Through all the kinds of threads that there are."""
 
     def plan() -> Plan[list[object]]:
-        first = yield Attempt(CARD, lambda queued: 1)
+        first = yield calling(CARD, lambda queued: 1)
         second = yield Work(lambda: 2, long=True)
         third = yield Pause(0.001)
         return [first, second, third]
@@ -78,7 +79,7 @@ def others_go_on(run: Dispatcher) -> None:
 @pytest.mark.parametrize("error", ENDS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("kind", ["call", "work", "long work"])
 def test_what_would_end_a_thread_is_a_failed_call(run: Dispatcher, error: BaseException, kind: str) -> None:
-    step = Attempt(CARD, raising(error)) if kind == "call" else Work(raising(error), long=kind == "long work")
+    step = calling(CARD, raising(error)) if kind == "call" else Work(raising(error), long=kind == "long work")
 
     def plan() -> Plan[object]:
         return (yield step)
@@ -100,7 +101,7 @@ def test_a_plan_that_raises_itself_ends_alone(run: Dispatcher, error: BaseExcept
 
     def plan() -> Plan[object]:
         if after == "call":
-            yield Attempt(CARD, lambda queued: 1)
+            yield calling(CARD, lambda queued: 1)
         elif after != "nothing":
             yield Pause(0.001) if after == "pause" else Work(lambda: 1, long=True)
         raise error
@@ -119,7 +120,7 @@ def test_a_step_that_can_not_be_handed_on_ends_its_plan_alone(run: Dispatcher, b
     def plan() -> Plan[object]:
         if before is not None:
             yield before
-        return (yield Attempt(LOST, lambda queued: 1))
+        return (yield calling(LOST, lambda queued: 1))
 
     jobs = [Job(plan, index=n) for n in range(3)]
     for job in jobs:
@@ -149,7 +150,7 @@ def test_where_no_thread_can_be_had_those_that_are_there_do_the_work(monkeypatch
 
 def test_in_the_users_own_thread_ctrl_c_stays_what_it_is() -> None:
     def plan() -> Plan[object]:
-        return (yield Attempt(CARD, raising(KeyboardInterrupt())))
+        return (yield calling(CARD, raising(KeyboardInterrupt())))
 
     with pytest.raises(KeyboardInterrupt):
         run_now(plan())

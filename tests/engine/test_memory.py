@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_llmroute.core.models import ModelCard
-from pytest_llmroute.core.steps import Attempt, Plan
+from pytest_llmroute.core.steps import Plan
 from pytest_llmroute.engine.dispatch import Dispatcher, Job
 from pytest_llmroute.engine.memory import Hands, Memory
 from pytest_llmroute.engine.residency.chains import Chain
@@ -20,6 +20,7 @@ from pytest_llmroute.engine.residency.online import Residency
 from pytest_llmroute.engine.residency.room import ModelNeeds
 from pytest_llmroute.engine.residency.waves import plan_waves
 from pytest_llmroute.engine.width import Fixed
+from tests.engine.made import calling
 
 SIZES = {"a": 4, "b": 5, "c": 3, "d": 2}
 CARDS = {name: ModelCard(name, "x") for name in SIZES}
@@ -77,22 +78,32 @@ class Host:
 def asking(host: Host, chain: tuple[str, ...]) -> Plan[list[str]]:
     said: list[str] = []
     for model in chain:
-        answer: str = yield Attempt(CARDS[model], partial(lambda model, queued: host.ask(model), model))
+        answer: str = yield calling(CARDS[model], partial(lambda model, queued: host.ask(model), model))
         said += [answer]
     return said
 
 
-@pytest.fixture
-def dispatch() -> Callable[..., Dispatcher]:
+@pytest.fixture(params=["", "abcd"], ids=["threads", "one thread"])
+def dispatch(request: pytest.FixtureRequest) -> Callable[..., Dispatcher]:
     def make(memory: Memory, slots: int = 3) -> Dispatcher:
-        return Dispatcher(lambda card: "one", lambda card: Fixed(slots), memory_of=lambda card: memory)
+        return dispatcher_of(memory, slots, request.param)
 
     return make
 
 
-def run(host: Host, chains: list[tuple[str, ...]], slots: int) -> list[list[str]]:
+def dispatcher_of(memory: Memory, slots: int, waiting: str) -> Dispatcher:
+    """`waiting`: the models whose calls need no threads."""
+    return Dispatcher(
+        lambda card: "one",
+        lambda card: Fixed(slots),
+        memory_of=lambda card: memory,
+        waits=lambda card: card.name in waiting,
+    )
+
+
+def run(host: Host, chains: list[tuple[str, ...]], slots: int, waiting: str = "") -> list[list[str]]:
     memory = host.memory([Chain(chain) for chain in chains])
-    dispatcher = Dispatcher(lambda card: "one", lambda card: Fixed(slots), memory_of=lambda card: memory)
+    dispatcher = dispatcher_of(memory, slots, waiting)
     try:
         jobs = [Job(partial(asking, host, chain), index=number) for number, chain in enumerate(chains)]
         with dispatcher.gathering():
@@ -107,12 +118,17 @@ Jobs = st.lists(st.lists(st.sampled_from(sorted(SIZES)), min_size=1, max_size=3)
 
 
 @settings(max_examples=60, deadline=None)
-@given(chains=Jobs, room=st.sampled_from([5, 7, 9, 14]), slots=st.integers(1, 4))
+@given(
+    chains=Jobs,
+    room=st.sampled_from([5, 7, 9, 14]),
+    slots=st.integers(1, 4),
+    waiting=st.sampled_from(["", "abcd", "ac"]),
+)
 def test_no_model_is_asked_that_is_not_in_memory_and_every_job_ends(
-    chains: list[tuple[str, ...]], room: int, slots: int
+    chains: list[tuple[str, ...]], room: int, slots: int, waiting: str
 ) -> None:
     host = Host(room)
-    assert run(host, chains, slots) == [list(chain) for chain in chains]
+    assert run(host, chains, slots, waiting) == [list(chain) for chain in chains]
     assert host.wrong == []
 
 
@@ -127,7 +143,7 @@ def test_jobs_of_one_call_load_each_model_once(picks: list[str], room: int) -> N
 def test_chains_take_as_many_loads_as_planned() -> None:
     chains = [("a", "b"), ("a", "c"), ("b", "c"), ("a", "b", "c")] * 5
     host = Host(5)
-    run(host, chains, 4)
+    run(host, chains, 4, "abcd")
     planned = plan_waves([Chain(chain) for chain in chains], host.needs, 5)
     assert len(host.loads) == planned.loads == planned.bound == 3
 

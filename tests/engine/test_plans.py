@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_llmroute.core.models import ModelCard
-from pytest_llmroute.core.steps import Attempt, Pause, Plan, Work, run_now
+from pytest_llmroute.core.steps import Pause, Plan, Work, run_now
 from pytest_llmroute.engine.dispatch import Dispatcher, Job
 from pytest_llmroute.engine.width import Fixed
 from pytest_llmroute.errors import Cause, ModelCallError
+from tests.engine.made import calling
 
 SMALL, LARGE = "small", "large"
 VOTERS = ("a", "b", "c")
@@ -97,7 +98,7 @@ def asked(world: World, plan: str, model: str) -> Plan[str | None]:
     """Once more after a while where it fails."""
     for _ in range(2):
         try:
-            text: str = yield Attempt(CARDS[model], partial(world.call, plan, model))
+            text: str = yield calling(CARDS[model], partial(world.call, plan, model))
         except ModelCallError:
             yield Pause(0.001)
         else:
@@ -119,10 +120,14 @@ def one_after_another(told: dict[str, Sequence[str]]) -> tuple[World, list[objec
 
 
 def in_slots(
-    told: dict[str, Sequence[str]], slots: int, lane_of: Callable[[ModelCard], str], ahead: int | None = None
+    told: dict[str, Sequence[str]],
+    slots: int,
+    lane_of: Callable[[ModelCard], str],
+    ahead: int | None = None,
+    waits: frozenset[str] = frozenset(),
 ) -> tuple[World, list[object]]:
     world = World(told)
-    run = Dispatcher(lane_of, lambda card: Fixed(slots), ahead=ahead)
+    run = Dispatcher(lane_of, lambda card: Fixed(slots), ahead=ahead, waits=lambda card: card.name in waits)
     try:
         jobs = [Job(partial(cascade, world, plan), index=index) for index, plan in enumerate(told)]
         for job in jobs:
@@ -173,14 +178,15 @@ def test_in_slots_it_ends_as_it_does_alone(slots: int) -> None:
     st.integers(1, 6),
     st.sampled_from([None, 1, 4]),
     st.booleans(),
+    st.frozensets(st.sampled_from([SMALL, LARGE, *VOTERS])) | st.just(frozenset([SMALL, LARGE, *VOTERS])),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_slots_lanes_and_bounds_change_neither_results_nor_the_steps_of_a_plan(
-    outcomes: list[list[str]], slots: int, ahead: int | None, one_lane: bool
+    outcomes: list[list[str]], slots: int, ahead: int | None, one_lane: bool, waits: frozenset[str]
 ) -> None:
     told = told_of(*outcomes)
     alone, results = one_after_another(told)
-    world, found = in_slots(told, slots, lambda card: "one" if one_lane else card.name, ahead)
+    world, found = in_slots(told, slots, lambda card: "one" if one_lane else card.name, ahead, waits)
     assert found == results
     assert world.did == alone.did
     assert Counter(world.calls) == Counter(alone.calls)

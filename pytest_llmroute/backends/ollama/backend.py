@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -30,10 +30,11 @@ from pytest_llmroute.backends.ollama.messages import offered, options, written
 from pytest_llmroute.backends.ollama.pulling import free_space
 from pytest_llmroute.backends.ollama.server import ASK_WITHIN, LOAD_WITHIN, OllamaServer
 from pytest_llmroute.backends.ollama.trouble import refusal
-from pytest_llmroute.backends.wire import LONGEST, Late, Refusal, until_of
+from pytest_llmroute.backends.wire import LONGEST, Late, Refusal, coming, until_of
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Reply
+from pytest_llmroute.core.steps import Doing, Pause, waited
 from pytest_llmroute.errors import Cause, ModelCallError, UserError
 
 log = logging.getLogger("pytest_llmroute.backends")
@@ -42,6 +43,8 @@ USUAL_CONTEXT = 8192
 """Tokens where a card only says what a model was made for: room for all of it may cost many gigabytes."""
 LONG, USUAL = "60m", "5m"
 """How long the server keeps a model that the session wants, and what holds where nobody says anything."""
+LOOK_AGAIN = 0.01
+"""Seconds, while somebody else asks the server for the model."""
 LAST_WORD = 0.5
 """Seconds for what a server is told at the end."""
 Loads = MutableMapping[tuple[str, str], dict[str, Any]]
@@ -139,27 +142,32 @@ class OllamaModel:
         """Bytes in all and on a GPU, by the server's own word after the first call."""
 
     def generate(self, call: Call) -> Reply:
+        return waited(self.answering(call))
+
+    def answering(self, call: Call) -> Doing[Reply]:
+        """The same for those who can't wait."""
         until = until_of(call)
         with self._told():
-            known = self._opened(until)
+            known = yield from self._opened(until)
             body = self._body(call, known)
             cold = self._taken_cold()
             answer = Answer(self.name)
-            for _ in self._pieces(body, answer, until, call):
-                pass
+            yield from self._asked_for(body, answer, answer.add, until, call)
             reply = answer.reply(self.card.name)
             self._refuse_cut_off(reply, known)
-            size, on_gpu = self._reported(until)
+            size, on_gpu = yield from self._reported(until)
         return reply.with_(sent=_sent(body), digest=known.digest or None, cold=cold, reported=size, reported_gpu=on_gpu)
 
     def stream(self, call: Call) -> Iterator[str]:
         """The text piece by piece."""
         until = until_of(call)
+        came: list[str] = []
         with self._told():
-            body = self._body(call, self._opened(until))
+            body = self._body(call, waited(self._opened(until)))
             self._taken_cold()
             answer = Answer(self.name)
-            yield from filter(None, self._pieces(body, answer, until, call))
+            asked = self._asked_for(body, answer, lambda line: came.append(answer.add(line)), until, call)
+            yield from (piece for piece in coming(asked, came) if piece)
             answer.reply(self.card.name)
 
     def load(self, within: float = LOAD_WITHIN) -> Loaded:
@@ -168,7 +176,7 @@ class OllamaModel:
         It stays there until it is unloaded, or closed: then the server's own rule holds again.
         """
         with self._told():
-            known = self._opened(time.monotonic() + within)
+            known = waited(self._opened(time.monotonic() + within))
             self._keep_alive = LONG
             loaded = self.server.load(
                 self.name, known.constant, more=known.fields, keep_alive=self._keep_alive, within=within
@@ -185,10 +193,10 @@ class OllamaModel:
         """Bytes by the server's word; 0 where it is not in memory, or in memory with another context."""
         with self._told():
             until = time.monotonic() + within
-            context = self._opened(until).constant["num_ctx"]
+            context = waited(self._opened(until)).constant["num_ctx"]
             return sum(
                 item.size
-                for item in self.server.resident(max(0.1, until - time.monotonic()))
+                for item in waited(self.server.resident(max(0.1, until - time.monotonic())))
                 if same_name(item.name, self.name) and item.context in (None, context)
             )
 
@@ -200,29 +208,31 @@ class OllamaModel:
                 self.server.load(self.name, known.constant, more=known.fields, keep_alive=USUAL, within=LAST_WORD)
         self.server.close()
 
-    def _opened(self, until: float) -> Known:
+    def _opened(self, until: float) -> Doing[Known]:
         """Asked once, whoever comes first; the others wait as long as they may."""
-        if self._known is None:
-            if not self._lock.acquire(timeout=max(0.0, until - time.monotonic())):
+        while self._known is None:
+            if self._lock.acquire(blocking=False):
+                try:
+                    self._known = self._known or (yield from self._asked(until))
+                finally:
+                    self._lock.release()
+            elif time.monotonic() > until:
                 raise ModelCallError(Cause.TIMEOUT, "no time is left: the server was still being asked for the model")
-            try:
-                if self._known is None:
-                    self._known = self._asked(until)
-            finally:
-                self._lock.release()
+            else:
+                yield Pause(LOOK_AGAIN)
         return self._known
 
-    def _asked(self, until: float) -> Known:
+    def _asked(self, until: float) -> Doing[Known]:
         def left() -> float:
             return until - time.monotonic()
 
         self._only_here(looks_remote(self.name))
-        version = self.server.version(left())
-        shown = self.server.show(self.name, left())
+        version = yield from self.server.version(left())
+        shown = yield from self.server.show(self.name, left())
         self._only_here(shown.elsewhere)
-        listed = [model for model in self.server.installed(left()) if same_name(model.name, self.name)]
+        listed = [model for model in (yield from self.server.installed(left())) if same_name(model.name, self.name)]
         self._only_here(any(model.elsewhere for model in listed))
-        resident = [model for model in self.server.resident(left()) if same_name(model.name, self.name)]
+        resident = [model for model in (yield from self.server.resident(left())) if same_name(model.name, self.name)]
         constant = self._constant(shown)
         self._cold = not any(model.context in (None, constant["num_ctx"]) for model in resident)
         fields = {"truncate": False, "shift": False} if refuses_long_prompts(version) else {}
@@ -231,17 +241,17 @@ class OllamaModel:
         self._same_for_all({**constant, **fields})
         return Known(shown, listed[0].digest if listed else "", constant, fields)
 
-    def _reported(self, until: float) -> tuple[int | None, int | None]:
+    def _reported(self, until: float) -> Doing[tuple[int | None, int | None]]:
         """What the loaded model takes; asked once, and no reason for a call to fail."""
         if self._sizes is None and time.monotonic() < until:
             try:
-                found = [
-                    item for item in self.server.resident(until - time.monotonic()) if same_name(item.name, self.name)
-                ]
+                resident = yield from self.server.resident(until - time.monotonic())
             except ModelCallError:
                 return None, None
-            if found:
-                self._sizes = found[0].size, found[0].on_gpu
+            for item in resident:
+                if same_name(item.name, self.name):
+                    self._sizes = item.size, item.on_gpu
+                    break
         return self._sizes or (None, None)
 
     def _constant(self, shown: Shown) -> dict[str, Any]:
@@ -300,13 +310,18 @@ class OllamaModel:
         wanted = call.settings.reasoning
         return can and (wanted if wanted is not None else self.card.thinking == "always")
 
-    def _pieces(self, body: dict[str, Any], answer: Answer, until: float, call: Call) -> Iterator[str]:
+    def _asked_for(
+        self, body: dict[str, Any], answer: Answer, add: Callable[[Any], object], until: float, call: Call
+    ) -> Doing[None]:
+        """An answer; `add` is given its lines."""
+
+        def take(line: Any) -> None:
+            add(line)
+            self._only_here(bool(answer.remote))
+
         first = self.card.first_token
         try:
-            for line in self.server.wire.lines("/api/chat", body, until=until, first=first, stop=call.stop):
-                piece = answer.add(line)
-                self._only_here(bool(answer.remote))
-                yield piece
+            yield from self.server.wire.lines("/api/chat", body, take, until=until, first=first, stop=call.stop)
         except Refusal as error:
             raise self._explained(refusal(error, self.name), body) from None
         except Late:

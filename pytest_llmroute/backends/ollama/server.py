@@ -27,6 +27,7 @@ from pytest_llmroute.backends.ollama.facts import (
 from pytest_llmroute.backends.ollama.pulling import Progress, check_room, followed, pull_failure
 from pytest_llmroute.backends.ollama.trouble import failure, refusal
 from pytest_llmroute.backends.wire import CONNECT_WITHIN, LONGEST, Refusal, Wire
+from pytest_llmroute.core.steps import Doing, waited
 from pytest_llmroute.errors import Cause, ModelCallError
 
 if TYPE_CHECKING:
@@ -44,28 +45,32 @@ PULL_TRIES = 3
 
 
 class OllamaServer:
-    """Questions to one server; every failure is a ModelCallError with its cause. Any thread may ask."""
+    """Questions to one server; every failure is a ModelCallError with its cause. Any thread may ask.
+
+    What calls need is yielded for, so that nobody is held up; what loads, unloads and pulls takes its time.
+    """
 
     def __init__(self, address: Address, *, key: str = "") -> None:
         self.address = address
         self._headers = _authorization(address, key)
         self.wire = Wire(address.url, self._headers)
 
-    def version(self, within: float = ASK_WITHIN) -> str:
-        told = table(self._ask("GET", "/api/version", within=within))
+    def version(self, within: float = ASK_WITHIN) -> Doing[str]:
+        told = table((yield from self._ask("GET", "/api/version", within=within)))
         if not isinstance(told.get("version"), str):
             raise ModelCallError(Cause.BACKEND, f"{self.address.url} answers, but is no Ollama server")
         return str(told["version"])
 
-    def installed(self, within: float = ASK_WITHIN) -> tuple[Installed, ...]:
+    def installed(self, within: float = ASK_WITHIN) -> Doing[tuple[Installed, ...]]:
+        told = yield from self._ask("GET", "/api/tags", within=within)
         return tuple(
             Installed(text(item, "model") or text(item, "name"), text(item, "digest"), count(item, "size"),
                       text(item, "remote_host"))
-            for item in tables(self._ask("GET", "/api/tags", within=within), "models")
+            for item in tables(told, "models")
         )  # fmt: skip
 
-    def show(self, name: str, within: float = ASK_WITHIN) -> Shown:
-        told = table(self._ask("POST", "/api/show", {"model": name}, within=within, name=name))
+    def show(self, name: str, within: float = ASK_WITHIN) -> Doing[Shown]:
+        told = table((yield from self._ask("POST", "/api/show", {"model": name}, within=within, name=name)))
         details = table(told.get("details"))
         said = told.get("capabilities")
         sizes = [
@@ -82,11 +87,12 @@ class OllamaServer:
             remote_model=text(told, "remote_model"),
         )
 
-    def resident(self, within: float = ASK_WITHIN) -> tuple[Resident, ...]:
+    def resident(self, within: float = ASK_WITHIN) -> Doing[tuple[Resident, ...]]:
+        told = yield from self._ask("GET", "/api/ps", within=within)
         return tuple(
             Resident(text(item, "model") or text(item, "name"), text(item, "digest"), count(item, "size"),
                      count(item, "size_vram"), count(item, "context_length") or None)
-            for item in tables(self._ask("GET", "/api/ps", within=within), "models")
+            for item in tables(told, "models")
         )  # fmt: skip
 
     def load(
@@ -101,20 +107,21 @@ class OllamaServer:
         wanted = options.get("num_ctx")
         there = any(
             same_name(item.name, name) and (item.context is None or wanted is None or item.context == wanted)
-            for item in self.resident(within)
+            for item in waited(self.resident(within))
         )
         body = {"model": name, "options": dict(options), "stream": False, **(more or {})}
         if keep_alive is not None:
             body["keep_alive"] = keep_alive
         started = time.monotonic()
-        self._ask("POST", "/api/generate", body, within=until - started, name=name)
+        waited(self._ask("POST", "/api/generate", body, within=until - started, name=name))
         return Loaded(cold=not there, seconds=time.monotonic() - started)
 
     def unload(self, name: str, within: float = UNLOAD_WITHIN) -> bool:
         """Drops a model and waits until it is gone from the server's list; whether it is."""
         until = time.monotonic() + within
-        self._ask("POST", "/api/generate", {"model": name, "keep_alive": 0, "stream": False}, within=within, name=name)
-        while any(same_name(item.name, name) for item in self.resident(max(0.1, until - time.monotonic()))):
+        body = {"model": name, "keep_alive": 0, "stream": False}
+        waited(self._ask("POST", "/api/generate", body, within=within, name=name))
+        while any(same_name(item.name, name) for item in waited(self.resident(max(0.1, until - time.monotonic())))):
             if time.monotonic() > until:
                 return False
             time.sleep(0.05)
@@ -157,10 +164,10 @@ class OllamaServer:
 
     def _ask(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, within: float, name: str = ""
-    ) -> Any:
+    ) -> Doing[Any]:
         until = time.monotonic() + min(within, LONGEST)
         try:
-            return self.wire.ask(method, path, body, until=until)
+            return (yield from self.wire.asking(method, path, body, until=until))
         except Refusal as error:
             raise refusal(error, name) from None
 

@@ -12,6 +12,7 @@ from pytest_llmroute.backends.ollama.facts import looks_remote
 from pytest_llmroute.backends.ollama.server import OllamaServer
 from pytest_llmroute.core.at_once import at_once
 from pytest_llmroute.core.models import ModelCard
+from pytest_llmroute.core.steps import waited
 from pytest_llmroute.errors import Cause, ModelCallError, UserError
 
 START = "ollama serve   (elsewhere: OLLAMA_HOST)"
@@ -38,9 +39,9 @@ def _survey(address: Address, cards: Sequence[ModelCard], *, around: Surrounding
     names = (card.api_key_env for card in cards if card.api_key_env)
     server = OllamaServer(address, key=next((key for name in names if (key := around.env.get(name, ""))), ""))
     try:
-        version = server.version(until - time.monotonic())
-        installed = server.installed(until - time.monotonic())
-        resident = server.resident(until - time.monotonic())
+        version = waited(server.version(until - time.monotonic()))
+        installed = waited(server.installed(until - time.monotonic()))
+        resident = waited(server.resident(until - time.monotonic()))
     except ModelCallError as error:
         return Survey(address.url, up=False, text=error.text, fix=_fix(error.cause, address))
     finally:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_llmroute.backends.causes import cause_of
+from pytest_llmroute.backends.connection import Take
 from pytest_llmroute.backends.contract import Surroundings, Survey
 from pytest_llmroute.backends.keys import no_key
 from pytest_llmroute.backends.openai_compatible.presets import address_of, key_name_of, preset_of
 from pytest_llmroute.backends.openai_compatible.wire import Gathered, body_of
-from pytest_llmroute.backends.wire import Refusal, Wire, events_of, until_of
+from pytest_llmroute.backends.wire import Lines, Refusal, Wire, coming, until_of
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.at_once import at_once
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.core.replies import Call, Reply, Timings, Tokens
+from pytest_llmroute.core.steps import Doing, waited
 from pytest_llmroute.core.stops import Stop
 from pytest_llmroute.core.tokens import estimate_tokens
 from pytest_llmroute.errors import Cause, ModelCallError, UserError
@@ -38,69 +40,80 @@ class OpenAIModel:
         """Streaming tells when the first token came; a server that can't is asked without after its first refusal."""
 
     def generate(self, call: Call) -> Reply:
+        return waited(self.answering(call))
+
+    def answering(self, call: Call) -> Doing[Reply]:
+        """The same for those who can't wait."""
         body = body_of(call, self.preset, stream=self._streams)
         try:
-            return self._once(call, body)
+            return (yield from self._once(call, body))
         except Refusal as refusal:
             if not (self._streams and refusal.status in (400, 422) and "stream" in refusal.message.lower()):
                 raise self._told(refusal) from None
         self._streams = False
         try:
-            return self._once(call, body_of(call, self.preset, stream=False))
+            return (yield from self._once(call, body_of(call, self.preset, stream=False)))
         except Refusal as refusal:
             raise self._told(refusal) from None
 
     def stream(self, call: Call) -> Iterator[str]:
         """The text piece by piece."""
-        gathered = Gathered()
+        gathered, came = Gathered(), list[str]()
+
+        def take(chunk: Any) -> None:
+            if piece := gathered.take(chunk):
+                came.append(piece)
+
+        body = body_of(call, self.preset, stream=True)
         try:
-            for chunk in self._chunks(body_of(call, self.preset, stream=True), until_of(call), call.stop):
-                if piece := gathered.take(chunk):
-                    yield piece
-                if gathered.trouble:
-                    raise gathered.trouble
+            yield from coming(self._chunks(body, take, until_of(call), call.stop), came)
         except Refusal as refusal:
             raise self._told(refusal) from None
 
     def close(self) -> None:
         self._wire.close()
 
-    def _once(self, call: Call, body: Mapping[str, Any]) -> Reply:
+    def _once(self, call: Call, body: Mapping[str, Any]) -> Doing[Reply]:
         until = until_of(call)
         started = time.perf_counter()
         gathered, first = Gathered(), 0.0
+
+        def take(chunk: Any) -> None:
+            nonlocal first
+            gathered.take(chunk)
+            if not first and gathered.begun:
+                first = time.perf_counter() - started
+
         if body.get("stream"):
-            for chunk in self._chunks(body, until, call.stop):
-                gathered.take(chunk)
-                if not first and gathered.begun:
-                    first = time.perf_counter() - started
-                if gathered.trouble:
-                    raise gathered.trouble
+            yield from self._chunks(body, take, until, call.stop)
         else:
-            gathered.take(self._parsed(b"".join(self._send("POST", CHAT, body, until, call.stop))))
-        if gathered.trouble:
-            raise gathered.trouble
+            came: list[bytes] = []
+            yield from self._send("POST", CHAT, body, came.append, until, call.stop)
+            gathered.take(self._parsed(b"".join(came)))
         if not gathered.finish and not gathered.usage:
             raise self._error(Cause.SERVER, f"{self.base} ended its answer before it was whole")
         return self._reply(call, body, gathered, first=first, total=time.perf_counter() - started)
 
     def _send(
-        self, method: str, path: str, body: Mapping[str, Any] | None, until: float, stop: Stop | None = None
-    ) -> Iterator[bytes]:
-        """The answer's bytes; every failure but a refusal names the model."""
+        self, method: str, path: str, body: Mapping[str, Any] | None, take: Take, until: float, stop: Stop | None = None
+    ) -> Doing[None]:
+        """Gives the answer's bytes; every failure but a refusal names the model."""
         self._around.refuse(self.base, self.card.name)
         try:
             first = self.card.first_token if body is not None else None
             headers = self._headers()
-            yield from self._wire.pieces(method, path, body, until=until, headers=headers, first=first, stop=stop)
+            yield from self._wire.exchange(
+                method, path, body, take, until=until, headers=headers, first=first, stop=stop
+            )
         except ModelCallError as error:
             raise self._error(error.cause, error.text) from None
 
     def models(self, within: float) -> frozenset[str] | None:
         """What the server lists; None where it answers otherwise."""
-        told = b"".join(self._send("GET", MODELS, None, time.monotonic() + within))
+        came: list[bytes] = []
+        waited(self._send("GET", MODELS, None, came.append, time.monotonic() + within))
         try:
-            return frozenset(str(item["id"]) for item in json.loads(told)["data"])
+            return frozenset(str(item["id"]) for item in json.loads(b"".join(came))["data"])
         except (ValueError, KeyError, TypeError):
             return None
 
@@ -117,11 +130,18 @@ class OpenAIModel:
         finally:
             beside.close()
 
-    def _chunks(self, body: Mapping[str, Any], until: float, stop: Stop | None) -> Iterator[Any]:
-        for data in events_of(self._send("POST", CHAT, body, until, stop)):
-            if data == "[DONE]":
-                continue
-            yield self._parsed(data)
+    def _chunks(
+        self, body: Mapping[str, Any], take: Callable[[Any], object], until: float, stop: Stop | None
+    ) -> Doing[None]:
+        """Gives the values of server-sent events; comments and other fields are left out."""
+
+        def event(line: bytes) -> None:
+            if line.startswith(b"data:") and (data := line[5:].strip()) != b"[DONE]":
+                take(self._parsed(data.decode("utf-8", "replace")))
+
+        lines = Lines(event)
+        yield from self._send("POST", CHAT, body, lines.feed, until, stop)
+        lines.end()
 
     def _parsed(self, data: str | bytes) -> Any:
         try:

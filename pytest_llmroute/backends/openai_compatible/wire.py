@@ -79,19 +79,17 @@ class Gathered:
     """llama.cpp's own."""
     logprobs: list[Any] = field(default_factory=list)
     tools: dict[int, dict[str, Any]] = field(default_factory=dict)
-    trouble: Refusal | None = None
     begun: bool = False
     """Whether anything of the reply is there: the first chunk of many servers names a role only."""
 
     def take(self, chunk: Any) -> str:
-        """Adds one chunk, or a whole answer; the text that it brought."""
+        """Adds one chunk, or a whole answer; the text that it brought. An error in it is raised."""
         if not isinstance(chunk, Mapping):
             return ""
         if chunk.get("error"):
             error = chunk["error"]
             status = error.get("code") if isinstance(error, Mapping) else None
-            self.trouble = Refusal(status if isinstance(status, int) else 500, chunk)
-            return ""
+            raise Refusal(status if isinstance(status, int) else 500, chunk)
         self.usage = chunk.get("usage") or self.usage
         self.timings = chunk.get("timings") or self.timings
         new = ""
