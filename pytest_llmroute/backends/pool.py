@@ -36,6 +36,8 @@ class BackendPool:
         self._loading = loading
         self._opened: dict[str, Backend] = {}
         self._breakers: dict[str, Breaker] = {}
+        self._endpoints: dict[str, str] = {}
+        """By model: asked for several times a call."""
         self._fresh: dict[str, float] = {}
         """Models that were loaded and have not answered since, with the seconds that it took."""
         self._lock = threading.Lock()
@@ -80,6 +82,11 @@ class BackendPool:
 
     def endpoint(self, card: ModelCard) -> str:
         """The address of the card's server; empty where it has none."""
+        if card.name not in self._endpoints:
+            self._endpoints[card.name] = self._endpoint(card)
+        return self._endpoints[card.name]
+
+    def _endpoint(self, card: ModelCard) -> str:
         kind = self._types.get(card.backend)
         if kind is None or (asked := kind.endpoint) is None:
             return card.base_url

@@ -632,7 +632,7 @@ class Dispatcher:
         turn wake up as often, and where they are many that costs more than it gives.
         """
         threads = sum(lane.slots for lane in self._lanes.values() if not lane.waits)
-        self._poller.pace(max(GIVE_WAY, EACH * threads) if self._jobs else self._usual_interval)
+        sys.setswitchinterval(max(GIVE_WAY, EACH * threads) if self._jobs else self._usual_interval)
 
     # Work beside the calls
 

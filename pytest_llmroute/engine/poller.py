@@ -6,12 +6,12 @@ near: that costs as much again as the call.
 
 from __future__ import annotations
 
+import gc
 import heapq
 import itertools
 import logging
 import selectors
 import socket
-import sys
 import threading
 import time
 from collections import deque
@@ -24,6 +24,8 @@ log = logging.getLogger("pytest_llmroute.engine")
 NEVER = float("inf")
 SPARE = 1000
 """Alarms of what has ended that may lie about."""
+LATER = 50_000
+"""New objects after which Python looks for garbage while there is much to do; usually 700. It can wait for a pause."""
 
 
 class _Course:
@@ -60,7 +62,7 @@ class Poller:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._asleep = self._stopped = False
-        self._usual = self._pace = sys.getswitchinterval()
+        self._collects = gc.get_threshold()
         self._running = 0
         self._watched: dict[int, _Course] = {}
         """By the number of the socket."""
@@ -85,12 +87,6 @@ class Poller:
         self._stopped = True
         self._wake()
 
-    def pace(self, interval: float) -> None:
-        """How long a thread may compute before another one does while nothing is to be done here."""
-        self._pace = interval
-        if self._asleep or self._thread is None:
-            sys.setswitchinterval(interval)
-
     def _put(self, one: _Course | _Back) -> None:
         self._new.append(one)
         self._wake()
@@ -105,6 +101,7 @@ class Poller:
 
     def _run(self) -> None:
         with self._selector, self._bell, self._ear:
+            self._works()
             while not self._stopped or self._running or self._new:
                 self._take_new()
                 for key, _ in self._selector.select(0) or self._sleep():
@@ -115,21 +112,32 @@ class Poller:
                         self._go_on(key.data)
                     self._take_new()
                 self._ring()
-        sys.setswitchinterval(self._pace)
+            self._rests()
 
     def _sleep(self) -> list[tuple[selectors.SelectorKey, int]]:
-        """Until something comes; others may compute in turns as short as they like."""
+        """Until something comes."""
         self._asleep = True
         try:
             if self._new or (self._stopped and not self._running):
                 return []
             self.calm.set()
-            sys.setswitchinterval(self._pace)
+            self._rests()
             return self._selector.select(max(0.0, self._alarms[0][0] - time.monotonic()) if self._alarms else None)
         finally:
             self._asleep = False
             self.calm.clear()
-            sys.setswitchinterval(self._usual)
+            self._works()
+
+    def _works(self) -> None:
+        """Until it rests garbage may lie about."""
+        now = gc.get_threshold()
+        if 0 < now[0] < LATER:
+            self._collects = now
+            gc.set_threshold(LATER, *now[1:])
+
+    def _rests(self) -> None:
+        if gc.get_threshold()[0] == LATER:  # else somebody has said otherwise meanwhile
+            gc.set_threshold(*self._collects)
 
     def _take_new(self) -> None:
         while self._new:

@@ -33,6 +33,8 @@ A server's many threads make such a list dear, so that only the sampler makes it
 RECENT = 0.005
 """Seconds for which what was last seen is good enough: for the RSS that a mark begins with, if the kernel's high-water
 marks begin anew, and for a mark of processes that others use at the same time."""
+LOOKS_SHARE, LESS_RECENT = 0.02, 0.05
+"""Of the time, what looks at processes that several use may take; the most seconds for which one is good enough."""
 SEVERAL = 3
 """Open marks of the same processes from which on none of them waits for another."""
 AGAIN = 5.0
@@ -161,7 +163,8 @@ class ProcessMeter:
     def _look_now(self, mark: Mark, tree: Tree, recent: float) -> Look:
         """For a mark: with a new list of children where that is cheap and there is no recent one."""
         now = time.monotonic()
-        if not mark.alone and tree.last is not None and now - tree.looked_at < RECENT:
+        good_for = max(RECENT, min(tree.took / LOOKS_SHARE, LESS_RECENT))
+        if not mark.alone and tree.last is not None and now - tree.looked_at < good_for:
             return tree.last
         wanted = mark.target.own and tree.quick and now - tree.found_at > recent
         return self._look(mark.target, tree, children=wanted)

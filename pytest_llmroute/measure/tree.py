@@ -58,6 +58,8 @@ class Tree:
         """When children were last looked for, on the monotonic clock."""
         self.looked_at = 0.0
         """When all members were last looked at."""
+        self.took = 0.0
+        """The seconds of that."""
         self.last: Look | None = None
         """What was seen then."""
         self.quick = root.children() is not None
@@ -85,6 +87,7 @@ class Tree:
             self._drop(pid)
         self.alive = self.root.pid in self.members
         self.last = Look(rss, cpu, 0)
+        self.took = time.monotonic() - self.looked_at
         return Look(rss, cpu, ended)
 
     def begin_anew(self) -> Look | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import socket
@@ -18,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_llmroute.core.steps import Doing, Pause, Ready, Work, waited
-from pytest_llmroute.engine.poller import Poller
+from pytest_llmroute.engine.poller import LATER, Poller
 
 SOON = 20.0
 FAR = 3600.0
@@ -215,6 +216,33 @@ def test_it_is_calm_when_nothing_is_left_to_do(poller: Poller) -> None:
     results(poller, [looks() for _ in range(3)])
     assert seen == [False] * 3
     assert poller.calm.wait(SOON)
+
+
+def test_garbage_lies_about_only_while_there_is_something_to_do_and_never_against_the_users_word(
+    poller: Poller,
+) -> None:
+    usual, seen = gc.get_threshold(), list[tuple[int, ...]]()
+
+    def looks(then: Callable[[], None] = lambda: None) -> Doing[None]:
+        seen.append(gc.get_threshold())
+        yield Pause(0.01)
+        seen.append(gc.get_threshold())
+        then()
+
+    try:
+        results(poller, [looks()])
+        assert poller.calm.wait(SOON)
+        assert until(lambda: gc.get_threshold() == usual)
+        assert seen == [(LATER, *usual[1:])] * 2
+        results(poller, [looks(lambda: gc.set_threshold(1234))])
+        assert poller.calm.wait(SOON)
+        assert gc.get_threshold()[0] == 1234
+        gc.set_threshold(0)
+        seen.clear()
+        results(poller, [looks()])
+        assert [one[0] for one in (*seen, gc.get_threshold())] == [0, 0, 0]
+    finally:
+        gc.set_threshold(*usual)
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts files by /proc")

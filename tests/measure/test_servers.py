@@ -85,7 +85,7 @@ def test_a_server_that_forks_runners_is_measured_as_one(
         usage = meter.ended(mark)
         assert usage.rss_peak == pytest.approx(meter.ended(meter.begin(target)).rss_peak + size, rel=0.05)
         assert (usage.source, usage.scope) == ("high-water", "exact")
-        assert 0.05 < usage.cpu_seconds < 0.5
+        assert 0.05 < usage.cpu_seconds < 3  # where memory is slow, that many pages take a second
     assert meter.ended(meter.begin()).rss_peak > 200 * MB  # it is a child of ours, too
 
 
