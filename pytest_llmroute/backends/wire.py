@@ -322,10 +322,14 @@ class Lines:
 
 def coming(doing: Doing[Any], came: list[T]) -> Iterator[T]:
     """What a doing puts into a list, as it comes; whoever asks for it waits."""
-    with closing(turns(doing)) as waits:
-        for _ in waits:
-            yield from came
-            came.clear()
+    try:
+        with closing(turns(doing)) as waits:
+            for _ in waits:
+                yield from came
+                came.clear()
+    except Exception:
+        yield from came  # it came before
+        raise
     yield from came
 
 

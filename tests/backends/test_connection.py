@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from pytest_llmroute.backends.connection import Broken, Connection, NoAnswer
 from pytest_llmroute.backends.wire import Refusal, Wire, coming
-from pytest_llmroute.core.steps import Doing, waited
+from pytest_llmroute.core.steps import Doing, Pause, waited
 from pytest_llmroute.core.stops import Stop
 from pytest_llmroute.errors import Cancelled, Cause, ModelCallError
 
@@ -227,6 +227,20 @@ def test_an_answer_that_nobody_reads_to_its_end_ends_its_connection(wire_to: Cal
             with closing(pieces(wire, "GET")) as some:  # type: ignore[type-var]
                 assert next(some).startswith(b"one")
         assert len(made) == 2
+
+
+def test_what_came_before_an_answer_broke_off_is_given_first() -> None:
+    came: list[str] = []
+
+    def breaks() -> Doing[None]:
+        yield Pause(0)
+        came.extend(["one", "two"])
+        raise Broken("then this")
+
+    seen = coming(breaks(), came)
+    assert [next(seen), next(seen)] == ["one", "two"]
+    with pytest.raises(Broken):
+        next(seen)
 
 
 def test_a_refusal_says_what_the_server_said_and_keeps_the_connection(wire_to: Callable[[str], Wire]) -> None:
