@@ -184,8 +184,9 @@ def _waited(wait: Wait) -> Any:
         time.sleep(wait.seconds)
         return None
     left = max(0.0, wait.until - time.monotonic())
-    if not hasattr(select, "poll"):  # Windows
-        return select.select([] if wait.writes else [wait.socket], [wait.socket] if wait.writes else [], [], left)
+    if not hasattr(select, "poll"):  # Windows, where a connection that fails is told apart from one that can be written
+        writes = [wait.socket] if wait.writes else []
+        return select.select([] if wait.writes else [wait.socket], writes, writes, left)
     poll = select.poll()
     poll.register(wait.socket, select.POLLOUT if wait.writes else select.POLLIN)
     return poll.poll(1000 * left)
