@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from pytest_llmroute.backends.contract import Backend, Surroundings
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.errors import ModelCallError
 from pytest_llmroute.testing import Opened
-from pytest_llmroute.testing.loopback import Loopback
+from pytest_llmroute.testing.loopback import Loopback, QuietHandler
 
 
 @dataclass(frozen=True)
@@ -71,10 +70,8 @@ def streamed(*events: Any, wait: float = 0.0, drop: bool = False) -> Planned:
     return Planned(200, pieces, {"Content-Type": "text/event-stream"}, wait, drop)
 
 
-def _handler(rough: Rough) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+def _handler(rough: Rough) -> type[QuietHandler]:
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             self._answer()
 
@@ -103,9 +100,6 @@ def _handler(rough: Rough) -> type[BaseHTTPRequestHandler]:
                     self.wfile.write(b"0\r\n\r\n")
             except OSError:
                 self.close_connection = True
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Silent."""
 
     return Handler
 
