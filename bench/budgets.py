@@ -74,7 +74,7 @@ class Bench:
         for slots, target in WINDOWS.items():
             ours, bare = zip(*(self._pair(TASKS, slots) for _ in range(self.rounds)), strict=True)
             yield Line(f"window ÷ limit at {slots} slots", _best(ours), target, "×", f"http.client {_best(bare):.2f}")
-        ours, bare = zip(*(self._pair(4000, 500) for _ in range(2)), strict=True)
+        ours, bare = zip(*(self._pair(4000, 500) for _ in range(self.rounds)), strict=True)
         yield Line("the same, 4,000 tasks at 500", _best(ours), 2.0, "×", f"http.client {_best(bare):.2f}")
 
     def _pair(self, tasks: int, slots: int) -> tuple[Ran, Ran]:
