@@ -192,13 +192,12 @@ def test_a_socket_that_somebody_else_closed_leaves_its_number_to_the_next(poller
 
     def second() -> Doing[bytes]:
         yield Pause(0.01)
-        number = ear.fileno()
-        ear.close()
+        number = ear.detach()
         ours, theirs = socket.socketpair()
-        assert number in (ours.fileno(), theirs.fileno())
-        with ours, theirs:
-            ear_now, mouth_now = (ours, theirs) if ours.fileno() == number else (theirs, ours)
-            threading.Timer(0.01, mouth_now.send, [b"x"]).start()
+        os.dup2(ours.fileno(), number)  # closes what was there, and nobody else can have the number meanwhile
+        ours.close()
+        with socket.socket(fileno=number) as ear_now, theirs:
+            threading.Timer(0.01, theirs.send, [b"x"]).start()
             return (yield from byte_of(ear_now))
 
     assert results(poller, [first(), second()]) == ["late", b"x"]
