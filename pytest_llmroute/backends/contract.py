@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.places import is_loopback
 from pytest_llmroute.core.replies import Call, Reply
-from pytest_llmroute.core.steps import Doing
+from pytest_llmroute.core.steps import Doing, waited
 from pytest_llmroute.errors import Cause, ModelCallError, UserError
 
 MOST_TOKENS = 512
@@ -26,6 +26,9 @@ class Backend(Protocol):
 
 class Waiting(Backend, Protocol):
     """A backend whose calls hold nobody up while their server thinks: one thread makes as many as there are slots."""
+
+    def generate(self, call: Call) -> Reply:
+        return waited(self.answering(call))
 
     def answering(self, call: Call) -> Doing[Reply]: ...
 

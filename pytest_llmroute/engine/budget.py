@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pytest_llmroute.backends.contract import Backend, answer
+from pytest_llmroute.backends.contract import Backend, Waiting, answer
 from pytest_llmroute.backends.pool import BackendPool
 from pytest_llmroute.codes import Code
 from pytest_llmroute.core.budget import SPENT, Amount, Budget, show_amount, show_share
@@ -21,7 +21,7 @@ from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.processes import name_of
 from pytest_llmroute.core.replies import Call, Reply
 from pytest_llmroute.core.requests import Sampling
-from pytest_llmroute.core.steps import Doing, Pause, waited
+from pytest_llmroute.core.steps import Doing, Pause
 from pytest_llmroute.engine.ledger import Account, Ledger, now
 from pytest_llmroute.errors import Cause, ModelCallError, OutOfBudget, UserError
 
@@ -172,15 +172,12 @@ class Spending:
 
 
 @dataclass(frozen=True, slots=True)
-class _Paying:
+class _Paying(Waiting):
     """A model whose calls are paid for; it is opened by the first that the budget holds."""
 
     spending: Spending
     card: ModelCard
     open: Callable[[ModelCard], Backend]
-
-    def generate(self, call: Call) -> Reply:
-        return waited(self.answering(call))
 
     def answering(self, call: Call) -> Doing[Reply]:
         return self.spending.pay(call, lambda asked: answer(self.open(self.card), asked))

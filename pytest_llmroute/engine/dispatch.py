@@ -570,9 +570,7 @@ class Dispatcher:
         queued = time.perf_counter() - ticket.since if step is not None or job.index < 0 else 0.0
         current: Step | None = step if step is not None else job.step()
         while current is not None:
-            if isinstance(current, Attempt) and (
-                current.card.name == model or current.free or self.slotless(current.card)
-            ):
+            if isinstance(current, Attempt) and (current.card.name == model or self._needs_no_slot(current)):
                 doing = current.do(queued)
                 if lane.waits and not self._waits(current.card):
                     doing = _working(Work(partial(waited, doing)))

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from pytest_llmroute.backends.contract import Backend, answer
+from pytest_llmroute.backends.contract import Backend, Waiting, answer
 from pytest_llmroute.core.models import ModelCard
 from pytest_llmroute.core.replies import Call, Reply
-from pytest_llmroute.core.steps import Doing, waited
+from pytest_llmroute.core.steps import Doing
 from pytest_llmroute.errors import Cause, ModelCallError
 from pytest_llmroute.store.recordings import Recording, RecordingError, Recordings, key_of
 
@@ -145,16 +145,13 @@ def _free(taken: set[int]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Replaying:
+class _Replaying(Waiting):
     """A model that is opened only when it must be asked."""
 
     replay: Replay
     card: ModelCard
     open: Open
     item: str
-
-    def generate(self, call: Call) -> Reply:
-        return waited(self.answering(call))
 
     def answering(self, call: Call) -> Doing[Reply]:
         return self.replay.answer(call, self.item, lambda asked: answer(self.open(self.card), asked))

@@ -15,7 +15,7 @@ from functools import partial
 from importlib import util
 from typing import Any
 
-from pytest_llmroute.backends.contract import Progress, Surroundings
+from pytest_llmroute.backends.contract import Progress, Surroundings, Waiting
 from pytest_llmroute.backends.ollama.address import Address, read_address
 from pytest_llmroute.backends.ollama.answer import Answer
 from pytest_llmroute.backends.ollama.facts import (
@@ -122,7 +122,7 @@ class Known:
     """`truncate` and `shift`, where the server takes them."""
 
 
-class OllamaModel:
+class OllamaModel(Waiting):
     """One model of one server; any thread may ask. The server is asked nothing before the first call."""
 
     def __init__(self, card: ModelCard, around: Surroundings, loads: Loads | None = None) -> None:
@@ -141,11 +141,7 @@ class OllamaModel:
         self._sizes: tuple[int, int] | None = None
         """Bytes in all and on a GPU, by the server's own word after the first call."""
 
-    def generate(self, call: Call) -> Reply:
-        return waited(self.answering(call))
-
     def answering(self, call: Call) -> Doing[Reply]:
-        """The same for those who can't wait."""
         until = until_of(call)
         with self._told():
             known = yield from self._opened(until)

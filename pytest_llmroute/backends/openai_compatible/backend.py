@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_llmroute.backends.causes import cause_of
 from pytest_llmroute.backends.connection import Take
-from pytest_llmroute.backends.contract import Surroundings, Survey
+from pytest_llmroute.backends.contract import Surroundings, Survey, Waiting
 from pytest_llmroute.backends.keys import no_key
 from pytest_llmroute.backends.openai_compatible.presets import address_of, key_name_of, preset_of
 from pytest_llmroute.backends.openai_compatible.wire import Gathered, body_of
@@ -28,7 +28,7 @@ CHAT, MODELS = "/chat/completions", "/models"
 SHOWN = 5
 
 
-class OpenAIModel:
+class OpenAIModel(Waiting):
     """One model on one server."""
 
     def __init__(self, card: ModelCard, around: Surroundings) -> None:
@@ -39,11 +39,7 @@ class OpenAIModel:
         self._streams = card.stream
         """Streaming tells when the first token came; a server that can't is asked without after its first refusal."""
 
-    def generate(self, call: Call) -> Reply:
-        return waited(self.answering(call))
-
     def answering(self, call: Call) -> Doing[Reply]:
-        """The same for those who can't wait."""
         body = body_of(call, self.preset, stream=self._streams)
         try:
             return (yield from self._once(call, body))
